@@ -1,0 +1,17 @@
+using System.CommandLine;
+using APlusP.Core;
+
+var root = new RootCommand("Shares public IPv4 addresses between the subscribers of an IPv6-only network (Address plus Port, RFC 6346).")
+{
+    // One line a verb, in the order of `aplusp --help`; each is a file in Verbs/.
+};
+
+try
+{
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (APlusPException error)
+{
+    Console.Error.WriteLine($"aplusp: {error.Code}: {error.Message}");
+    return 1;
+}

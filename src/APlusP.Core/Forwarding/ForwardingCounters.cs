@@ -1,0 +1,96 @@
+using APlusP.Core.Devices;
+
+namespace APlusP.Core.Forwarding;
+
+/// <summary>
+/// What became of every packet that one worker received. The worker alone writes; anybody may read while it does, and sees each
+/// number whole. Sums over workers are made by <see cref="Add"/> into a copy of the reader's own.
+/// </summary>
+public sealed class ForwardingCounters
+{
+    static readonly int s_origins = Enum.GetValues<Origin>().Length;
+    static readonly int s_fates = Enum.GetValues<Fate>().Length;
+    static readonly int s_reasons = Enum.GetValues<DropReason>().Length;
+
+    readonly long[] _packets = new long[s_origins * s_fates];
+    readonly long[] _octets = new long[s_origins];
+    readonly long[] _drops = new long[s_origins * s_reasons];
+
+    /// <summary>ICMP errors and answers sent, by the family of the message.</summary>
+    public long IcmpV4Sent;
+
+    public long IcmpV6Sent;
+
+    /// <summary>ICMP errors that the rate limit kept back.</summary>
+    public long IcmpSuppressed;
+
+    /// <summary>Counts a packet's verdict. <paramref name="octets"/> is its length as it was received.</summary>
+    public void Count(Origin origin, Verdict verdict, int octets)
+    {
+        _packets[(int)origin * s_fates + (int)verdict.Fate]++;
+        _octets[(int)origin] += octets;
+        if (verdict.Fate == Fate.Dropped) _drops[(int)origin * s_reasons + (int)verdict.Reason]++;
+    }
+
+    public long Packets(Origin origin, Fate fate) => _packets[(int)origin * s_fates + (int)fate];
+
+    public long Drops(Origin origin, DropReason reason) => _drops[(int)origin * s_reasons + (int)reason];
+
+    /// <summary>Drops of one reason, whatever their origin.</summary>
+    public long Drops(DropReason reason)
+    {
+        long sum = 0;
+        for (int origin = 0; origin < s_origins; origin++) sum += _drops[origin * s_reasons + (int)reason];
+        return sum;
+    }
+
+    /// <summary>Packets received from one side: the sum over all fates.</summary>
+    public long Received(Origin origin)
+    {
+        long sum = 0;
+        for (int fate = 0; fate < s_fates; fate++) sum += _packets[(int)origin * s_fates + fate];
+        return sum;
+    }
+
+    public long ReceivedOctets(Origin origin) => _octets[(int)origin];
+
+    public void Add(ForwardingCounters other)
+    {
+        for (int i = 0; i < _packets.Length; i++) _packets[i] += other._packets[i];
+        for (int i = 0; i < _octets.Length; i++) _octets[i] += other._octets[i];
+        for (int i = 0; i < _drops.Length; i++) _drops[i] += other._drops[i];
+        IcmpV4Sent += other.IcmpV4Sent;
+        IcmpV6Sent += other.IcmpV6Sent;
+        IcmpSuppressed += other.IcmpSuppressed;
+    }
+
+    /// <summary>
+    /// Every counter by its public name, zeros too, in a stable order: <c>from-internet-received</c>,
+    /// <c>from-internet-forwarded</c>, <c>from-internet-drop-no-binding</c> and so on. Names are the enum members in kebab case.
+    /// </summary>
+    public IEnumerable<KeyValuePair<string, long>> Named(params Origin[] origins)
+    {
+        foreach (Origin origin in origins)
+        {
+            string side = Kebab(origin);
+            yield return new($"{side}-received", Received(origin));
+            yield return new($"{side}-received-bytes", ReceivedOctets(origin));
+            foreach (Fate fate in Enum.GetValues<Fate>())
+                if (fate != Fate.None) yield return new($"{side}-{Kebab(fate)}", Packets(origin, fate));
+            foreach (DropReason reason in Enum.GetValues<DropReason>())
+                if (reason != DropReason.None) yield return new($"{side}-drop-{Kebab(reason)}", Drops(origin, reason));
+        }
+
+        yield return new("icmpv4-sent", IcmpV4Sent);
+        yield return new("icmpv6-sent", IcmpV6Sent);
+        yield return new("icmp-suppressed", IcmpSuppressed);
+    }
+
+    /// <summary>The public name of an enum member: NoBinding is no-binding, NotIPv4InIPv6 is not-ipv4-in-ipv6.</summary>
+    public static string Kebab<T>(T member)
+        where T : struct, Enum
+    {
+        string name = member.ToString().Replace("IPv4", "Ipv4", StringComparison.Ordinal).Replace("IPv6", "Ipv6", StringComparison.Ordinal);
+        return string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i == 0 ? "" : "-") + char.ToLowerInvariant(c) : c.ToString()));
+    }
+}

@@ -1,0 +1,97 @@
+using APlusP.Core.Addresses;
+using APlusP.Core.PortSets;
+
+namespace APlusP.Core.Forwarding;
+
+/// <summary>How the NAPT chooses ports, RFC 4787 section 4.</summary>
+public enum NaptMode
+{
+    /// <summary>One port for an inner endpoint, whatever it talks to (RFC 4787 REQ-1). The default.</summary>
+    EndpointIndependent,
+
+    /// <summary>A port is used again towards different remote endpoints: many flows through a small set.</summary>
+    FiveTuple,
+}
+
+/// <summary>What the NAPT lets in through a mapping, RFC 4787 section 5.</summary>
+public enum NaptFiltering
+{
+    EndpointIndependent,
+
+    /// <summary>From addresses that the mapping has sent to (RFC 7597 section 10). The default.</summary>
+    AddressDependent,
+
+    AddressAndPortDependent,
+}
+
+/// <summary>How a SMAP behaves. Immutable: a reload swaps the whole; the NAPT's flows stay unless address or port set changed.</summary>
+public sealed record SmapOptions
+{
+    /// <summary>The SMAP's end of the softwire.</summary>
+    public required IPv6Address SoftwireAddress { get; init; }
+
+    /// <summary>The PRR's end of the softwire.</summary>
+    public required IPv6Address PrrAddress { get; init; }
+
+    /// <summary>The shared IPv4 address.</summary>
+    public required IPv4Address SharedAddress { get; init; }
+
+    /// <summary>The ports of it that are ours.</summary>
+    public required PortSet Ports { get; init; }
+
+    /// <summary>Largest IPv4 packet that the softwire carries: the path MTU less 40, RFC 2473 section 7.</summary>
+    public int PayloadMtu { get; init; } = 1460;
+
+    /// <summary>As <see cref="PrrOptions.TtlAlreadyTaken"/>.</summary>
+    public bool TtlAlreadyTaken { get; init; }
+
+    public byte HopLimit { get; init; } = 64;
+
+    /// <summary>Source of ICMPv4 errors towards the LAN; null takes the shared address.</summary>
+    public IPv4Address? IcmpSource { get; init; }
+
+    public NaptMode Mode { get; init; }
+
+    public NaptFiltering Filtering { get; init; } = NaptFiltering.AddressDependent;
+
+    /// <summary>Whether hosts of the LAN reach each other by the shared address, RFC 4787 REQ-9.</summary>
+    public bool Hairpinning { get; init; } = true;
+
+    /// <summary>Ports that one host of the LAN may hold, each protocol by itself; 0 is three quarters of the set.</summary>
+    public int PortsPerHost { get; init; }
+
+    /// <summary>Flows that the table holds; its memory is taken at start.</summary>
+    public int MaxFlows { get; init; } = 65536;
+
+    /// <summary>Whether the LAN hears by ICMP that no port is left.</summary>
+    public bool SendIcmpErrors { get; init; } = true;
+
+    /// <summary>Code of the unreachable that answers exhaustion: 13 by RFC 5508 REQ-8, 1 by RFC 6888.</summary>
+    public byte ExhaustionIcmpCode { get; init; } = 13;
+
+    public int IcmpErrorsPerSecond { get; init; } = 100;
+
+    public NaptTimers Timers { get; init; } = new();
+}
+
+/// <summary>How long an idle flow lives, in seconds.</summary>
+public sealed record NaptTimers
+{
+    /// <summary>RFC 4787 REQ-5: 5 minutes, at least 2.</summary>
+    public int Udp { get; init; } = 300;
+
+    /// <summary>RFC 5382 REQ-5: established connections, 2 hours 4 minutes at least.</summary>
+    public int TcpEstablished { get; init; } = 7440;
+
+    /// <summary>RFC 5382 REQ-5: partially open or closing, 4 minutes at least.</summary>
+    public int TcpTransitory { get; init; } = 240;
+
+    /// <summary>RFC 7857 section 2.2: after RST, 4 minutes.</summary>
+    public int TcpReset { get; init; } = 240;
+
+    /// <summary>RFC 5382 REQ-4: how long an unsolicited SYN from outside waits for one from inside before it is refused.</summary>
+    public int TcpUnsolicitedSyn { get; init; } = 6;
+
+    /// <summary>RFC 5508 REQ-2: at least 60 seconds.</summary>
+    public int Icmp { get; init; } = 60;
+}

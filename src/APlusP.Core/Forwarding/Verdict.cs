@@ -1,0 +1,46 @@
+namespace APlusP.Core.Forwarding;
+
+/// <summary>What became of a packet. Every packet received meets exactly one of these, so that
+/// received = forwarded + hairpinned + answered + consumed + dropped in every run.</summary>
+public enum Fate : byte
+{
+    /// <summary>Not judged yet; never seen outside the data plane.</summary>
+    None,
+
+    /// <summary>Sent on, to the Internet, a SMAP, the LAN or the PRR.</summary>
+    Forwarded,
+
+    /// <summary>Sent from one subscriber to another without leaving this node.</summary>
+    Hairpinned,
+
+    /// <summary>A question to this node itself (an ICMPv6 echo request to the softwire's end) whose answer now stands in the buffer.</summary>
+    Answered,
+
+    /// <summary>Meant for this node, read, and done with.</summary>
+    Consumed,
+
+    /// <summary>Not delivered; <see cref="Verdict.Reason"/> says why.</summary>
+    Dropped,
+}
+
+/// <summary>A packet's fate as a value. Counting happens where verdicts are consumed, not where they are made.</summary>
+/// <param name="Fate">What became of it.</param>
+/// <param name="Reason">Why it was dropped; <see cref="DropReason.None"/> for every other fate.</param>
+/// <param name="Sends">Whether the packet's buffer now holds something to send: the packet itself, an answer, or the ICMP error
+/// that tells the sender of a dropped packet about its fate.</param>
+public readonly record struct Verdict(Fate Fate, DropReason Reason, bool Sends)
+{
+    public static Verdict Forward => new(Fate.Forwarded, DropReason.None, Sends: true);
+
+    public static Verdict Hairpin => new(Fate.Hairpinned, DropReason.None, Sends: true);
+
+    public static Verdict Answer => new(Fate.Answered, DropReason.None, Sends: true);
+
+    public static Verdict Consume => new(Fate.Consumed, DropReason.None, Sends: false);
+
+    /// <summary>Dropped in silence.</summary>
+    public static Verdict Drop(DropReason reason) => new(Fate.Dropped, reason, Sends: false);
+
+    /// <summary>Dropped, and the ICMP error that now stands in the buffer tells the sender.</summary>
+    public static Verdict DropAndTell(DropReason reason) => new(Fate.Dropped, reason, Sends: true);
+}

@@ -1,0 +1,37 @@
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
+using APlusP.Core.Forwarding;
+
+namespace APlusP.Node.Configuration;
+
+/// <summary>What a PRR's configuration file says, checked and immutable.</summary>
+public sealed record PrrConfiguration
+{
+    public required PrrOptions Options { get; init; }
+
+    public required IReadOnlyList<Binding> Bindings { get; init; }
+
+    /// <summary>Subscriber names by softwire address; a binding without a name is not here.</summary>
+    public required IReadOnlyDictionary<IPv6Address, string> Names { get; init; }
+
+    /// <summary>The TUN device.</summary>
+    public string Device { get; init; } = "aplusp-prr";
+
+    public string ControlSocket { get; init; } = "/run/aplusp/prr.sock";
+
+    /// <summary>TUN queues, each with a thread.</summary>
+    public int Workers { get; init; } = 1;
+}
+
+/// <summary>What a SMAP's configuration file says, checked and immutable.</summary>
+public sealed record SmapConfiguration
+{
+    public required SmapOptions Options { get; init; }
+
+    public string Device { get; init; } = "aplusp-smap";
+
+    public string ControlSocket { get; init; } = "/run/aplusp/smap.sock";
+
+    /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
+    public bool DefaultRoute { get; init; } = true;
+}

@@ -1,0 +1,7 @@
+namespace APlusP.LabTests;
+
+public class Smoke
+{
+    [Fact]
+    public void Builds() => Assert.True(true);
+}
