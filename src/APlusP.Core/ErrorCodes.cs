@@ -21,4 +21,25 @@ public static class ErrorCodes
 
     /// <summary>Two bindings contradict each other.</summary>
     public const string BindingConflict = "AP1003";
+
+    /// <summary>A network namespace cannot be entered.</summary>
+    public const string NamespaceNotEntered = "AP2101";
+
+    /// <summary>A program that the lab runs is not installed.</summary>
+    public const string LabProgramMissing = "AP5001";
+
+    /// <summary>A command of the lab failed; its words are in the message.</summary>
+    public const string LabCommandFailed = "AP5002";
+
+    /// <summary>The lab needs a right or a kernel feature that is not here.</summary>
+    public const string LabNotPossible = "AP5003";
+
+    /// <summary>A lab of this name exists already.</summary>
+    public const string LabExists = "AP5004";
+
+    /// <summary>No lab of this name, or it has no such host.</summary>
+    public const string LabNotFound = "AP5005";
+
+    /// <summary>A program of the lab did not come up, or ended by itself.</summary>
+    public const string LabProcessEnded = "AP5006";
 }

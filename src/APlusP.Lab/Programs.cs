@@ -1,0 +1,51 @@
+using APlusP.Core;
+
+namespace APlusP.Lab;
+
+/// <summary>The programs that the lab drives, and the Debian packages that bring them (deploy/debian-packages.txt).</summary>
+public static class Programs
+{
+    static readonly (string Program, string Package)[] s_packages =
+    [
+        ("curl", "curl"),
+        ("dig", "bind9-dnsutils"),
+        ("dnsmasq", "dnsmasq-base"),
+        ("ethtool", "ethtool"),
+        ("ip", "iproute2"),
+        ("iperf3", "iperf3"),
+        ("nginx", "nginx-light"),
+        ("openssl", "openssl"),
+        ("ping", "iputils-ping"),
+        ("setsid", "util-linux"),
+        ("socat", "socat"),
+        ("ssh", "openssh-client"),
+        ("ssh-keygen", "openssh-client"),
+        ("sshd", "openssh-server"),
+        ("tcpdump", "tcpdump"),
+        ("traceroute", "traceroute"),
+    ];
+
+    /// <summary>The full path of a program, or null. Looks where root finds programs even if PATH leaves /usr/sbin out.</summary>
+    public static string? Find(string program)
+    {
+        string path = Environment.GetEnvironmentVariable("PATH") ?? "";
+        return $"{path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".Split(':', StringSplitOptions.RemoveEmptyEntries)
+            .Select(directory => Path.Combine(directory, program))
+            .FirstOrDefault(File.Exists);
+    }
+
+    /// <summary>Gives up at once when one of the programs is missing, naming all that are.</summary>
+    /// <exception cref="APlusPException">AP5001.</exception>
+    public static void Require(params string[] programs)
+    {
+        string[] missing = [.. programs.Where(program => Find(program) is null)];
+        if (missing.Length == 0) return;
+        string packages = string.Join(' ', missing.Select(PackageOf).Distinct());
+        throw new APlusPException(ErrorCodes.LabProgramMissing, $"not installed: {string.Join(", ", missing)}. On Debian: apt-get install {packages}, or ./dev setup.");
+    }
+
+    internal static string Advice(string program) => $"On Debian: apt-get install {PackageOf(program)}, or ./dev setup.";
+
+    static string PackageOf(string program) =>
+        s_packages.FirstOrDefault(entry => entry.Program == Path.GetFileName(program)).Package ?? Path.GetFileName(program);
+}
