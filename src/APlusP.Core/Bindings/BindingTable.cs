@@ -2,29 +2,130 @@ using APlusP.Core.Addresses;
 
 namespace APlusP.Core.Bindings;
 
-/// <summary>What a lookup found.</summary>
-public enum BindingLookup : byte
+/// <summary>
+/// Every binding of a PRR, RFC 7596 section 6.1: which softwire an (IPv4 address, port) belongs to. Many shared addresses, PSID sets
+/// and plain ranges side by side, whole addresses too.
+/// </summary>
+/// <remarks>
+/// Any number of threads look up, without locks and without allocating, while one changes bindings at a time; a lookup sees the table
+/// before or after a change, never between. This is a sequence lock: the version is odd while a change is under way, and a
+/// lookup that met an odd or another version starts again. A change is some dozen stores, so that hardly ever happens; growing
+/// copies arrays aside and exchanges them by reference, so that nobody waits for it.
+/// <para>A PSID layout takes 2^k slots of 24 octets as soon as an address has its first PSID set.</para>
+/// </remarks>
+public sealed partial class BindingTable
 {
-    /// <summary>No binding names this address.</summary>
-    NotShared,
+    /// <summary>Queries that one pass keeps in flight; a longer span is taken in pieces.</summary>
+    public const int BatchSize = 32;
 
-    /// <summary>The address is shared, but nobody has this port.</summary>
-    NoBinding,
+    BindingTableState _state = BindingTableState.Empty;
+    uint _version;
 
-    Found,
+    /// <exception cref="APlusPException">AP1003: two bindings contradict each other; the message names both.</exception>
+    public static BindingTable Build(IEnumerable<Binding> bindings)
+    {
+        var table = new BindingTable();
+        foreach (Binding binding in bindings) table.Add(binding);
+        return table;
+    }
+
+    /// <summary>Whose port this is. <paramref name="hit"/> is filled where the answer is <see cref="BindingLookup.Found"/>.</summary>
+    public BindingLookup Find(IPv4Address address, ushort port, out BindingHit hit)
+    {
+        BindingLookup answer;
+        uint version;
+        do
+        {
+            BindingTableState state = BeginRead(out version);
+            answer = state.Read(state.Locate(address, port), out hit);
+        }
+        while (!EndRead(version));
+        return answer;
+    }
+
+    /// <summary>
+    /// Looks up many: first finds and prefetches all slots, then reads them, so that their cache misses overlap. Each batch of
+    /// <see cref="BatchSize"/> sees one state of the table.
+    /// </summary>
+    /// <param name="queries">What to look up.</param>
+    /// <param name="hits">The answers in the same order, at least as many; <see cref="BindingHit.Lookup"/> says what was found.</param>
+    public void Find(ReadOnlySpan<BindingQuery> queries, Span<BindingHit> hits)
+    {
+        if (hits.Length < queries.Length) throw new ArgumentException("There are more queries than room for hits.", nameof(hits));
+        for (; queries.Length > BatchSize; queries = queries[BatchSize..], hits = hits[BatchSize..])
+            FindBatch(queries[..BatchSize], hits[..BatchSize]);
+        FindBatch(queries, hits[..queries.Length]);
+    }
+
+    void FindBatch(ReadOnlySpan<BindingQuery> queries, Span<BindingHit> hits)
+    {
+        Span<int> located = stackalloc int[BatchSize];
+        located = located[..queries.Length];
+        uint version;
+        do
+        {
+            BindingTableState state = BeginRead(out version);
+            for (int i = 0; i < queries.Length; i++)
+            {
+                located[i] = state.Locate(queries[i].Address, queries[i].Port);
+                state.Prefetch(located[i]);
+            }
+
+            for (int i = 0; i < located.Length; i++) state.Read(located[i], out hits[i]);
+        }
+        while (!EndRead(version));
+    }
+
+    /// <summary>Whether a binding names this address.</summary>
+    public bool IsShared(IPv4Address address)
+    {
+        bool shared;
+        uint version;
+        do shared = BeginRead(out version).FindAddress(address) >= 0;
+        while (!EndRead(version));
+        return shared;
+    }
+
+    /// <summary>The binding of a softwire, whatever its ports: for telling why a packet failed the source check.</summary>
+    public bool TryFindSoftwire(IPv6Address softwire, out BindingHit hit, out IPv4Address address)
+    {
+        bool found;
+        uint version;
+        do
+        {
+            BindingTableState state = BeginRead(out version);
+            int slot = state.FindSlot(softwire);
+            address = (uint)slot < (uint)state.Ends.Length ? new IPv4Address(state.Ends[slot].Address) : default;
+            int located = slot >= 0 && state.IsWholeAddress(address, slot) ? slot | BindingTableState.WholeAddress : slot;
+            found = state.Read(located, out hit) == BindingLookup.Found;
+        }
+        while (!EndRead(version));
+        return found;
+    }
+
+    /// <summary>Waits until no change is under way. The version comes first: whoever sees it sees the state that it was made on.</summary>
+    BindingTableState BeginRead(out uint version)
+    {
+        version = Volatile.Read(ref _version);
+        if ((version & 1) != 0) version = AwaitEndOfChange();
+        return Volatile.Read(ref _state);
+    }
+
+    uint AwaitEndOfChange()
+    {
+        var wait = new SpinWait();
+        while (true)
+        {
+            uint version = Volatile.Read(ref _version);
+            if ((version & 1) == 0) return version;
+            wait.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    /// <summary>Whether everything read since <see cref="BeginRead"/> belongs together.</summary>
+    bool EndRead(uint version)
+    {
+        Volatile.ReadBarrier();
+        return version == _version;
+    }
 }
-
-/// <summary>What a packet needs of the binding that it belongs to.</summary>
-public struct BindingHit
-{
-    public IPv6Address Softwire;
-    public IPv6Address Prr;
-    public ushort PayloadMtu;
-    public BindingLookup Lookup;
-
-    /// <summary>The subscriber has every port of the address, so protocols without ports reach it too.</summary>
-    public bool WholeAddress;
-}
-
-/// <summary>An address and a port to look up.</summary>
-public readonly record struct BindingQuery(IPv4Address Address, ushort Port);

@@ -96,16 +96,21 @@ public sealed class PortSet : IEquatable<PortSet>
     }
 
     /// <summary>Whether a port belongs to both sets.</summary>
-    public bool Overlaps(PortSet other)
+    public bool Overlaps(PortSet other) => TryFindCommon(other, out _);
+
+    /// <summary>The lowest port that belongs to both sets.</summary>
+    public bool TryFindCommon(PortSet other, out ushort port)
     {
         using IEnumerator<PortRange> left = Ranges.GetEnumerator(), right = other.Ranges.GetEnumerator();
         bool more = left.MoveNext() && right.MoveNext();
         while (more)
         {
+            port = Math.Max(left.Current.First, right.Current.First);
             if (left.Current.Overlaps(right.Current)) return true;
             more = left.Current.Last < right.Current.Last ? left.MoveNext() : right.MoveNext();
         }
 
+        port = 0;
         return false;
     }
 

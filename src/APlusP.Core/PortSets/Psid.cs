@@ -32,6 +32,23 @@ public readonly record struct Psid(int Offset, int Length, int Value)
     public bool Contains(ushort port) =>
         Length == 0 || ((port >> ContiguousLength & (1 << Length) - 1) == Value && (Offset == 0 || port >> (16 - Offset) != 0));
 
+    /// <summary>Whether a port of the range is in the set.</summary>
+    public bool Overlaps(PortRange range)
+    {
+        if (Length == 0) return true;
+        int blockSize = 1 << (16 - Offset);
+        int block = Math.Max(range.First / blockSize, Offset == 0 ? 0 : 1);
+        // The set has one piece in each block: if the range misses that of its first block and begins before that of the next, it
+        // ends before it too, or overlaps it.
+        for (int last = Math.Min(block + 1, (1 << Offset) - 1); block <= last; block++)
+        {
+            int first = block * blockSize + (Value << ContiguousLength);
+            if (first <= range.Last && range.First < first + (1 << ContiguousLength)) return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Ports in the set.</summary>
     public int Count => Length == 0 ? 65536 : (Offset == 0 ? 1 : (1 << Offset) - 1) << ContiguousLength;
 

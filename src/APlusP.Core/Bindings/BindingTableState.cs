@@ -1,0 +1,272 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
+using APlusP.Core.Addresses;
+using APlusP.Core.PortSets;
+
+namespace APlusP.Core.Bindings;
+
+/// <summary>
+/// The arrays that lookups read. Growing one makes a new state that shares the others, so a reader keeps a whole one by holding a
+/// reference.
+/// </summary>
+/// <remarks>
+/// <code>
+///  Addresses (open addressing, 16 octets a record)
+///  | address | slot base | range base | a, k, ranges, room |
+///                 |            |
+///                 |            '--> Ranges | first, last, slot | first, last, slot | ...   ascending, of one address
+///                 v                                       |
+///  Softwires | psid 0 | psid 1 | ... | psid 2^k-1 |  ...  | slot |      16 octets a slot
+///  Ends      | address, PRR, payload MTU |                              8 octets a slot
+///  Slots     softwire -> slot, open addressing of slot + 1
+/// </code>
+/// A lookup may run while a writer moves things about: it reads nonsense then, which its caller notices by the version and does again.
+/// Hence every index that was read from an array is checked before it is used, and every loop ends by itself.
+/// </remarks>
+sealed class BindingTableState
+{
+    /// <summary>What <see cref="Locate"/> says where there is no slot.</summary>
+    public const int NotShared = -1, NoBinding = -2;
+
+    /// <summary>Set in what <see cref="Locate"/> gives where the subscriber has the whole address.</summary>
+    public const int WholeAddress = 1 << 30;
+
+    public required AddressRecord[] Addresses { get; init; }
+
+    public required RangeRecord[] Ranges { get; init; }
+
+    /// <summary>SMAP ends by slot; <see cref="IPv6Address.Unspecified"/> where nobody is bound.</summary>
+    public required IPv6Address[] Softwires { get; init; }
+
+    public required SlotEnds[] Ends { get; init; }
+
+    /// <summary>Slot + 1 by hash of the softwire; 0 is free.</summary>
+    public required int[] Slots { get; init; }
+
+    /// <summary>PRR ends by <see cref="SlotEnds.Prr"/>.</summary>
+    public required IPv6Address[] Prrs { get; init; }
+
+    /// <summary>Whether bindings differ in PRR or MTU. Where they do not, lookups take <see cref="CommonEnds"/> and leave <see cref="Ends"/> out of the cache.</summary>
+    public bool MixedEnds { get; set; }
+
+    public SlotEnds CommonEnds { get; set; }
+
+    public static BindingTableState Empty => new()
+    {
+        Addresses = new AddressRecord[16],
+        Ranges = new RangeRecord[16],
+        Softwires = new IPv6Address[16],
+        Ends = new SlotEnds[16],
+        Slots = new int[32],
+        Prrs = new IPv6Address[1],
+    };
+
+    /// <summary>A copy of this state with some arrays exchanged; array lengths of the hashed ones are powers of two.</summary>
+    public BindingTableState With(AddressRecord[]? addresses = null, RangeRecord[]? ranges = null, IPv6Address[]? softwires = null,
+        SlotEnds[]? ends = null, int[]? slots = null, IPv6Address[]? prrs = null) => new()
+    {
+        Addresses = addresses ?? Addresses,
+        Ranges = ranges ?? Ranges,
+        Softwires = softwires ?? Softwires,
+        Ends = ends ?? Ends,
+        Slots = slots ?? Slots,
+        Prrs = prrs ?? Prrs,
+        MixedEnds = MixedEnds,
+        CommonEnds = CommonEnds,
+    };
+
+    /// <summary>First pass of a lookup: the slot of (address, port), perhaps an empty one, with <see cref="WholeAddress"/>; or a negative answer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Locate(IPv4Address address, ushort port)
+    {
+        int index = FindAddress(address);
+        if (index < 0) return NotShared;
+        AddressRecord record = Addresses[index];
+        if (record.RangeCount > 0 && LocateRange(record, port) is var found and >= 0) return found;
+        return record.HasPsid ? record.SlotOf(port) : NoBinding;
+    }
+
+    /// <summary>The index of an address in <see cref="Addresses"/>, or -1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int FindAddress(IPv4Address address)
+    {
+        AddressRecord[] records = Addresses;
+        uint mask = (uint)records.Length - 1, at = Hash(address, records.Length);
+        for (int probe = 0; probe < records.Length; probe++)
+        {
+            uint there = records[at].Address;
+            if (there == address.Value) return there == 0 ? -1 : (int)at;
+            if (there == 0) return -1;
+            at = at + 1 & mask;
+        }
+
+        return -1;
+    }
+
+    /// <summary>The slot of the range of an address that holds the port, or <see cref="NoBinding"/>.</summary>
+    int LocateRange(in AddressRecord record, ushort port)
+    {
+        int low = record.RangeBase, high = low + record.RangeCount - 1;
+        if (low < 0 || (uint)high >= (uint)Ranges.Length) return NoBinding;
+        while (low < high)
+        {
+            int middle = low + high + 1 >>> 1;
+            if (Ranges[middle].First <= port) low = middle;
+            else high = middle - 1;
+        }
+
+        RangeRecord range = Ranges[low];
+        if (port < range.First || port > range.Last) return NoBinding;
+        return range.Last - range.First == ushort.MaxValue ? range.Slot | WholeAddress : range.Slot;
+    }
+
+    /// <summary>Brings what <see cref="Read"/> will need of a located slot into the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public unsafe void Prefetch(int located)
+    {
+        int slot = located & ~WholeAddress;
+        if (!Sse.IsSupported || (uint)slot >= (uint)Softwires.Length || (uint)slot >= (uint)Ends.Length) return;
+        // An address that the garbage collector has just moved away from is a wasted hint, no fault.
+        Sse.Prefetch0(Unsafe.AsPointer(ref Softwires[slot]));
+        if (MixedEnds) Sse.Prefetch0(Unsafe.AsPointer(ref Ends[slot]));
+    }
+
+    /// <summary>Second pass of a lookup: what stands in the slot that <see cref="Locate"/> gave.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public BindingLookup Read(int located, out BindingHit hit)
+    {
+        hit = default;
+        if (located == NotShared) return BindingLookup.NotShared;
+        hit.Lookup = BindingLookup.NoBinding;
+        int slot = located & ~WholeAddress;
+        if (located < 0 || (uint)slot >= (uint)Softwires.Length) return BindingLookup.NoBinding;
+        IPv6Address softwire = Softwires[slot];
+        if (softwire == IPv6Address.Unspecified) return BindingLookup.NoBinding;
+        SlotEnds ends = MixedEnds && (uint)slot < (uint)Ends.Length ? Ends[slot] : CommonEnds;
+        hit.Softwire = softwire;
+        hit.Prr = ends.Prr < Prrs.Length ? Prrs[ends.Prr] : default;
+        hit.PayloadMtu = ends.PayloadMtu;
+        hit.WholeAddress = (located & WholeAddress) != 0;
+        hit.Lookup = BindingLookup.Found;
+        return BindingLookup.Found;
+    }
+
+    /// <summary>The slot of a softwire, or -1.</summary>
+    public int FindSlot(IPv6Address softwire)
+    {
+        int mask = Slots.Length - 1, at = Hash(softwire, Slots.Length);
+        for (int probe = 0; probe < Slots.Length; probe++)
+        {
+            int slot = Slots[at] - 1;
+            if (slot < 0) return -1;
+            if (slot < Softwires.Length && Softwires[slot] == softwire) return slot;
+            at = at + 1 & mask;
+        }
+
+        return -1;
+    }
+
+    /// <summary>Whether the slot's subscriber has every port of the address.</summary>
+    public bool IsWholeAddress(IPv4Address address, int slot)
+    {
+        int index = FindAddress(address);
+        if (index < 0) return false;
+        AddressRecord record = Addresses[index];
+        if (record.HasPsid && record.Length == 0) return record.SlotBase == slot;
+        return record.RangeCount == 1 && (uint)record.RangeBase < (uint)Ranges.Length
+            && Ranges[record.RangeBase] is { First: 0, Last: ushort.MaxValue } range && range.Slot == slot;
+    }
+
+    /// <summary>Multiplicative (Fibonacci) hash: the high bits of the product are the well mixed ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Hash(IPv4Address address, int length) =>
+        address.Value * 0x9E3779B1u >> BitOperations.LeadingZeroCount((uint)length - 1);
+
+    public static int Hash(IPv6Address address, int length)
+    {
+        ulong mixed = ((ulong)(address.Value >> 64) * 0xC2B2AE3D27D4EB4Ful ^ (ulong)address.Value) * 0x9E3779B97F4A7C15ul;
+        mixed ^= mixed >> 32;
+        return (int)(mixed * 0xD6E8FEB86659FD93ul >> BitOperations.LeadingZeroCount((ulong)length - 1));
+    }
+}
+
+/// <summary>One shared address: where its PSID slots and its ranges lie. 16 octets.</summary>
+struct AddressRecord
+{
+    // | capacity exponent 5 | range count 17 | has PSID 1 | k 5 | a 4 |
+    uint _layout;
+
+    /// <summary>0 where the record is free; 0.0.0.0 cannot be bound.</summary>
+    public uint Address;
+
+    /// <summary>Slot of PSID 0; the 2^k slots lie in a row.</summary>
+    public int SlotBase;
+
+    /// <summary>Index of the first range.</summary>
+    public int RangeBase;
+
+    public readonly bool HasPsid => (_layout & 1 << 9) != 0;
+
+    public readonly int Offset => (int)(_layout & 15);
+
+    public readonly int Length => (int)(_layout >> 4 & 31);
+
+    /// <summary>Ranges in use.</summary>
+    public int RangeCount
+    {
+        readonly get => (int)(_layout >> 10 & 0x1ffff);
+        set => _layout = _layout & ~(0x1ffffu << 10) | (uint)value << 10;
+    }
+
+    /// <summary>Room for ranges at <see cref="RangeBase"/>, as a power of two.</summary>
+    public int RangeClass
+    {
+        readonly get => (int)(_layout >> 27);
+        set => _layout = _layout & ~(31u << 27) | (uint)value << 27;
+    }
+
+    public readonly bool IsUnused => !HasPsid && RangeCount == 0;
+
+    public void SetPsidLayout(int offset, int length, int slotBase)
+    {
+        _layout = _layout & ~0x3ffu | 1 << 9 | (uint)length << 4 | (uint)offset;
+        SlotBase = slotBase;
+    }
+
+    public void ClearPsidLayout()
+    {
+        _layout &= ~0x3ffu;
+        SlotBase = 0;
+    }
+
+    /// <summary>The slot of a port by the PSID layout, RFC 7597 section 5.1; <see cref="BindingTableState.NoBinding"/> in the block that no PSID has (A = 0).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly int SlotOf(ushort port)
+    {
+        int offset = Offset, length = Length;
+        if (length == 0) return SlotBase | BindingTableState.WholeAddress;
+        if (offset != 0 && port >> 16 - offset == 0) return BindingTableState.NoBinding;
+        return SlotBase + (port >> 16 - offset - length & (1 << length) - 1);
+    }
+
+    public readonly Psid PsidAt(int slot) => new(Offset, Length, slot - SlotBase);
+
+    public readonly bool HoldsSlot(int slot) => HasPsid && (uint)(slot - SlotBase) < 1u << Length;
+}
+
+/// <summary>A plain range of an address and the slot of its subscriber, who may have several. 8 octets.</summary>
+struct RangeRecord
+{
+    public ushort First;
+    public ushort Last;
+    public int Slot;
+}
+
+/// <summary>What belongs to a slot beside its softwire. 8 octets.</summary>
+struct SlotEnds
+{
+    public uint Address;
+    public ushort Prr;
+    public ushort PayloadMtu;
+}
