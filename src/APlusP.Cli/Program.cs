@@ -1,9 +1,11 @@
 using System.CommandLine;
+using APlusP.Cli.Verbs;
 using APlusP.Core;
 
 var root = new RootCommand("Shares public IPv4 addresses between the subscribers of an IPv6-only network (Address plus Port, RFC 6346).")
 {
     // One line a verb, in the order of `aplusp --help`; each is a file in Verbs/.
+    LabVerb.Create(),
 };
 
 try

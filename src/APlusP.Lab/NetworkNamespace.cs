@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using APlusP.Core;
 using APlusP.Linux;
 
@@ -51,6 +52,15 @@ public sealed class NetworkNamespace
     /// <summary>Runs a program in here that must succeed; gives its standard output.</summary>
     /// <exception cref="APlusPException">AP5002, with what the program said.</exception>
     public string Require(params string[] command) => Commands.Require(Inside(command));
+
+    /// <summary>Runs a program in here at our own terminal, as if it had been typed; gives its exit code.</summary>
+    public int RunHere(IReadOnlyList<string> command)
+    {
+        string[] words = Inside(command);
+        using Process process = Commands.Start(new ProcessStartInfo(words[0], words[1..]) { UseShellExecute = false });
+        process.WaitForExit();
+        return process.ExitCode;
+    }
 
     /// <summary>Starts a program in here that goes on, in a session of its own, its outputs in <paramref name="log"/>.</summary>
     public LabProcess Start(string name, string log, params IReadOnlyList<string> command) => LabProcess.Start(this, name, log, command);
