@@ -208,10 +208,13 @@ public sealed partial class BindingTable
     {
         if ((_addresses + 1) * 2 > _state.Addresses.Length) GrowAddresses();
         if ((_count + 1) * 2 > _state.Slots.Length) GrowSlots();
-        ReserveSlotBlock(binding.Ports.Psid is { } psid ? psid.Length : 0);
-        if (binding.Ports.Psid is null) ReserveRangeBlock(binding);
+        ReserveSlotBlock(binding.Ports.Psid?.Length ?? 0);
+        if (!HasPsidLayout(binding.Ports)) ReserveRangeBlock(binding);
         if (_prrs.Reserve(binding.Prr) > _state.Prrs.Length) Publish(_state.With(prrs: Grown(_state.Prrs, _prrs.Reserve(binding.Prr))));
     }
+
+    /// <summary>Whether the set lies in the 2^k slots of its address; a whole address is one slot, k = 0.</summary>
+    static bool HasPsidLayout(PortSet ports) => ports.Psid is not null || ports.IsWholeAddress;
 
     void GrowAddresses()
     {
@@ -280,11 +283,11 @@ public sealed partial class BindingTable
         int index = FindOrAddAddress(binding.Address);
         ref AddressRecord record = ref _state.Addresses[index];
         int slot;
-        if (binding.Ports.Psid is { } psid)
+        if (HasPsidLayout(binding.Ports))
         {
-            if (!record.HasPsid) record.SetPsidLayout(psid.Offset, psid.Length, _slotBlocks.Take(psid.Length));
+            if (!record.HasPsid) record.SetPsidLayout(binding.Ports, _slotBlocks.Take(binding.Ports.Psid?.Length ?? 0));
             _psidUsers[index]++;
-            slot = record.SlotBase + psid.Value;
+            slot = record.SlotBase + (binding.Ports.Psid?.Value ?? 0);
         }
         else
         {
@@ -444,7 +447,7 @@ public sealed partial class BindingTable
         if (index < 0) return bindings;
         ref readonly AddressRecord record = ref _state.Addresses[index];
         for (int slot = record.SlotBase; record.HoldsSlot(slot); slot++)
-            if (Taken(slot, NoSlot)) bindings.Add(Compose(slot, PortSetOf(record.PsidAt(slot))));
+            if (Taken(slot, NoSlot)) bindings.Add(Compose(slot, record.PsidSetAt(slot)));
         var ranges = new Dictionary<int, List<PortRange>>();
         foreach (RangeRecord range in RangesOf(record))
         {
@@ -459,14 +462,12 @@ public sealed partial class BindingTable
     Binding BindingAt(int slot)
     {
         AddressRecord record = _state.Addresses[_state.FindAddress(new IPv4Address(_state.Ends[slot].Address))];
-        if (record.HoldsSlot(slot)) return Compose(slot, PortSetOf(record.PsidAt(slot)));
+        if (record.HoldsSlot(slot)) return Compose(slot, record.PsidSetAt(slot));
         var own = new List<PortRange>();
         foreach (RangeRecord range in RangesOf(record))
             if (range.Slot == slot) own.Add(new PortRange(range.First, range.Last));
         return Compose(slot, PortSet.FromRanges(own));
     }
-
-    static PortSet PortSetOf(Psid psid) => PortSet.FromPsid(psid.Offset, psid.Length, psid.Value);
 
     Binding Compose(int slot, PortSet ports)
     {

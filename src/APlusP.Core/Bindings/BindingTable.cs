@@ -59,16 +59,26 @@ public sealed partial class BindingTable
 
     void FindBatch(ReadOnlySpan<BindingQuery> queries, Span<BindingHit> hits)
     {
+        Span<AddressRecord> records = stackalloc AddressRecord[BatchSize];
         Span<int> located = stackalloc int[BatchSize];
+        records = records[..queries.Length];
         located = located[..queries.Length];
         uint version;
         do
         {
             BindingTableState state = BeginRead(out version);
-            for (int i = 0; i < queries.Length; i++)
+            foreach (ref readonly BindingQuery query in queries) state.PrefetchAddress(query.Address);
+            for (int i = 0; i < records.Length; i++)
             {
-                located[i] = state.Locate(queries[i].Address, queries[i].Port);
-                state.Prefetch(located[i]);
+                int index = state.FindAddress(queries[i].Address);
+                records[i] = index < 0 ? default : state.Addresses[index];
+                state.PrefetchRanges(records[i]);
+            }
+
+            for (int i = 0; i < located.Length; i++)
+            {
+                located[i] = records[i].Address == 0 ? BindingTableState.NotShared : state.Locate(records[i], queries[i].Port);
+                state.PrefetchSlot(located[i]);
             }
 
             for (int i = 0; i < located.Length; i++) state.Read(located[i], out hits[i]);

@@ -76,13 +76,18 @@ sealed class BindingTableState
         CommonEnds = CommonEnds,
     };
 
-    /// <summary>First pass of a lookup: the slot of (address, port), perhaps an empty one, with <see cref="WholeAddress"/>; or a negative answer.</summary>
+    /// <summary>The slot of (address, port), perhaps an empty one, with <see cref="WholeAddress"/>; or a negative answer.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Locate(IPv4Address address, ushort port)
     {
         int index = FindAddress(address);
-        if (index < 0) return NotShared;
-        AddressRecord record = Addresses[index];
+        return index < 0 ? NotShared : Locate(Addresses[index], port);
+    }
+
+    /// <summary>The slot of a port by the record of its address.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Locate(in AddressRecord record, ushort port)
+    {
         if (record.RangeCount > 0 && LocateRange(record, port) is var found and >= 0) return found;
         return record.HasPsid ? record.SlotOf(port) : NoBinding;
     }
@@ -107,32 +112,51 @@ sealed class BindingTableState
     /// <summary>The slot of the range of an address that holds the port, or <see cref="NoBinding"/>.</summary>
     int LocateRange(in AddressRecord record, ushort port)
     {
-        int low = record.RangeBase, high = low + record.RangeCount - 1;
-        if (low < 0 || (uint)high >= (uint)Ranges.Length) return NoBinding;
-        while (low < high)
+        int low = record.RangeBase, left = record.RangeCount;
+        if (low < 0 || (uint)(low + left) > (uint)Ranges.Length) return NoBinding;
+        while (left > 1)
         {
-            int middle = low + high + 1 >>> 1;
-            if (Ranges[middle].First <= port) low = middle;
-            else high = middle - 1;
+            int half = left >> 1;
+            // low += First <= port ? half : 0, without a branch that would be mispredicted every other time.
+            low += half & Ranges[low + half].First - port - 1 >> 31;
+            left -= half;
         }
 
         RangeRecord range = Ranges[low];
-        if (port < range.First || port > range.Last) return NoBinding;
-        return range.Last - range.First == ushort.MaxValue ? range.Slot | WholeAddress : range.Slot;
+        return port >= range.First && port <= range.Last ? range.Slot : NoBinding;
+    }
+
+    /// <summary>Brings the record of an address into the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchAddress(IPv4Address address) => Prefetch(ref Addresses[Hash(address, Addresses.Length)]);
+
+    /// <summary>Brings the ranges of an address into the cache, where they are few enough to be worth it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchRanges(in AddressRecord record)
+    {
+        int first = record.RangeBase, end = first + Math.Min(record.RangeCount, 64);
+        if (first < 0 || (uint)end > (uint)Ranges.Length) return;
+        for (; first < end; first += 8) Prefetch(ref Ranges[first]);
     }
 
     /// <summary>Brings what <see cref="Read"/> will need of a located slot into the cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public unsafe void Prefetch(int located)
+    public void PrefetchSlot(int located)
     {
         int slot = located & ~WholeAddress;
-        if (!Sse.IsSupported || (uint)slot >= (uint)Softwires.Length || (uint)slot >= (uint)Ends.Length) return;
-        // An address that the garbage collector has just moved away from is a wasted hint, no fault.
-        Sse.Prefetch0(Unsafe.AsPointer(ref Softwires[slot]));
-        if (MixedEnds) Sse.Prefetch0(Unsafe.AsPointer(ref Ends[slot]));
+        if ((uint)slot >= (uint)Softwires.Length || (uint)slot >= (uint)Ends.Length) return;
+        Prefetch(ref Softwires[slot]);
+        if (MixedEnds) Prefetch(ref Ends[slot]);
     }
 
-    /// <summary>Second pass of a lookup: what stands in the slot that <see cref="Locate"/> gave.</summary>
+    /// <summary>A hint only: where the garbage collector moves the array just now, it is wasted.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static unsafe void Prefetch<T>(ref T place) where T : unmanaged
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(Unsafe.AsPointer(ref place));
+    }
+
+    /// <summary>What stands in the slot that <see cref="Locate"/> gave.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public BindingLookup Read(int located, out BindingHit hit)
     {
@@ -173,9 +197,7 @@ sealed class BindingTableState
         int index = FindAddress(address);
         if (index < 0) return false;
         AddressRecord record = Addresses[index];
-        if (record.HasPsid && record.Length == 0) return record.SlotBase == slot;
-        return record.RangeCount == 1 && (uint)record.RangeBase < (uint)Ranges.Length
-            && Ranges[record.RangeBase] is { First: 0, Last: ushort.MaxValue } range && range.Slot == slot;
+        return record.HasPsid && record.Length == 0 && record.SlotBase == slot;
     }
 
     /// <summary>Multiplicative (Fibonacci) hash: the high bits of the product are the well mixed ones.</summary>
@@ -194,8 +216,11 @@ sealed class BindingTableState
 /// <summary>One shared address: where its PSID slots and its ranges lie. 16 octets.</summary>
 struct AddressRecord
 {
-    // | capacity exponent 5 | range count 17 | has PSID 1 | k 5 | a 4 |
+    // | room exponent 5 | range count 17 | has PSID 1 | k 5 | a 4 |
     uint _layout;
+
+    // k of a whole address that came as the range 0-65535: it lies in the table as the one PSID of k = 0, and is told again as a range.
+    const uint WholeByRange = 31;
 
     /// <summary>0 where the record is free; 0.0.0.0 cannot be bound.</summary>
     public uint Address;
@@ -210,7 +235,11 @@ struct AddressRecord
 
     public readonly int Offset => (int)(_layout & 15);
 
-    public readonly int Length => (int)(_layout >> 4 & 31);
+    public readonly int Length => IsWholeByRange ? 0 : (int)LengthField;
+
+    readonly uint LengthField => _layout >> 4 & 31;
+
+    readonly bool IsWholeByRange => LengthField == WholeByRange;
 
     /// <summary>Ranges in use.</summary>
     public int RangeCount
@@ -228,9 +257,10 @@ struct AddressRecord
 
     public readonly bool IsUnused => !HasPsid && RangeCount == 0;
 
-    public void SetPsidLayout(int offset, int length, int slotBase)
+    public void SetPsidLayout(PortSet ports, int slotBase)
     {
-        _layout = _layout & ~0x3ffu | 1 << 9 | (uint)length << 4 | (uint)offset;
+        uint offset = (uint)(ports.Psid?.Offset ?? 0), length = ports.Psid is { } psid ? (uint)psid.Length : WholeByRange;
+        _layout = _layout & ~0x3ffu | 1 << 9 | length << 4 | offset;
         SlotBase = slotBase;
     }
 
@@ -244,13 +274,14 @@ struct AddressRecord
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly int SlotOf(ushort port)
     {
-        int offset = Offset, length = Length;
-        if (length == 0) return SlotBase | BindingTableState.WholeAddress;
+        int offset = Offset, length = (int)LengthField;
+        if (length is 0 or > 16) return SlotBase | BindingTableState.WholeAddress;
         if (offset != 0 && port >> 16 - offset == 0) return BindingTableState.NoBinding;
         return SlotBase + (port >> 16 - offset - length & (1 << length) - 1);
     }
 
-    public readonly Psid PsidAt(int slot) => new(Offset, Length, slot - SlotBase);
+    public readonly PortSet PsidSetAt(int slot) =>
+        IsWholeByRange ? PortSet.WholeAddress : PortSet.FromPsid(Offset, Length, slot - SlotBase);
 
     public readonly bool HoldsSlot(int slot) => HasPsid && (uint)(slot - SlotBase) < 1u << Length;
 }
