@@ -25,6 +25,18 @@ public static class ErrorCodes
     /// <summary>A network namespace cannot be entered.</summary>
     public const string NamespaceNotEntered = "AP2101";
 
+    /// <summary>A capture cannot be opened, read or written.</summary>
+    public const string CaptureUnreadable = "AP4001";
+
+    /// <summary>A file is no capture, or one of a form that is not read.</summary>
+    public const string NotACapture = "AP4002";
+
+    /// <summary>A capture contradicts its own format, or ends too early.</summary>
+    public const string CaptureDamaged = "AP4003";
+
+    /// <summary>A capture of a link type that is not read.</summary>
+    public const string CaptureLinkType = "AP4004";
+
     /// <summary>A program that the lab runs is not installed.</summary>
     public const string LabProgramMissing = "AP5001";
 
