@@ -1,0 +1,135 @@
+using System.Runtime.CompilerServices;
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
+using APlusP.Core.Devices;
+using APlusP.Core.Wire;
+
+namespace APlusP.Core.Forwarding;
+
+/// <summary>
+/// The PRR: Port Range Router (RFC 6346 section 3.1.2), lwAFTR (RFC 7596 section 6), MAP border relay (RFC 7597 section 8.1). It keeps no state about
+/// flows; one lookup of (address, port) says where a packet goes, and whether it may have come.
+/// </summary>
+/// <remarks>
+/// A batch is taken in pieces of 32, in two passes: the first reads headers and collects what to look up, the second, when all
+/// lookups of the piece are done with their cache misses overlapping, checks, rewrites and judges.
+/// </remarks>
+public sealed partial class PortRangeRouter : IForwarder
+{
+    const int PieceSize = BindingTable.BatchSize;
+
+    readonly BindingTable _table;
+    readonly IcmpRateLimiter _icmpLimit;
+    readonly BindingQuery[] _queries = new BindingQuery[PieceSize];
+    readonly BindingHit[] _hits = new BindingHit[PieceSize];
+    readonly Pending[] _pending = new Pending[PieceSize];
+    Policy _policy;
+
+    public PortRangeRouter(BindingTable table, PrrOptions options, TimeProvider time)
+    {
+        _table = table;
+        _policy = new Policy(options);
+        _icmpLimit = new IcmpRateLimiter(time);
+    }
+
+    public ForwardingCounters Counters { get; } = new();
+
+    /// <summary>May be exchanged while another thread processes: a piece of a batch meets the old or the new.</summary>
+    public PrrOptions Options
+    {
+        get => _policy.Options;
+        set => Volatile.Write(ref _policy, new Policy(value));
+    }
+
+    /// <summary>Where set, each packet's steps are written down, for <c>explain</c>; never in a daemon.</summary>
+    public PacketJourney? Journey { get; set; }
+
+    public void Process(PacketBatch batch)
+    {
+        for (int start = 0; start < batch.Count; start += PieceSize)
+            ProcessPiece(batch, start, Math.Min(PieceSize, batch.Count - start), Volatile.Read(ref _policy));
+    }
+
+    void ProcessPiece(PacketBatch batch, int start, int count, Policy policy)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            ref Pending pending = ref _pending[i];
+            ref PacketSlot slot = ref batch[start + i];
+            pending = new Pending { Octets = slot.Length };
+            _queries[i] = default;
+            slot.Verdict = slot.Origin switch
+            {
+                Origin.FromInternet => ReadFromInternet(batch, start + i, policy, ref pending, out _queries[i]),
+                Origin.FromSmap => ReadFromSmap(batch, start + i, policy, ref pending, out _queries[i]),
+                _ => Verdict.Drop(DropReason.NotForUs),
+            };
+        }
+
+        _table.Find(_queries.AsSpan(0, count), _hits.AsSpan(0, count));
+
+        for (int i = 0; i < count; i++)
+        {
+            ref PacketSlot slot = ref batch[start + i];
+            if (slot.Verdict.Fate == Fate.None)
+            {
+                slot.Verdict = slot.Origin == Origin.FromInternet
+                    ? DeliverFromInternet(batch, start + i, policy, _pending[i], _hits[i])
+                    : DeliverFromSmap(batch, start + i, policy, _pending[i], _hits[i]);
+            }
+
+            Journey?.Judge(slot.Verdict);
+            Counters.Count(slot.Origin, slot.Verdict, _pending[i].Octets);
+        }
+    }
+
+    /// <summary>Drops a packet whose inner form begins its buffer, and tells its sender by ICMPv4 where policy and rate allow.</summary>
+    /// <param name="subscriber">The softwire back to the sender, or null where it is on the Internet.</param>
+    Verdict DropTelling(PacketBatch batch, int index, Policy policy, DropReason reason, IcmpV4Type type, byte code, in Softwire.Path? subscriber)
+    {
+        Span<byte> packet = batch.Bytes(index);
+        if (!policy.Options.SendIcmpV4Errors || !IPv4Header.TryRead(packet, out IPv4Header header)
+            || !IcmpErrors.MayTellSender(packet, header)) return Verdict.Drop(reason);
+        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond))
+        {
+            Counters.IcmpSuppressed++;
+            return Verdict.Drop(reason);
+        }
+
+        IcmpErrors.WriteV4(batch, index, type, code, policy.Options.IcmpSource ?? header.Destination, header.Source);
+        if (subscriber is { } path) Softwire.Encapsulate(batch, index, trafficClass: 0, policy.Options.HopLimit, path);
+        Counters.IcmpV4Sent++;
+        return Verdict.DropAndTell(reason);
+    }
+
+    /// <summary>What the first pass knows of a packet that the second needs.</summary>
+    struct Pending
+    {
+        /// <summary>Length as received.</summary>
+        public int Octets;
+
+        /// <summary>Where the inner packet begins.</summary>
+        public int Inner;
+
+        /// <summary>Why the packet has no port, though it may still belong to a whole address.</summary>
+        public DropReason Portless;
+    }
+
+    /// <summary>Options as the hot path wants them.</summary>
+    sealed class Policy(PrrOptions options)
+    {
+        readonly IPv6Address[] _softwireAddresses = [.. options.SoftwireAddresses];
+
+        public PrrOptions Options { get; } = options;
+
+        public readonly bool TtlAlreadyTaken = options.TtlAlreadyTaken;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public bool IsOurs(IPv6Address address)
+        {
+            foreach (IPv6Address ours in _softwireAddresses)
+                if (ours == address) return true;
+            return false;
+        }
+    }
+}
