@@ -1,11 +1,13 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace APlusP.Core.PortSets;
 
 /// <summary>
 /// All ports of one subscriber: either a PSID set (RFC 7597 section 5.1) or plain ranges, one or several. Two sets are equal when
-/// they hold the same ports in the same form.
+/// they hold the same ports in the same form. Its text form is that of <see cref="TryParse"/>, its JSON form that of <see cref="PortSetJson"/>.
 /// </summary>
+[JsonConverter(typeof(PortSetJson))]
 public sealed class PortSet : IEquatable<PortSet>
 {
     readonly PortRange[]? _ranges;
@@ -37,7 +39,7 @@ public sealed class PortSet : IEquatable<PortSet>
     }
 
     /// <summary>Ranges in any order; those that touch are joined.</summary>
-    /// <exception cref="ArgumentException">No range, or two that overlap; the message names them.</exception>
+    /// <exception cref="ArgumentException">No range, one that ends before it begins, or two that overlap; the message names them.</exception>
     public static PortSet FromRanges(params IEnumerable<PortRange> ranges) =>
         TryFromRanges(ranges, out PortSet? set, out string error) ? set! : throw new ArgumentException(error);
 
@@ -48,6 +50,12 @@ public sealed class PortSet : IEquatable<PortSet>
         var joined = new List<PortRange>();
         foreach (PortRange range in ranges.Order())
         {
+            if (range.First > range.Last)
+            {
+                error = $"the range {range} ends before it begins; write {range.Last}-{range.First}";
+                return false;
+            }
+
             if (joined.Count > 0 && joined[^1].Overlaps(range))
             {
                 error = $"the ranges {joined[^1]} and {range} overlap";
@@ -90,9 +98,15 @@ public sealed class PortSet : IEquatable<PortSet>
     public bool Contains(ushort port)
     {
         if (Psid is { } psid) return psid.Contains(port);
-        foreach (PortRange range in _ranges!)
-            if (range.Contains(port)) return true;
-        return false;
+        int low = 0, high = _ranges!.Length - 1;
+        while (low < high)
+        {
+            int middle = low + high >> 1;
+            if (_ranges[middle].Last < port) low = middle + 1;
+            else high = middle;
+        }
+
+        return _ranges[low].Contains(port);
     }
 
     /// <summary>Whether a port belongs to both sets.</summary>

@@ -25,7 +25,7 @@ public readonly record struct Psid(int Offset, int Length, int Value)
     /// <summary>What is wrong with these numbers, or null.</summary>
     public string? Fault =>
         Offset is < 0 or > 15 ? $"the PSID offset {Offset} is not from 0 to 15"
-        : Length < 0 || Offset + Length > 16 ? $"the PSID length {Length} is not from 0 to {16 - Offset} (16 less the offset {Offset})"
+        : Length < 0 || Length > 16 - Offset ? $"the PSID length {Length} is not from 0 to {16 - Offset} (16 less the offset {Offset})"
         : Value < 0 || Value >= 1 << Length ? $"the PSID {Value} is not from 0 to {(1 << Length) - 1}, which is what {Length} bits can say"
         : null;
 
