@@ -22,6 +22,9 @@ public static class ErrorCodes
     /// <summary>Two bindings contradict each other.</summary>
     public const string BindingConflict = "AP1003";
 
+    /// <summary>What was given is not a port set.</summary>
+    public const string NotAPortSet = "AP1010";
+
     /// <summary>A network namespace cannot be entered.</summary>
     public const string NamespaceNotEntered = "AP2101";
 
