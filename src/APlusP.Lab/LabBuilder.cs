@@ -54,6 +54,7 @@ public static class LabBuilder
 
         foreach (string bridge in host.Bridges) yield return $"link set {bridge} up";
         foreach ((string name, string address) in host.Addresses) yield return $"addr add {address} dev {name}";
+        if (host.SegmentSource is not null) yield return $"sr tunsrc set {host.SegmentSource}";
         foreach (string route in host.Routes) yield return $"route add {route}";
     }
 

@@ -18,6 +18,9 @@ public sealed record LabHost(string Name)
     /// <summary>What follows <c>ip route add</c>; the family is told by the text.</summary>
     public IReadOnlyList<string> Routes { get; init; } = [];
 
+    /// <summary>Source of the host's segment-routing encapsulation, which Linux has one of per namespace.</summary>
+    public string? SegmentSource { get; init; }
+
     public IReadOnlyList<(string Name, string Value)> Sysctls { get; init; } = [];
 
     /// <summary>Interface and an MTU that differs from its link's.</summary>
@@ -165,6 +168,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
                 ]
                 : [],
         ],
+        SegmentSource = room.Kind == SmapKind.Kernel ? room.Softwire : null,
         Sysctls = [.. s_everywhere, .. room.Kind == SmapKind.Kernel ? [.. s_routesIPv6, ("net.ipv4.ip_local_port_range", room.Ports.Replace('-', ' '))] : ((string, string)[])[]],
     };
 

@@ -34,8 +34,9 @@ public sealed partial class RunningLab
     /// <param name="plan">What to build.</param>
     /// <param name="executable">The <c>aplusp</c> that the daemons run.</param>
     /// <param name="progress">Hears what is being done.</param>
+    /// <param name="cancel">Gives up, and leaves nothing.</param>
     /// <exception cref="APlusPException">AP5001 to AP5006.</exception>
-    public static RunningLab Up(LabPlan plan, string executable, Action<string>? progress = null)
+    public static RunningLab Up(LabPlan plan, string executable, Action<string>? progress = null, CancellationToken cancel = default)
     {
         CheckName(plan.Name);
         if (System.IO.Directory.Exists(DirectoryOf(plan.Name)) || NetworkNamespace.FindAll(Prefix(plan.Name)).Count > 0)
@@ -48,10 +49,13 @@ public sealed partial class RunningLab
             lab.Save();
             progress?.Invoke($"building {lab.Topology.Hosts.Count} hosts and {lab.Topology.Links.Count} links");
             LabBuilder.Build(lab.Topology, Prefix(plan.Name));
+            cancel.ThrowIfCancellationRequested();
             progress?.Invoke("starting web servers and the resolver");
             lab.StartServers();
+            cancel.ThrowIfCancellationRequested();
             progress?.Invoke($"starting the PRR and {plan.Rooms.Count(room => room.Kind == SmapKind.Aplusp)} SMAPs");
             lab.StartDaemons();
+            cancel.ThrowIfCancellationRequested();
             return lab;
         }
         catch

@@ -3,7 +3,6 @@ using System.Text.Json;
 using APlusP.Core;
 using APlusP.Lab;
 using APlusP.Linux;
-using Spectre.Console;
 
 namespace APlusP.Cli.Verbs;
 
@@ -36,7 +35,8 @@ static class LabVerb
             LabPlan plan = parse.GetValue(smaps) is { } count
                 ? LabPlan.Smaps(labName == DefaultName ? $"smaps{count}" : labName, count)
                 : LabPlan.Fig22(labName);
-            RunningLab lab = RunningLab.Up(plan, Executable, step => Console.Error.WriteLine($"{step} ..."));
+            using var interruption = new Interruption();
+            RunningLab lab = RunningLab.Up(plan, Executable, step => Console.Error.WriteLine($"{step} ..."), interruption.Token);
             Console.WriteLine(LabDrawing.Draw(plan, _ => ""));
             Console.WriteLine($"""
                 The lab '{plan.Name}' is up. Try:

@@ -1,0 +1,91 @@
+using System.CommandLine;
+using APlusP.Lab;
+using Spectre.Console;
+
+namespace APlusP.Cli.Verbs;
+
+/// <summary><c>aplusp demo</c>: two homes behind one IPv4 address, shown on one screen, then taken away.</summary>
+static class DemoVerb
+{
+    const string Name = "demo";
+
+    public static Command Create()
+    {
+        var keep = new Option<bool>("--keep") { Description = "Leave the lab up afterwards, to look around; `aplusp lab down demo` removes it." };
+        var command = new Command("demo", "Show two homes sharing one IPv4 address, with real programs (root, some seconds).") { keep };
+        command.SetAction(parse => Run(parse.GetValue(keep)));
+        return command;
+    }
+
+    static int Run(bool keep)
+    {
+        using var interruption = new Interruption();
+        bool done = false;
+        RunningLab.Down(Name);
+        try
+        {
+            Demonstration shown = AnsiConsole.Status().Start("starting", status =>
+            {
+                void Progress(string step)
+                {
+                    status.Status(Markup.Escape(step));
+                    AnsiConsole.MarkupLineInterpolated($"[grey]{step}[/]");
+                }
+
+                RunningLab lab = RunningLab.Up(LabPlan.Fig22(Name), LabVerb.Executable, Progress, interruption.Token);
+                return Demonstration.Run(lab, Progress, interruption.Token);
+            });
+            Show(shown);
+            done = shown.Succeeded;
+            return done ? 0 : 1;
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine("aplusp: interrupted; the lab is removed.");
+            return 130;
+        }
+        finally
+        {
+            if (keep && done) Console.WriteLine("The lab 'demo' stays up: `aplusp lab status demo`, `aplusp lab down demo`.");
+            else RunningLab.Down(Name);
+        }
+    }
+
+    static void Show(Demonstration shown)
+    {
+        AnsiConsole.WriteLine();
+        AnsiConsole.MarkupLineInterpolated($"[bold]Two homes, {shown.Hosts.Count} hosts, one IPv4 address: {string.Join(", ", shown.Addresses)}[/]  (as the web servers' logs have it)");
+        var table = new Table { Border = TableBorder.Rounded };
+        table.AddColumns("Home", "Its ports", "Host", "Pages", "Octets", "Ports used");
+        table.Columns[3].RightAligned();
+        table.Columns[4].RightAligned();
+        RoomPlan? previous = null;
+        foreach (DemonstratedHost host in shown.Hosts)
+        {
+            bool first = host.Room != previous;
+            previous = host.Room;
+            table.AddRow(
+                new Text(first ? $"{host.Room.Name}, {host.Room.Softwire}" : ""),
+                new Text(first ? host.Room.Ports : ""),
+                new Text(host.Name),
+                new Text($"{host.Requests}"),
+                new Text($"{host.Octets:N0}"),
+                new Text($"{host.Ports.Count}: {Shorten(host.Ports)}"));
+        }
+
+        AnsiConsole.Write(table);
+        IReadOnlyDictionary<string, long> prr = shown.PrrCounters;
+        AnsiConsole.MarkupLineInterpolated($"All at the same time, in {shown.Elapsed.TotalSeconds:F1} s. The PRR forwarded {prr.GetValueOrDefault("from-smap-forwarded"):N0} packets to the Internet and {prr.GetValueOrDefault("from-internet-forwarded"):N0} to the homes.");
+        AnsiConsole.WriteLine();
+        DemonstratedSpoof spoof = shown.Spoof;
+        AnsiConsole.MarkupLine("[bold]One lie: home 1 sends from a port of home 2[/]");
+        AnsiConsole.MarkupLineInterpolated($"  {spoof.Packet}");
+        AnsiConsole.MarkupLineInterpolated($"  {spoof.Counter}: {spoof.Before} before, {spoof.After} after; at the server {(spoof.Arrived ? "it ARRIVED" : "nothing arrived")}.");
+        AnsiConsole.WriteLine();
+        foreach (DemonstratedFact fact in shown.Facts)
+            AnsiConsole.MarkupLine($"{(fact.True ? "[green]  ok  [/]" : "[red] WRONG[/]")} {Markup.Escape(fact.Text)}");
+    }
+
+    static string Shorten(IReadOnlyList<int> ports) =>
+        ports.Count <= 4 ? string.Join(' ', ports) : $"{ports[0]} {ports[1]} ... {ports[^1]}";
+}

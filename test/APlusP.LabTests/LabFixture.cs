@@ -1,0 +1,153 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using APlusP.Lab;
+
+namespace APlusP.LabTests;
+
+/// <summary>
+/// A lab that the tests of one class share. Each test runs inside <see cref="Test"/>, which at its end asks every daemon for its
+/// account, and which on failure leaves captures, counters and logs in artifacts/lab/TEST.
+/// </summary>
+public abstract class LabFixture : IDisposable
+{
+    readonly string _captures = Path.Combine(Path.GetTempPath(), $"aplusp-captures-{Guid.NewGuid():N}");
+
+    protected LabFixture(LabPlan plan)
+    {
+        Programs.Require("curl", "dig", "ping", "traceroute", "iperf3", "ssh", "sshd", "tcpdump", "socat");
+        RunningLab.Down(plan.Name);
+        Lab = RunningLab.Up(plan, Executable);
+        Lab.Capture(_captures, snapshot: 160, megabytes: 4);
+    }
+
+    /// <summary>The <c>aplusp</c> under test: APLUSP_EXECUTABLE, or the one that was built beside these tests.</summary>
+    public static string Executable { get; } =
+        Environment.GetEnvironmentVariable("APLUSP_EXECUTABLE") is { Length: > 0 } given ? Path.GetFullPath(given) : Path.Combine(AppContext.BaseDirectory, "aplusp");
+
+    public RunningLab Lab { get; }
+
+    /// <summary>The host of that name.</summary>
+    public NetworkNamespace this[string host] => Lab.Host(host);
+
+    public void Dispose()
+    {
+        RunningLab.Down(Lab.Plan.Name);
+        if (Directory.Exists(_captures)) Directory.Delete(_captures, recursive: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Runs a test, then holds every daemon to its account: received = forwarded + hairpinned + answered + consumed + dropped.</summary>
+    public void Test(Action body, [CallerMemberName] string name = "")
+    {
+        try
+        {
+            body();
+            foreach (string daemon in Lab.Daemons) AssertAccount(daemon);
+        }
+        catch (Exception error)
+        {
+            string folder = Keep(name);
+            throw new InvalidOperationException($"{error.Message}\n\nCaptures, counters and logs are in {folder}.", error);
+        }
+    }
+
+    /// <summary>What counters moved while something was done.</summary>
+    public IReadOnlyDictionary<string, long> Moved(string daemon, Action action)
+    {
+        IReadOnlyDictionary<string, long> before = Lab.Counters(daemon);
+        action();
+        return Lab.Counters(daemon).Where(c => c.Value != before.GetValueOrDefault(c.Key))
+            .ToDictionary(c => c.Key, c => c.Value - before.GetValueOrDefault(c.Key));
+    }
+
+    void AssertAccount(string daemon)
+    {
+        // Traffic may still be ending (a last ACK), and the numbers of a moment ago are read one by one.
+        string fault = "";
+        bool right = Wait.Until(() => (fault = AccountFault(Lab.Counters(daemon))).Length == 0, TimeSpan.FromSeconds(2));
+        Assert.True(right, $"the account of {daemon} is wrong: {fault}");
+    }
+
+    static string AccountFault(IReadOnlyDictionary<string, long> counters)
+    {
+        string[] sides = [.. counters.Keys.Where(k => k.EndsWith("-received", StringComparison.Ordinal)).Select(k => k[..^"-received".Length])];
+        if (sides.Length == 0) return "it has no counter of packets received";
+        foreach (string side in sides)
+        {
+            long received = counters[$"{side}-received"], dropped = counters[$"{side}-dropped"];
+            long fates = dropped + ((string[])["forwarded", "hairpinned", "answered", "consumed"]).Sum(fate => counters[$"{side}-{fate}"]);
+            if (received != fates) return $"{side}-received is {received}, the fates are {fates}";
+            long reasons = counters.Where(c => c.Key.StartsWith($"{side}-drop-", StringComparison.Ordinal)).Sum(c => c.Value);
+            if (dropped != reasons) return $"{side}-dropped is {dropped}, the reasons are {reasons}";
+        }
+
+        return "";
+    }
+
+    string Keep(string test)
+    {
+        string folder = Path.Combine(RepositoryRoot(), "artifacts", "lab", test);
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        Directory.CreateDirectory(folder);
+        CopyAll(_captures, Path.Combine(folder, "captures"));
+        CopyAll(Lab.Directory, folder);
+        foreach (string daemon in Lab.Daemons)
+        {
+            string state;
+            try
+            {
+                state = string.Join('\n', Lab.Counters(daemon).Select(c => $"{c.Key} {c.Value}"));
+            }
+            catch (APlusP.Core.APlusPException error)
+            {
+                state = error.Message;
+            }
+
+            File.WriteAllText(Path.Combine(folder, $"{daemon}.counters.txt"), state);
+        }
+
+        var network = new StringBuilder(LabDrawing.Draw(Lab.Plan, _ => ""));
+        foreach (LabHost host in Lab.Topology.Hosts)
+            network.AppendLine($"\n== {host.Name}").Append(Lab.Host(host.Name).Run("sh", "-c", "ip -br addr; ip route; ip -6 route; ip -s link; ss -tunap").Text);
+        File.WriteAllText(Path.Combine(folder, "network.txt"), network.ToString());
+        return folder;
+    }
+
+    static void CopyAll(string from, string to)
+    {
+        if (!Directory.Exists(from)) return;
+        foreach (string file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+        {
+            if (Path.GetExtension(file) is ".mp4" or ".jpg") continue;
+            string target = Path.Combine(to, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            try
+            {
+                File.Copy(file, target, overwrite: true);
+            }
+            catch (IOException)
+            {
+                // A socket.
+            }
+        }
+    }
+
+    static string RepositoryRoot()
+    {
+        string? directory = AppContext.BaseDirectory;
+        while (directory is not null && !File.Exists(Path.Combine(directory, "aplusp.slnx"))) directory = Path.GetDirectoryName(directory);
+        return directory ?? Directory.GetCurrentDirectory();
+    }
+}
+
+/// <summary>Commands of tests, which must succeed or say what they said.</summary>
+static class CommandAssertions
+{
+    /// <summary>Runs a program that must end well; gives its standard output without the last newline.</summary>
+    public static string Do(this NetworkNamespace host, params string[] command)
+    {
+        CommandResult result = host.Run(command);
+        Assert.True(result.Succeeded, $"in {host.Name}: `{string.Join(' ', command)}` ended with {result.ExitCode}:\n{result.Text}");
+        return result.Output.TrimEnd('\n');
+    }
+}
