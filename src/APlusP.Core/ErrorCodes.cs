@@ -25,6 +25,21 @@ public static class ErrorCodes
     /// <summary>What was given is not a port set.</summary>
     public const string NotAPortSet = "AP1010";
 
+    /// <summary>/dev/net/tun cannot be opened.</summary>
+    public const string TunNotOpened = "AP2001";
+
+    /// <summary>The TUN device cannot be made.</summary>
+    public const string TunNotMade = "AP2002";
+
+    /// <summary>The kernel refused a change of links or routes.</summary>
+    public const string NetlinkRefused = "AP2003";
+
+    /// <summary>A raw socket cannot be opened.</summary>
+    public const string RawSocketRefused = "AP2004";
+
+    /// <summary>A kernel setting cannot be read or written.</summary>
+    public const string SysctlRefused = "AP2005";
+
     /// <summary>A network namespace cannot be entered.</summary>
     public const string NamespaceNotEntered = "AP2101";
 

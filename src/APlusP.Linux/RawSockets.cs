@@ -1,0 +1,124 @@
+using System.Runtime.InteropServices;
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Devices;
+using APlusP.Core.Wire;
+
+namespace APlusP.Linux;
+
+/// <summary>
+/// Receives softwire packets for an address that an interface of this machine has. The kernel would answer "unknown next header" for
+/// protocol 4; while a raw socket listens it hands the inner packet over, and the outer header is made anew from what the kernel tells
+/// about it. CAP_NET_RAW.
+/// </summary>
+public sealed unsafe class SoftwireSocket : IDisposable
+{
+    const int IpProtoIPv6 = 41, RecvTrafficClass = 66, TrafficClass = 67, ReceiveBuffer = 33, SolSocket = 1;
+    const int ControlSize = 128;
+
+    readonly IPv6Address _address;
+
+    public SoftwireSocket(IPv6Address address)
+    {
+        _address = address;
+        Descriptor = LibC.Socket(LibC.AF_INET6, LibC.SOCK_RAW | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, (int)IpProtocol.IPv4);
+        if (Descriptor < 0) throw Failure(Marshal.GetLastPInvokeError());
+        int on = 1, room = 4 << 20;
+        _ = LibC.SetSockOpt(Descriptor, IpProtoIPv6, RecvTrafficClass, &on, sizeof(int));
+        _ = LibC.SetSockOpt(Descriptor, SolSocket, ReceiveBuffer, &room, sizeof(int));
+        var local = new SocketAddressV6 { Family = LibC.AF_INET6 };
+        address.Write(new Span<byte>(local.Address, IPv6Address.Size));
+        if (LibC.Bind(Descriptor, &local, (uint)sizeof(SocketAddressV6)) == 0) return;
+        int errno = Marshal.GetLastPInvokeError();
+        Dispose();
+        throw Failure(errno);
+    }
+
+    internal int Descriptor { get; }
+
+    /// <summary>Adds what has arrived to the batch, with an outer header in front.</summary>
+    internal void Receive(PacketBatch batch, Origin origin)
+    {
+        byte* control = stackalloc byte[ControlSize];
+        while (batch.Count < batch.Capacity)
+        {
+            Span<byte> room = batch.Receive(batch.Count);
+            SocketAddressV6 peer;
+            nint length;
+            MessageHeader message;
+            fixed (byte* buffer = room)
+            {
+                var vector = new IoVector { Base = buffer + IPv6Header.Size, Length = (nuint)(room.Length - IPv6Header.Size) };
+                message = new MessageHeader
+                {
+                    Name = &peer, NameLength = (uint)sizeof(SocketAddressV6), Vectors = &vector, VectorCount = 1,
+                    Control = control, ControlLength = ControlSize,
+                };
+                length = LibC.ReceiveMessage(Descriptor, &message, 0);
+            }
+
+            if (length < 0) return;
+            var source = IPv6Address.Read(new ReadOnlySpan<byte>(peer.Address, IPv6Address.Size));
+            IPv6Header.Write(room, TrafficClassOf(control, (int)message.ControlLength), (int)length, IpProtocol.IPv4, hopLimit: 64, source, _address);
+            batch.Received(batch.Count, IPv6Header.Size + (int)length, origin);
+            batch.Count++;
+        }
+    }
+
+    /// <summary>Walks the control messages: {size_t length; int level; int type; data}, each aligned to 8 octets.</summary>
+    static byte TrafficClassOf(byte* control, int length)
+    {
+        const int header = 16;
+        for (int at = 0; at + header + sizeof(int) <= length;)
+        {
+            int size = (int)*(nuint*)(control + at);
+            if (size < header) break;
+            if (*(int*)(control + at + 8) == IpProtoIPv6 && *(int*)(control + at + 12) == TrafficClass) return (byte)*(int*)(control + at + header);
+            at += (size + 7) / 8 * 8;
+        }
+
+        return 0;
+    }
+
+    APlusPException Failure(int errno) => new(
+        ErrorCodes.RawSocketRefused,
+        $"cannot receive softwire packets for {_address}, an address of this machine, by a raw socket: {LibC.Reason(errno)}. "
+        + "It takes CAP_NET_RAW beside CAP_NET_ADMIN; or give the softwire an address of its own that no interface has.");
+
+    public void Dispose() => _ = LibC.Close(Descriptor);
+}
+
+/// <summary>Sends ICMP errors whose source is the machine's own IPv4 address. CAP_NET_RAW.</summary>
+public sealed unsafe class OwnAddressSocket : IDisposable
+{
+    const int IpProtoRaw = 255;
+
+    readonly IPv4Address _address;
+    readonly int _fd;
+
+    public OwnAddressSocket(IPv4Address address)
+    {
+        _address = address;
+        _fd = LibC.Socket(LibC.AF_INET, LibC.SOCK_RAW | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, IpProtoRaw);
+        if (_fd >= 0) return;
+        throw new APlusPException(
+            ErrorCodes.RawSocketRefused,
+            $"cannot send ICMP errors from {address}, this machine's own address, by a raw socket: {LibC.Reason(Marshal.GetLastPInvokeError())}. "
+            + "It takes CAP_NET_RAW beside CAP_NET_ADMIN; or leave `icmp-source` out, and errors come from the shared address.");
+    }
+
+    /// <summary>Whether this IPv4 packet comes from the address.</summary>
+    public bool Owns(ReadOnlySpan<byte> packet) => packet[0] >> 4 == 4 && IPv4Address.Read(packet[12..]) == _address;
+
+    public bool TrySend(ReadOnlySpan<byte> packet)
+    {
+        var to = new SocketAddressV4 { Family = LibC.AF_INET };
+        packet.Slice(16, IPv4Address.Size).CopyTo(new Span<byte>(to.Address, IPv4Address.Size));
+        fixed (byte* buffer = packet)
+        {
+            return LibC.SendTo(_fd, buffer, (nuint)packet.Length, 0, &to, (uint)sizeof(SocketAddressV4)) >= 0;
+        }
+    }
+
+    public void Dispose() => _ = LibC.Close(_fd);
+}

@@ -1,0 +1,187 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using APlusP.Core;
+
+namespace APlusP.Linux;
+
+/// <summary>A route through a device, without a gateway.</summary>
+/// <param name="Destination">Address of the prefix: 4 octets for IPv4, 16 for IPv6.</param>
+/// <param name="PrefixLength">Its length; 0 is the default route.</param>
+/// <param name="Mtu">Largest packet that the kernel sends along it (it answers or fragments larger ones itself), or 0 for the device's.</param>
+public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLength, int Mtu)
+{
+    public override string ToString() => $"{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}";
+}
+
+/// <summary>Changes links and routes by rtnetlink, rtnetlink(7). Every request is acknowledged; a refusal carries the kernel's own words.</summary>
+public sealed unsafe partial class RouteSocket : IDisposable
+{
+    const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, NlmsgError = 2;
+    const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagReplace = 0x100, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
+    const ushort IflaMtu = 4, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, RtaMetrics = 8, RtaxMtu = 2, ErrorAttributeMessage = 1;
+    const byte AddrGenModeNone = 1, TableMain = 254, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
+    const uint IffUp = 1;
+    const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = 16;
+
+    readonly int _fd;
+    readonly byte[] _buffer = new byte[8192];
+    int _length;
+    uint _sequence;
+
+    public RouteSocket()
+    {
+        _fd = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, 0);
+        if (_fd < 0) throw Failure("open a netlink socket", Marshal.GetLastPInvokeError(), null);
+        int on = 1;
+        _ = LibC.SetSockOpt(_fd, SolNetlink, NetlinkExtAck, &on, sizeof(int));
+        _ = LibC.SetSockOpt(_fd, SolNetlink, NetlinkCapAck, &on, sizeof(int));
+    }
+
+    /// <summary>Index of a device by its name.</summary>
+    public static int IndexOf(string device)
+    {
+        uint index = NameToIndex(device);
+        return index != 0 ? (int)index : throw Failure($"find the device '{device}'", Marshal.GetLastPInvokeError(), null);
+    }
+
+    /// <summary>Sets a device up with this MTU, and without the link-local address that the kernel would give it.</summary>
+    public void BringUp(int index, string name, int mtu)
+    {
+        Begin(RtmNewLink, FlagRequest | FlagAck);
+        Span<byte> info = Append(16);
+        MemoryMarshal.Write(info[4..], in index);
+        MemoryMarshal.Write(info[8..], IffUp);
+        MemoryMarshal.Write(info[12..], IffUp);
+        AppendAttribute(IflaMtu, mtu);
+        int spec = BeginNest(IflaAfSpec), inet6 = BeginNest(LibC.AF_INET6);
+        AppendAttribute(IflaInet6AddrGenMode, [AddrGenModeNone]);
+        EndNest(inet6);
+        EndNest(spec);
+        Exchange($"set the device '{name}' up with an MTU of {mtu}");
+    }
+
+    /// <summary>Adds a route; false where exactly this destination has one already, which then stays as it is.</summary>
+    public bool TryAddRoute(DeviceRoute route, int device) =>
+        Route(RtmNewRoute, FlagRequest | FlagAck | FlagCreate | FlagExclusive, route, device, "add the route to", accept: LibC.EEXIST);
+
+    /// <summary>Gives a route of ours another MTU, without a moment in which it is missing.</summary>
+    public void ReplaceRoute(DeviceRoute route, int device) =>
+        Route(RtmNewRoute, FlagRequest | FlagAck | FlagCreate | FlagReplace, route, device, "replace the route to", accept: 0);
+
+    /// <summary>Removes a route through this device; false where it is gone already.</summary>
+    public bool TryRemoveRoute(DeviceRoute route, int device) =>
+        Route(RtmDelRoute, FlagRequest | FlagAck, route, device, "remove the route to", accept: LibC.ESRCH);
+
+    bool Route(ushort type, ushort flags, DeviceRoute route, int device, string what, int accept)
+    {
+        bool v4 = route.Destination.Length == 4;
+        Begin(type, flags);
+        Span<byte> message = Append(12);
+        message[0] = (byte)(v4 ? LibC.AF_INET : LibC.AF_INET6);
+        message[1] = (byte)route.PrefixLength;
+        message[4] = TableMain;
+        message[5] = ProtocolStatic;
+        message[6] = v4 ? ScopeLink : ScopeUniverse;
+        message[7] = TypeUnicast;
+        if (route.PrefixLength > 0) AppendAttribute(RtaDst, route.Destination.Span);
+        AppendAttribute(RtaOif, device);
+        if (route.Mtu > 0 && type == RtmNewRoute)
+        {
+            int metrics = BeginNest(RtaMetrics);
+            AppendAttribute(RtaxMtu, route.Mtu);
+            EndNest(metrics);
+        }
+
+        return Exchange($"{what} {route}", accept);
+    }
+
+    void Begin(ushort type, ushort flags)
+    {
+        _length = 0;
+        Span<byte> header = Append(HeaderSize);
+        MemoryMarshal.Write(header[4..], in type);
+        MemoryMarshal.Write(header[6..], in flags);
+        MemoryMarshal.Write(header[8..], ++_sequence);
+    }
+
+    Span<byte> Append(int octets)
+    {
+        Span<byte> room = _buffer.AsSpan(_length, (octets + 3) / 4 * 4);
+        room.Clear();
+        _length += room.Length;
+        return room[..octets];
+    }
+
+    void AppendAttribute(ushort type, int value)
+    {
+        Span<byte> octets = stackalloc byte[4];
+        MemoryMarshal.Write(octets, in value);
+        AppendAttribute(type, octets);
+    }
+
+    void AppendAttribute(ushort type, ReadOnlySpan<byte> value)
+    {
+        Span<byte> room = Append(4 + value.Length);
+        MemoryMarshal.Write(room, (ushort)(4 + value.Length));
+        MemoryMarshal.Write(room[2..], in type);
+        value.CopyTo(room[4..]);
+    }
+
+    int BeginNest(ushort type)
+    {
+        int start = _length;
+        MemoryMarshal.Write(Append(4)[2..], in type);
+        return start;
+    }
+
+    void EndNest(int start) => MemoryMarshal.Write(_buffer.AsSpan(start), (ushort)(_length - start));
+
+    /// <summary>Sends what was built and reads the acknowledgement; false where the kernel refused with the one error that is accepted.</summary>
+    bool Exchange(string what, int accept = 0)
+    {
+        MemoryMarshal.Write(_buffer, in _length);
+        fixed (byte* buffer = _buffer)
+        {
+            if (LibC.SendTo(_fd, buffer, (nuint)_length, 0, null, 0) < 0) throw Failure(what, Marshal.GetLastPInvokeError(), null);
+            while (true)
+            {
+                nint received = LibC.Receive(_fd, buffer, (nuint)_buffer.Length, 0);
+                if (received < HeaderSize) throw Failure(what, Marshal.GetLastPInvokeError(), null);
+                ReadOnlySpan<byte> answer = _buffer.AsSpan(0, (int)received);
+                if (MemoryMarshal.Read<ushort>(answer[4..]) != NlmsgError || MemoryMarshal.Read<uint>(answer[8..]) != _sequence) continue;
+                int errno = -MemoryMarshal.Read<int>(answer[HeaderSize..]);
+                if (errno == 0) return true;
+                if (errno == accept) return false;
+                throw Failure(what, errno, ExtendedAck(answer));
+            }
+        }
+    }
+
+    /// <summary>The kernel's own words, which follow the request's header (and the request, where it is not capped).</summary>
+    static string? ExtendedAck(ReadOnlySpan<byte> answer)
+    {
+        ushort flags = MemoryMarshal.Read<ushort>(answer[6..]);
+        if ((flags & FlagAckTlvs) == 0) return null;
+        int at = HeaderSize + 4 + ((flags & FlagCapped) != 0 ? HeaderSize : MemoryMarshal.Read<int>(answer[(HeaderSize + 4)..]));
+        while (at + 4 <= answer.Length)
+        {
+            int length = MemoryMarshal.Read<ushort>(answer[at..]);
+            if (length < 4 || at + length > answer.Length) return null;
+            if (MemoryMarshal.Read<ushort>(answer[(at + 2)..]) == ErrorAttributeMessage)
+                return Encoding.UTF8.GetString(answer.Slice(at + 4, length - 4)).TrimEnd('\0');
+            at += (length + 3) / 4 * 4;
+        }
+
+        return null;
+    }
+
+    static APlusPException Failure(string what, int errno, string? kernel) => new(
+        ErrorCodes.NetlinkRefused,
+        $"cannot {what}: {LibC.Reason(errno)}{(kernel is null ? "" : $" ({kernel})")}." + (errno is LibC.EPERM or LibC.EACCES ? " It takes CAP_NET_ADMIN." : ""));
+
+    // unsigned int if_nametoindex(const char *ifname);
+    [LibraryImport("libc", EntryPoint = "if_nametoindex", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial uint NameToIndex(string name);
+
+    public void Dispose() => _ = LibC.Close(_fd);
+}

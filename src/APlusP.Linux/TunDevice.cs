@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using APlusP.Core;
+
+namespace APlusP.Linux;
+
+/// <summary>
+/// A TUN device (Documentation/networking/tuntap.rst) with one or several queues. It lives as long as the process does: its routes
+/// go with it, even after a crash.
+/// </summary>
+public sealed unsafe class TunDevice : IDisposable
+{
+    const nuint TunSetIff = 0x400454ca;
+    const short IffTun = 0x0001, IffNoPi = 0x1000, IffMultiQueue = 0x0100;
+    const int NameSize = 16, RequestSize = 40;
+
+    /// <summary>The device takes any IP packet, softwire packets included; smaller limits stand on the routes.</summary>
+    public const int MaxPacket = 65535;
+
+    readonly int[] _queues;
+
+    TunDevice(string name, int[] queues, int index)
+    {
+        Name = name;
+        _queues = queues;
+        Index = index;
+    }
+
+    public string Name { get; }
+
+    /// <summary>Interface index.</summary>
+    public int Index { get; }
+
+    public int QueueCount => _queues.Length;
+
+    /// <summary>File descriptor of a queue.</summary>
+    internal int Queue(int number) => _queues[number];
+
+    /// <summary>Makes the device, without addresses of its own, and sets it up. CAP_NET_ADMIN.</summary>
+    /// <exception cref="APlusPException">AP2001 where /dev/net/tun cannot be opened, AP2002 where the device cannot be made.</exception>
+    public static TunDevice Create(string name, int queues)
+    {
+        if (Encoding.UTF8.GetByteCount(name) is 0 or >= NameSize)
+            throw new APlusPException(ErrorCodes.TunNotMade, $"cannot make the TUN device '{name}': a device name has 1 to 15 characters. Set `device` to a shorter one.");
+        int[] fds = new int[queues];
+        int opened = 0;
+        try
+        {
+            for (; opened < queues; opened++) fds[opened] = OpenQueue(name, queues > 1);
+            using var netlink = new RouteSocket();
+            int index = RouteSocket.IndexOf(name);
+            netlink.BringUp(index, name, MaxPacket);
+            return new TunDevice(name, fds, index);
+        }
+        catch
+        {
+            for (int i = 0; i < opened; i++) _ = LibC.Close(fds[i]);
+            throw;
+        }
+    }
+
+    static int OpenQueue(string name, bool multiQueue)
+    {
+        int fd = LibC.Open("/dev/net/tun", LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC);
+        if (fd < 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            throw new APlusPException(ErrorCodes.TunNotOpened, $"cannot open /dev/net/tun for the device '{name}': {LibC.Reason(errno)}. " + errno switch
+            {
+                LibC.ENOENT => "Load the kernel module with `modprobe tun`, or allow the device in the container.",
+                LibC.EACCES or LibC.EPERM => "Give this user access to the file (mode 0666 as on most systems; CAP_NET_ADMIN still guards its use), or start as root.",
+                _ => "See whether the kernel has CONFIG_TUN.",
+            });
+        }
+
+        Span<byte> request = stackalloc byte[RequestSize];
+        request.Clear();
+        Encoding.UTF8.GetBytes(name, request);
+        short flags = (short)(IffTun | IffNoPi | (multiQueue ? IffMultiQueue : 0));
+        MemoryMarshal.Write(request[NameSize..], in flags);
+        fixed (byte* argument = request)
+        {
+            if (LibC.IoCtl(fd, TunSetIff, argument) >= 0) return fd;
+        }
+
+        int error = Marshal.GetLastPInvokeError();
+        _ = LibC.Close(fd);
+        throw new APlusPException(ErrorCodes.TunNotMade, $"cannot make the TUN device '{name}': {LibC.Reason(error)}. " + error switch
+        {
+            LibC.EPERM => "It takes CAP_NET_ADMIN: start as root, or give the service AmbientCapabilities=CAP_NET_ADMIN.",
+            LibC.EBUSY => "Another process holds a device of this name; is a daemon running already? Set `device` to another name.",
+            _ => "Is there a device of this name that is no TUN?",
+        });
+    }
+
+    public void Dispose()
+    {
+        foreach (int fd in _queues) _ = LibC.Close(fd);
+    }
+}

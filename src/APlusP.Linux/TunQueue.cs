@@ -1,0 +1,93 @@
+using System.Runtime.InteropServices;
+using APlusP.Core.Addresses;
+using APlusP.Core.Devices;
+
+namespace APlusP.Linux;
+
+/// <summary>
+/// One queue of a TUN device with what cannot go through it: softwire packets for an address that the machine itself has (the kernel
+/// keeps those from the TUN), and ICMP errors from the machine's own IPv4 address (written to the TUN they would be martians).
+/// </summary>
+/// <param name="device">The device.</param>
+/// <param name="queue">Which of its queues.</param>
+/// <param name="ipv4">Where IPv4 packets come from.</param>
+/// <param name="ipv6">Where IPv6 packets come from.</param>
+/// <param name="softwires">Raw sockets for softwire ends that are addresses of the machine; read by this queue alone.</param>
+/// <param name="ownAddress">The raw socket for packets from the machine's own IPv4 address, or null.</param>
+public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Origin ipv6, IReadOnlyList<SoftwireSocket> softwires,
+    OwnAddressSocket? ownAddress) : IPacketDevice, IDisposable
+{
+    readonly int _fd = device.Queue(queue);
+    readonly int _wake = OpenEvent();
+    readonly SoftwireSocket[] _softwires = [.. softwires];
+
+    /// <summary>Packets that the kernel did not take, after the data plane had judged them.</summary>
+    public long SendFailures { get; private set; }
+
+    public void Receive(PacketBatch batch)
+    {
+        batch.Clear();
+        while (batch.Count < batch.Capacity)
+        {
+            Span<byte> room = batch.Receive(batch.Count);
+            nint length;
+            fixed (byte* buffer = room) length = LibC.Read(_fd, buffer, (nuint)room.Length);
+            if (length <= 0) break;
+            batch.Received(batch.Count, (int)length, room[0] >> 4 == 4 ? ipv4 : ipv6);
+            batch.Count++;
+        }
+
+        foreach (SoftwireSocket socket in _softwires) socket.Receive(batch, ipv6);
+    }
+
+    public void Send(PacketBatch batch)
+    {
+        for (int i = 0; i < batch.Count; i++)
+        {
+            if (!batch[i].Verdict.Sends) continue;
+            ReadOnlySpan<byte> packet = batch.Bytes(i);
+            if (ownAddress is not null && ownAddress.Owns(packet))
+            {
+                if (!ownAddress.TrySend(packet)) SendFailures++;
+                continue;
+            }
+
+            fixed (byte* buffer = packet)
+            {
+                if (LibC.Write(_fd, buffer, (nuint)packet.Length) < 0) SendFailures++;
+            }
+        }
+    }
+
+    /// <summary>Waits until a packet is there, <see cref="Wake"/> is called, or the time is over. False where the device is gone.</summary>
+    public bool Wait(int milliseconds)
+    {
+        PollFd* fds = stackalloc PollFd[2 + _softwires.Length];
+        fds[0] = new PollFd { Fd = _fd, Events = LibC.POLLIN };
+        fds[1] = new PollFd { Fd = _wake, Events = LibC.POLLIN };
+        for (int i = 0; i < _softwires.Length; i++) fds[2 + i] = new PollFd { Fd = _softwires[i].Descriptor, Events = LibC.POLLIN };
+        if (LibC.Poll(fds, (nuint)(2 + _softwires.Length), milliseconds) <= 0) return true;
+        if ((fds[1].Revents & LibC.POLLIN) != 0)
+        {
+            ulong count;
+            _ = LibC.Read(_wake, (byte*)&count, sizeof(ulong));
+        }
+
+        return (fds[0].Revents & (LibC.POLLERR | LibC.POLLNVAL)) == 0;
+    }
+
+    /// <summary>Ends a wait, from any thread.</summary>
+    public void Wake()
+    {
+        ulong one = 1;
+        _ = LibC.Write(_wake, (byte*)&one, sizeof(ulong));
+    }
+
+    static int OpenEvent()
+    {
+        int fd = LibC.EventFd(0, LibC.O_NONBLOCK | LibC.O_CLOEXEC);
+        return fd >= 0 ? fd : throw new System.ComponentModel.Win32Exception(Marshal.GetLastPInvokeError());
+    }
+
+    public void Dispose() => _ = LibC.Close(_wake);
+}
