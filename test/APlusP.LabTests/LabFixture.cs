@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text;
 using APlusP.Lab;
 
@@ -17,7 +16,15 @@ public abstract class LabFixture : IDisposable
         Programs.Require("curl", "dig", "ping", "traceroute", "iperf3", "ssh", "sshd", "tcpdump", "socat");
         RunningLab.Down(plan.Name);
         Lab = RunningLab.Up(plan, Executable);
-        Lab.Capture(_captures, snapshot: 160, megabytes: 4);
+        try
+        {
+            Lab.Capture(_captures, snapshot: 160, megabytes: 4);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>The <c>aplusp</c> under test: APLUSP_EXECUTABLE, or the one that was built beside these tests.</summary>
@@ -37,7 +44,7 @@ public abstract class LabFixture : IDisposable
     }
 
     /// <summary>Runs a test, then holds every daemon to its account: received = forwarded + hairpinned + answered + consumed + dropped.</summary>
-    public void Test(Action body, [CallerMemberName] string name = "")
+    public void Test(Action body)
     {
         try
         {
@@ -46,7 +53,7 @@ public abstract class LabFixture : IDisposable
         }
         catch (Exception error)
         {
-            string folder = Keep(name);
+            string folder = Keep(FolderName(TestContext.Current.Test!.TestDisplayName));
             throw new InvalidOperationException($"{error.Message}\n\nCaptures, counters and logs are in {folder}.", error);
         }
     }
@@ -111,6 +118,13 @@ public abstract class LabFixture : IDisposable
             network.AppendLine($"\n== {host.Name}").Append(Lab.Host(host.Name).Run("sh", "-c", "ip -br addr; ip route; ip -6 route; ip -s link; ss -tunap").Text);
         File.WriteAllText(Path.Combine(folder, "network.txt"), network.ToString());
         return folder;
+    }
+
+    // Class and method, and the arguments of a theory's case.
+    static string FolderName(string test)
+    {
+        string name = string.Concat(test.Replace("APlusP.LabTests.", "", StringComparison.Ordinal).Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' ? c : '_'));
+        return name.Length > 150 ? name[..150] : name;
     }
 
     static void CopyAll(string from, string to)
