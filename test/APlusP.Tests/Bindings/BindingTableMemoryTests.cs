@@ -40,6 +40,36 @@ public class BindingTableMemoryTests
         }
     }
 
+    [Fact]
+    public void Changes_that_leave_as_many_bindings_leave_as_much_memory()
+    {
+        const int Subscribers = 500;
+        var random = new Random(1);
+        BindingTable table = BindingTable.Build(Enumerable.Range(0, Subscribers).Select(i => Arbitrary(i)));
+        for (int change = 0; change < 20_000; change++) table.Replace(Arbitrary(random.Next(Subscribers)));
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        for (int change = 0; change < 100_000; change++)
+        {
+            Binding binding = Arbitrary(random.Next(Subscribers));
+            if (random.Next(2) == 0) table.Replace(binding);
+            else Assert.True(table.Remove(binding.Softwire));
+            if (table.Count < Subscribers) table.Add(binding);
+        }
+
+        // Were blocks lost, each change would take 24 octets at least, 2.4 MB in all.
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 1_000_000);
+        Assert.Equal(Subscribers, table.Count);
+
+        // A PSID of 16 on one address, or one to four ranges on one of four others; 16 subscribers share these five.
+        Binding Arbitrary(int subscriber)
+        {
+            bool byPsid = random.Next(2) == 0;
+            PortSet ports = byPsid ? PortSet.FromPsid(4, 4, subscriber % 16)
+                : PortSet.FromRanges(Enumerable.Range(0, 1 + random.Next(4)).Select(piece => Range(subscriber % 16 * 100 + piece * 10_000, 50)));
+            return new Binding(AddressOf(subscriber / 16 * 10 + (byPsid ? 0 : 1 + random.Next(4))), ports, SoftwireOf(subscriber), Prr);
+        }
+    }
+
     static PortRange Range(int first, int count) => new((ushort)first, (ushort)(first + count - 1));
 
     static IPv4Address AddressOf(int index) => new(IPv4Address.Parse("10.0.0.0").Value + (uint)index);
