@@ -6,8 +6,9 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
 {
     // One line a verb, in the order of `aplusp --help`; each is a file in Verbs/.
     DemoVerb.Create(),
-    LabVerb.Create(),
     PortSetVerb.Create(),
+    BenchVerb.Create(),
+    LabVerb.Create(),
 };
 
 try

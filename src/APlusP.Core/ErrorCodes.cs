@@ -55,6 +55,12 @@ public static class ErrorCodes
     /// <summary>A capture of a link type that is not read.</summary>
     public const string CaptureLinkType = "AP4004";
 
+    /// <summary>No capture is given, or none that holds what is needed.</summary>
+    public const string NothingToReplay = "AP4005";
+
+    /// <summary>Packets of a replay went unaccounted for: a fault of this program.</summary>
+    public const string ReplayUnbalanced = "AP4006";
+
     /// <summary>A program that the lab runs is not installed.</summary>
     public const string LabProgramMissing = "AP5001";
 

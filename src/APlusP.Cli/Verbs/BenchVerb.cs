@@ -1,0 +1,125 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using APlusP.Node.Configuration;
+using APlusP.Node.Offline;
+using Spectre.Console;
+
+namespace APlusP.Cli.Verbs;
+
+/// <summary><c>aplusp bench</c>: measures the PRR's data plane on one thread; <c>bench generate</c> writes what to measure with.</summary>
+static class BenchVerb
+{
+    public static Command Create()
+    {
+        var config = new Option<string?>("--config") { Description = "The PRR's configuration.", HelpName = "FILE" };
+        var fromInternet = new Option<string?>("--from-internet") { Description = "IPv4 packets to encapsulate.", HelpName = "CAPTURE" };
+        var fromSmap = new Option<string?>("--from-smap") { Description = "IPv6 packets to decapsulate.", HelpName = "CAPTURE" };
+        var seconds = new Option<double>("--seconds") { Description = "How long to measure, after a second of warming up.", DefaultValueFactory = _ => 10 };
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
+        var command = new Command("bench", "Measure the PRR's data plane: one thread, both directions in turn, each packet copied from memory first.")
+        {
+            config, fromInternet, fromSmap, seconds, json, Generate(),
+        };
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(config) is null) result.AddError("Give --config PRR.TOML; `aplusp bench generate` writes one.");
+            if (result.GetResult(fromInternet) is null && result.GetResult(fromSmap) is null) result.AddError("Give --from-internet or --from-smap, or both.");
+            if (result.GetValue(seconds) is not (> 0 and <= 3600)) result.AddError("--seconds is more than 0 and at most 3600.");
+        });
+        command.SetAction(parse =>
+        {
+            PrrConfiguration configuration = ConfigurationFile.LoadPrr(parse.GetValue(config)!);
+            var benchmark = new Benchmark(configuration, parse.GetValue(fromInternet), parse.GetValue(fromSmap));
+            BenchmarkResult result = benchmark.Run(parse.GetValue(seconds));
+            if (parse.GetValue(json)) PrintJson(result);
+            else Print(result);
+        });
+        return command;
+    }
+
+    static Command Generate()
+    {
+        var bindings = new Option<int>("--bindings") { Description = "Subscribers, 256 to an address.", DefaultValueFactory = _ => 12 };
+        var packets = new Option<int>("--packets") { Description = "Packets in each capture.", DefaultValueFactory = _ => 1000 };
+        var size = new Option<int>("--size") { Description = "Octets of an IPv4 packet, 28 to 1460.", DefaultValueFactory = _ => 550 };
+        var seed = new Option<int>("--seed") { Description = "Of the random choices.", DefaultValueFactory = _ => 1 };
+        var directory = new Option<string>("--out") { Description = "Directory for prr.toml, bindings.txt, v4.pcap and v6.pcap.", Required = true, HelpName = "DIR" };
+        var command = new Command("generate", "Write a configuration and captures to measure with.") { bindings, packets, size, seed, directory };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(bindings) is < 1 or > TrafficGenerator.MaxBindings) result.AddError($"--bindings is 1 to {TrafficGenerator.MaxBindings}.");
+            if (result.GetValue(packets) is < 1 or > 1_000_000) result.AddError("--packets is 1 to 1000000.");
+            if (result.GetValue(size) is < 28 or > 1460) result.AddError("--size is 28 to 1460.");
+        });
+        command.SetAction(parse => new TrafficGenerator(parse.GetValue(bindings), parse.GetValue(seed))
+            .Write(parse.GetValue(directory)!, parse.GetValue(packets), parse.GetValue(size)));
+        return command;
+    }
+
+    static void Print(BenchmarkResult result)
+    {
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (string title in (ReadOnlySpan<string>)["direction", "Mpps", "min-max", "ns/packet", "min-max", "in", "out", "packets x octets"])
+            table.AddColumn(new TableColumn(title).RightAligned().NoWrap());
+        foreach (BenchmarkDirection d in result.Directions)
+        {
+            Spread mpps = d.Mpps, time = d.NanosecondsPerPacket;
+            table.AddRow(d.Name, $"{mpps.Median:F2}", $"{mpps.Min:F2}-{mpps.Max:F2}", $"{time.Median:F1}", $"{time.Min:F1}-{time.Max:F1}",
+                d.PacketsIn.ToString("N0", CultureInfo.InvariantCulture), d.PacketsOut.ToString("N0", CultureInfo.InvariantCulture),
+                $"{d.DistinctPackets} x {d.MeanOctets:F0}");
+        }
+
+        AnsiConsole.Write(table);
+        foreach (BenchmarkDirection d in result.Directions)
+            foreach ((string reason, long count) in d.Drops) Console.WriteLine($"{d.Name} dropped {count} as {reason}");
+        Console.WriteLine($"{result.Bindings:N0} bindings, one thread, batches of {result.BatchSize}, copy included; median of {result.Slices} slices of {result.Seconds / result.Slices:G3} s.");
+        Console.WriteLine(result.Machine);
+    }
+
+    static void PrintJson(BenchmarkResult result)
+    {
+        using Stream output = Console.OpenStandardOutput();
+        using (var writer = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true }))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("machine", result.Machine);
+            writer.WriteNumber("bindings", result.Bindings);
+            writer.WriteNumber("threads", 1);
+            writer.WriteNumber("seconds", result.Seconds);
+            writer.WriteNumber("slices", result.Slices);
+            writer.WriteNumber("batch", result.BatchSize);
+            writer.WriteStartObject("directions");
+            foreach (BenchmarkDirection direction in result.Directions) Write(writer, direction);
+            writer.WriteEndObject();
+            writer.WriteEndObject();
+        }
+
+        output.Write("\n"u8);
+    }
+
+    static void Write(Utf8JsonWriter writer, BenchmarkDirection direction)
+    {
+        writer.WriteStartObject(direction.Name);
+        Write(writer, "mpps", direction.Mpps);
+        Write(writer, "ns-per-packet", direction.NanosecondsPerPacket);
+        writer.WriteNumber("packets-in", direction.PacketsIn);
+        writer.WriteNumber("packets-out", direction.PacketsOut);
+        writer.WriteNumber("octets-out", direction.OctetsOut);
+        writer.WriteStartObject("drops");
+        foreach ((string reason, long count) in direction.Drops) writer.WriteNumber(reason, count);
+        writer.WriteEndObject();
+        writer.WriteNumber("distinct-packets", direction.DistinctPackets);
+        writer.WriteNumber("mean-octets", Math.Round(direction.MeanOctets, 1));
+        writer.WriteEndObject();
+    }
+
+    static void Write(Utf8JsonWriter writer, string name, Spread spread)
+    {
+        writer.WriteStartObject(name);
+        writer.WriteNumber("median", Math.Round(spread.Median, 3));
+        writer.WriteNumber("min", Math.Round(spread.Min, 3));
+        writer.WriteNumber("max", Math.Round(spread.Max, 3));
+        writer.WriteEndObject();
+    }
+}

@@ -1,0 +1,242 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using APlusP.Core;
+using APlusP.Core.Bindings;
+using APlusP.Core.Captures;
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding;
+using APlusP.Node.Configuration;
+
+namespace APlusP.Node.Offline;
+
+/// <summary>
+/// Measures the PRR's data plane on one thread: both directions in turn, a batch at a time. Every packet is copied out of the
+/// capture's memory into the buffer of a batch, as a device would, and goes through the complete pipeline with its counters and
+/// the inner TTL; what comes out is looked at, counted and dropped. The copy is part of the measured time.
+/// </summary>
+public sealed class Benchmark
+{
+    /// <summary>Packets of a batch.</summary>
+    public const int BatchSize = 100;
+
+    const int Slices = 10;
+
+    readonly PortRangeRouter _router;
+    readonly PacketBatch _batch;
+    readonly Traffic[] _directions;
+
+    /// <param name="configuration">The PRR's.</param>
+    /// <param name="fromInternet">A capture of IPv4 packets; null leaves this direction out.</param>
+    /// <param name="fromSmap">A capture of IPv6 packets; null leaves this direction out.</param>
+    /// <exception cref="APlusPException">A capture cannot be read, or holds no whole packet (AP4001 to AP4005).</exception>
+    public Benchmark(PrrConfiguration configuration, string? fromInternet, string? fromSmap)
+    {
+        var directions = new List<Traffic>();
+        if (fromInternet is not null) directions.Add(new Traffic(fromInternet, Origin.FromInternet));
+        if (fromSmap is not null) directions.Add(new Traffic(fromSmap, Origin.FromSmap));
+        if (directions.Count == 0)
+            throw new APlusPException(ErrorCodes.NothingToReplay, "nothing to measure: give a capture by --from-internet or --from-smap, or both.");
+        _directions = [.. directions];
+        Bindings = configuration.Bindings.Count;
+        _router = new PortRangeRouter(BindingTable.Build(configuration.Bindings), configuration.Options with { TtlAlreadyTaken = false }, TimeProvider.System);
+        // What a device of this MTU would hand out; 1984 makes the stride 2112 octets.
+        _batch = new PacketBatch(BatchSize, Math.Max(1984, _directions.Max(d => d.Longest)));
+    }
+
+    public int Bindings { get; }
+
+    /// <summary>Runs for a second that is not counted, then for <paramref name="seconds"/> in ten slices.</summary>
+    public BenchmarkResult Run(double seconds, double warmUp = 1)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(seconds, 0);
+        RunSlice(TimeSpan.FromSeconds(warmUp));
+        foreach (Traffic direction in _directions) direction.Forget();
+        var before = new ForwardingCounters();
+        before.Add(_router.Counters);
+        for (int slice = 0; slice < Slices; slice++)
+        {
+            RunSlice(TimeSpan.FromSeconds(seconds / Slices));
+            foreach (Traffic direction in _directions) direction.EndSlice();
+        }
+
+        return new BenchmarkResult
+        {
+            Bindings = Bindings,
+            Seconds = seconds,
+            Slices = Slices,
+            BatchSize = BatchSize,
+            Directions = [.. _directions.Select(d => d.Result(before, _router.Counters))],
+        };
+    }
+
+    void RunSlice(TimeSpan length)
+    {
+        long start = Stopwatch.GetTimestamp(), end = start + (long)(length.TotalSeconds * Stopwatch.Frequency);
+        do
+        {
+            foreach (Traffic direction in _directions)
+            {
+                direction.Receive(_batch);
+                _router.Process(_batch);
+                direction.Send(_batch);
+                long now = Stopwatch.GetTimestamp();
+                direction.Ticks += now - start;
+                start = now;
+            }
+        }
+        while (start < end);
+    }
+
+    /// <summary>One direction: a device that hands out a capture's packets for ever, and drops what it is given.</summary>
+    sealed class Traffic
+    {
+        readonly Origin _origin;
+        readonly byte[] _memory;
+        readonly (int Start, int Length)[] _packets;
+        readonly List<double> _slices = [];
+        int _next;
+        long _in, _out, _outOctets, _sliceIn;
+
+        public Traffic(string path, Origin origin)
+        {
+            _origin = origin;
+            var memory = new MemoryStream();
+            var packets = new List<(int, int)>();
+            using CaptureReader reader = CaptureFile.Open(path);
+            while (reader.TryRead(out CapturedPacket packet))
+            {
+                if (packet.IsCut) continue;
+                packets.Add(((int)memory.Length, packet.Bytes.Length));
+                memory.Write(packet.Bytes.Span);
+                if (memory.Length > 1 << 30)
+                    throw new APlusPException(ErrorCodes.NothingToReplay, $"{path} holds more than 1 GiB of packets, which is too much to keep in memory; measure with a part of it.");
+            }
+
+            if (packets.Count == 0)
+                throw new APlusPException(ErrorCodes.NothingToReplay, $"nothing to measure: {path} holds no whole IP packet.");
+            _memory = memory.ToArray();
+            _packets = [.. packets];
+        }
+
+        public int Longest => _packets.Max(p => p.Length);
+
+        public long Ticks { get; set; }
+
+        public void Receive(PacketBatch batch)
+        {
+            batch.Clear();
+            for (int i = 0; i < BatchSize; i++)
+            {
+                (int start, int length) = _packets[_next];
+                if (++_next == _packets.Length) _next = 0;
+                batch.TryAdd(_memory.AsSpan(start, length), _origin);
+            }
+
+            _in += BatchSize;
+            _sliceIn += BatchSize;
+        }
+
+        public void Send(PacketBatch batch)
+        {
+            foreach (ref PacketSlot slot in batch.Slots)
+            {
+                if (!slot.Verdict.Sends) continue;
+                _out++;
+                _outOctets += slot.Length;
+            }
+        }
+
+        public void Forget() => (_in, _out, _outOctets, _sliceIn, Ticks) = (0, 0, 0, 0, 0);
+
+        public void EndSlice()
+        {
+            _slices.Add(Ticks * (1e9 / Stopwatch.Frequency) / _sliceIn);
+            (Ticks, _sliceIn) = (0, 0);
+        }
+
+        public BenchmarkDirection Result(ForwardingCounters before, ForwardingCounters after)
+        {
+            double[] sorted = [.. _slices.Order()];
+            double median = sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[sorted.Length / 2 - 1] + sorted[sorted.Length / 2]) / 2;
+            var drops = new SortedDictionary<string, long>(StringComparer.Ordinal);
+            foreach (DropReason reason in Enum.GetValues<DropReason>())
+            {
+                long count = after.Drops(_origin, reason) - before.Drops(_origin, reason);
+                if (count > 0) drops[ForwardingCounters.Kebab(reason)] = count;
+            }
+
+            return new BenchmarkDirection
+            {
+                Name = ForwardingCounters.Kebab(_origin),
+                DistinctPackets = _packets.Length,
+                MeanOctets = _packets.Average(p => p.Length),
+                NanosecondsPerPacket = new Spread(median, sorted[0], sorted[^1]),
+                PacketsIn = _in,
+                PacketsOut = _out,
+                OctetsOut = _outOctets,
+                Drops = drops,
+            };
+        }
+    }
+}
+
+/// <summary>The middle, least and greatest of the slices of a run.</summary>
+public readonly record struct Spread(double Median, double Min, double Max);
+
+/// <summary>What one direction did.</summary>
+public sealed record BenchmarkDirection
+{
+    /// <summary>from-internet or from-smap.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Packets of the capture, handed out over and over.</summary>
+    public required int DistinctPackets { get; init; }
+
+    /// <summary>Octets of a packet as it comes in, from its IP header on.</summary>
+    public required double MeanOctets { get; init; }
+
+    /// <summary>Time of this direction over its packets in a slice: copy, pipeline and counting.</summary>
+    public required Spread NanosecondsPerPacket { get; init; }
+
+    /// <summary>Million packets a second if the thread did this direction alone; the least belongs to the longest time.</summary>
+    public Spread Mpps => new(1000 / NanosecondsPerPacket.Median, 1000 / NanosecondsPerPacket.Max, 1000 / NanosecondsPerPacket.Min);
+
+    public required long PacketsIn { get; init; }
+
+    public required long PacketsOut { get; init; }
+
+    public required long OctetsOut { get; init; }
+
+    /// <summary>Packets dropped, by the public name of the reason.</summary>
+    public required IReadOnlyDictionary<string, long> Drops { get; init; }
+}
+
+/// <summary>What a run of the benchmark found, and where.</summary>
+public sealed record BenchmarkResult
+{
+    public required int Bindings { get; init; }
+
+    public required double Seconds { get; init; }
+
+    public required int Slices { get; init; }
+
+    public required int BatchSize { get; init; }
+
+    public required IReadOnlyList<BenchmarkDirection> Directions { get; init; }
+
+    /// <summary>The machine that ran it, in words: processor, kernel, runtime.</summary>
+    public string Machine { get; } = $"{Processor()}, {Environment.ProcessorCount} CPUs, Linux {Environment.OSVersion.Version}, "
+        + $"{RuntimeInformation.FrameworkDescription}{(System.Runtime.CompilerServices.RuntimeFeature.IsDynamicCodeCompiled ? " (JIT)" : " (native)")}";
+
+    static string Processor()
+    {
+        try
+        {
+            return File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "unknown processor";
+        }
+        catch (IOException)
+        {
+            return "unknown processor";
+        }
+    }
+}
