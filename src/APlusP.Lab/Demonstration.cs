@@ -124,7 +124,7 @@ public sealed record Demonstration(
             arrived = false;
         }
 
-        string told = $"{packet.OuterSource} > {packet.OuterDestination}: UDP {packet.Source}:{packet.SourcePort} > {packet.Destination}:{packet.DestinationPort}";
+        string told = $"UDP {packet.Source}:{packet.SourcePort} > {packet.Destination}:{packet.DestinationPort} inside {packet.OuterSource} > the PRR";
         return new DemonstratedSpoof(told, Counter, before, lab.Counters("prr").GetValueOrDefault(Counter), arrived);
     }
 

@@ -64,6 +64,10 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
         ("net.ipv6.conf.all.accept_dad", "0"),
         ("net.ipv6.conf.default.accept_dad", "0"),
         ("net.ipv6.conf.default.accept_ra", "0"),
+
+        // Linux counts ICMP errors by their destination, and all subscribers of an address are one destination: a few traceroutes
+        // of one room would leave the other without answers.
+        ("net.ipv4.icmp_ratelimit", "0"),
     ];
 
     static readonly (string, string)[] s_routesIPv4 = [("net.ipv4.ip_forward", "1")];

@@ -24,17 +24,8 @@ static class DemoVerb
         RunningLab.Down(Name);
         try
         {
-            Demonstration shown = AnsiConsole.Status().Start("starting", status =>
-            {
-                void Progress(string step)
-                {
-                    status.Status(Markup.Escape(step));
-                    AnsiConsole.MarkupLineInterpolated($"[grey]{step}[/]");
-                }
-
-                RunningLab lab = RunningLab.Up(LabPlan.Fig22(Name), LabVerb.Executable, Progress, interruption.Token);
-                return Demonstration.Run(lab, Progress, interruption.Token);
-            });
+            RunningLab lab = RunningLab.Up(LabPlan.Fig22(Name), LabVerb.Executable, Progress, interruption.Token);
+            Demonstration shown = Demonstration.Run(lab, Progress, interruption.Token);
             Show(shown);
             done = shown.Succeeded;
             return done ? 0 : 1;
@@ -51,12 +42,14 @@ static class DemoVerb
         }
     }
 
+    static void Progress(string step) => AnsiConsole.MarkupLineInterpolated($"[grey]{step} ...[/]");
+
     static void Show(Demonstration shown)
     {
         AnsiConsole.WriteLine();
-        AnsiConsole.MarkupLineInterpolated($"[bold]Two homes, {shown.Hosts.Count} hosts, one IPv4 address: {string.Join(", ", shown.Addresses)}[/]  (as the web servers' logs have it)");
+        AnsiConsole.MarkupLineInterpolated($"[bold]Two homes, {shown.Hosts.Count} hosts, one IPv4 address: {string.Join(", ", shown.Addresses)}[/]");
         var table = new Table { Border = TableBorder.Rounded };
-        table.AddColumns("Home", "Its ports", "Host", "Pages", "Octets", "Ports used");
+        table.AddColumns("Home", "Its ports", "Host", "Pages", "Octets", "Ports used, as the servers saw them");
         table.Columns[3].RightAligned();
         table.Columns[4].RightAligned();
         RoomPlan? previous = null;
@@ -65,7 +58,7 @@ static class DemoVerb
             bool first = host.Room != previous;
             previous = host.Room;
             table.AddRow(
-                new Text(first ? $"{host.Room.Name}, {host.Room.Softwire}" : ""),
+                new Text(first ? host.Room.Name : ""),
                 new Text(first ? host.Room.Ports : ""),
                 new Text(host.Name),
                 new Text($"{host.Requests}"),
@@ -75,10 +68,12 @@ static class DemoVerb
 
         AnsiConsole.Write(table);
         IReadOnlyDictionary<string, long> prr = shown.PrrCounters;
+        foreach (RoomPlan room in shown.Hosts.Select(host => host.Room).Distinct())
+            AnsiConsole.MarkupLineInterpolated($"[grey]{room.Name} is behind the softwire {room.Softwire} <-> {LabPlan.PrrSoftwire}[/]");
         AnsiConsole.MarkupLineInterpolated($"All at the same time, in {shown.Elapsed.TotalSeconds:F1} s. The PRR forwarded {prr.GetValueOrDefault("from-smap-forwarded"):N0} packets to the Internet and {prr.GetValueOrDefault("from-internet-forwarded"):N0} to the homes.");
         AnsiConsole.WriteLine();
         DemonstratedSpoof spoof = shown.Spoof;
-        AnsiConsole.MarkupLine("[bold]One lie: home 1 sends from a port of home 2[/]");
+        AnsiConsole.MarkupLine("[bold]One lie: room 1 sends from a port of room 2[/]");
         AnsiConsole.MarkupLineInterpolated($"  {spoof.Packet}");
         AnsiConsole.MarkupLineInterpolated($"  {spoof.Counter}: {spoof.Before} before, {spoof.After} after; at the server {(spoof.Arrived ? "it ARRIVED" : "nothing arrived")}.");
         AnsiConsole.WriteLine();
