@@ -5,10 +5,10 @@ using APlusP.Core;
 var root = new RootCommand("Shares public IPv4 addresses between the subscribers of an IPv6-only network (Address plus Port, RFC 6346).")
 {
     // One line a verb, in the order of `aplusp --help`; each is a file in Verbs/.
-    DemoVerb.Create(),
-    PortSetVerb.Create(),
     BenchVerb.Create(),
+    DemoVerb.Create(),
     LabVerb.Create(),
+    PortSetVerb.Create(),
 };
 
 try
