@@ -43,6 +43,21 @@ public static class ErrorCodes
     /// <summary>A network namespace cannot be entered.</summary>
     public const string NamespaceNotEntered = "AP2101";
 
+    /// <summary>The control socket of a daemon cannot be made.</summary>
+    public const string ControlSocketNotMade = "AP3001";
+
+    /// <summary>No daemon answers.</summary>
+    public const string NoDaemon = "AP3002";
+
+    /// <summary>A daemon answers at this control socket already.</summary>
+    public const string AlreadyRunning = "AP3003";
+
+    /// <summary>A daemon could not answer a request.</summary>
+    public const string ControlRequestFailed = "AP3004";
+
+    /// <summary>A configuration changes what cannot change while the daemon runs.</summary>
+    public const string NeedsRestart = "AP3005";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using APlusP.Core;
+using APlusP.Node.Daemons;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace APlusP.Cli.Verbs;
+
+/// <summary><c>aplusp prr</c> and <c>aplusp smap</c>: the daemons, in the foreground as service managers want them.</summary>
+static class DaemonVerbs
+{
+    public static Command CreatePrr() => Create(
+        "prr", "Run a PRR (border relay, lwAFTR) at the operator's edge.",
+        (path, log) =>
+        {
+            var daemon = new PrrDaemon(path, log);
+            return (daemon, daemon.Start);
+        });
+
+    static Command Create(string name, string description, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
+    {
+        var config = new Option<FileInfo>("--config", "-c") { Description = "The configuration file (TOML; see docs/configuration.md).", Required = true };
+        var format = new Option<string>("--log-format") { Description = "How log lines look: text, or json for machines.", DefaultValueFactory = _ => "text" };
+        format.AcceptOnlyFromAmong("text", "json");
+        var command = new Command(name, description + " SIGHUP reads the configuration again, SIGTERM and SIGINT stop.") { config, format };
+        command.SetAction(async parsed => await Run(parsed.GetValue(config)!.FullName, parsed.GetValue(format) == "json", make));
+        return command;
+    }
+
+    static async Task<int> Run(string path, bool json, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
+    {
+        using ILoggerFactory logging = LoggerFactory.Create(builder =>
+        {
+            builder.AddConsole(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+            if (json) builder.AddJsonConsole(options => options.UseUtcTimestamp = true);
+            else builder.AddSimpleConsole(options =>
+            {
+                options.SingleLine = true;
+                options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+                options.UseUtcTimestamp = true;
+                options.ColorBehavior = LoggerColorBehavior.Disabled;
+            });
+        });
+        var log = new DaemonLog(logging.CreateLogger("aplusp"));
+
+        var stop = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        (Daemon daemon, Action start) = make(path, log);
+        using (daemon)
+        {
+            using PosixSignalRegistration terminate = On(PosixSignal.SIGTERM, () => stop.TrySetResult("SIGTERM"));
+            using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, () => stop.TrySetResult("SIGINT"));
+            using PosixSignalRegistration hangup = On(PosixSignal.SIGHUP, () => Reload(daemon));
+            start();
+            Task ended = await Task.WhenAny(stop.Task, daemon.Failure);
+            if (ended == daemon.Failure) return 1;
+            log.Stopping(await stop.Task);
+        }
+
+        return 0;
+    }
+
+    static void Reload(Daemon daemon)
+    {
+        try
+        {
+            daemon.Reload();
+        }
+        catch (APlusPException)
+        {
+            // The daemon has logged it, and goes on as it was.
+        }
+    }
+
+    static PosixSignalRegistration On(PosixSignal signal, Action action) => PosixSignalRegistration.Create(signal, context =>
+    {
+        context.Cancel = true;
+        action();
+    });
+}

@@ -1,0 +1,112 @@
+using System.CommandLine;
+using System.Text.Json;
+using APlusP.Node.Control;
+using Spectre.Console;
+
+namespace APlusP.Cli.Verbs;
+
+/// <summary><c>aplusp status</c>, <c>counters</c> and <c>reload</c>: asking the daemons that run here.</summary>
+static class StatusVerbs
+{
+    const int TopDrops = 5;
+
+    static Option<string?> SocketOption() => new("--socket", "-s") { Description = $"Control socket of the daemon; all of {ControlClient.DefaultDirectory}/*.sock when left out." };
+
+    static Option<bool> JsonOption() => new("--json") { Description = "Print JSON." };
+
+    public static Command CreateStatus()
+    {
+        Option<string?> socket = SocketOption();
+        Option<bool> json = JsonOption();
+        var command = new Command("status", "Show what runs here and how it fares.") { socket, json };
+        command.SetAction(parsed =>
+        {
+            foreach (string path in ControlClient.Sockets(parsed.GetValue(socket)))
+            {
+                StatusDocument status = ControlClient.Ask(path, "status").Status!;
+                if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(status, ControlJson.Default.StatusDocument));
+                else Print(status);
+            }
+        });
+        return command;
+    }
+
+    public static Command CreateCounters()
+    {
+        Option<string?> socket = SocketOption();
+        Option<bool> json = JsonOption();
+        var all = new Option<bool>("--all") { Description = "Counters at zero too." };
+        var command = new Command("counters", "Show what became of every packet; docs/counters.md explains each line.") { socket, json, all };
+        command.SetAction(parsed =>
+        {
+            foreach (string path in ControlClient.Sockets(parsed.GetValue(socket)))
+            {
+                Dictionary<string, long> counters = ControlClient.Ask(path, "counters").Counters!;
+                if (parsed.GetValue(json))
+                {
+                    Console.WriteLine(JsonSerializer.Serialize(counters, ControlJson.Default.DictionaryStringInt64));
+                    continue;
+                }
+
+                Table table = NewTable("counter", "value");
+                foreach ((string name, long value) in counters)
+                    if (value != 0 || parsed.GetValue(all)) table.AddRow(name, $"{value:N0}");
+                AnsiConsole.WriteLine(path);
+                AnsiConsole.Write(table);
+            }
+        });
+        return command;
+    }
+
+    public static Command CreateReload()
+    {
+        Option<string?> socket = SocketOption();
+        var command = new Command("reload", "Let a daemon read its configuration again; a faulty file changes nothing.") { socket };
+        command.SetAction(parsed =>
+        {
+            foreach (string path in ControlClient.Sockets(parsed.GetValue(socket)))
+                Console.WriteLine($"{path}: {ControlClient.Ask(path, "reload").Reloaded}");
+        });
+        return command;
+    }
+
+    static void Print(StatusDocument status)
+    {
+        AnsiConsole.WriteLine($"{status.Role} {status.Program}, up {TimeSpan.FromSeconds(status.UptimeSeconds)}, device {status.Device}, {status.Configuration}");
+        AnsiConsole.WriteLine($"softwire end {string.Join(", ", status.SoftwireAddresses)}");
+        if (status.LastReload is { } reload) AnsiConsole.WriteLine($"last reload {reload}");
+        if (status.Prr is { } prr) AnsiConsole.WriteLine($"{prr.Bindings:N0} binding(s) on {prr.SharedAddresses:N0} IPv4 address(es)");
+        if (status.Smap is { } smap) Print(smap);
+
+        Table traffic = NewTable("from", "received", "forwarded", "hairpinned", "answered", "consumed", "dropped");
+        foreach (TrafficStatus side in status.Traffic)
+            traffic.AddRow(side.From["from-".Length..], $"{side.Received:N0}", $"{side.Forwarded:N0}", $"{side.Hairpinned:N0}", $"{side.Answered:N0}", $"{side.Consumed:N0}", $"{side.Dropped:N0}");
+        AnsiConsole.Write(traffic);
+
+        if (status.SendFailures > 0) AnsiConsole.WriteLine($"{status.SendFailures:N0} packets were not taken by the kernel");
+        if (status.Drops.Count == 0) return;
+        Table drops = NewTable("dropped from", "reason", "packets");
+        foreach (DropStatus drop in status.Drops.Take(TopDrops)) drops.AddRow(drop.From["from-".Length..], drop.Reason, $"{drop.Packets:N0}");
+        AnsiConsole.Write(drops);
+    }
+
+    static void Print(SmapStatus smap)
+    {
+        AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.SharedAddress}: {smap.Ports}");
+        AnsiConsole.WriteLine($"{smap.Flows:N0} of {smap.MaxFlows:N0} flows, {smap.Exhausted:N0} refused for want of a port");
+        Table ports = NewTable("protocol", "ports in use", "peak", "of");
+        foreach (PortUse use in smap.PortsInUse) ports.AddRow(use.Protocol, $"{use.Ports:N0}", $"{use.Peak:N0}", $"{smap.PortCount:N0}");
+        AnsiConsole.Write(ports);
+        if (smap.Hosts.Count == 0) return;
+        Table hosts = NewTable("host", "ports");
+        foreach (HostUse host in smap.Hosts) hosts.AddRow(host.Host, $"{host.Ports:N0}");
+        AnsiConsole.Write(hosts);
+    }
+
+    static Table NewTable(params string[] columns)
+    {
+        var table = new Table { Border = TableBorder.Simple };
+        foreach (string column in columns) table.AddColumn(new TableColumn(column) { Alignment = column is "from" or "counter" or "host" or "protocol" or "reason" or "dropped from" ? Justify.Left : Justify.Right });
+        return table;
+    }
+}

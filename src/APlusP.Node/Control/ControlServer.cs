@@ -1,0 +1,139 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using APlusP.Core;
+using APlusP.Node.Daemons;
+
+namespace APlusP.Node.Control;
+
+/// <summary>
+/// Answers on a daemon's control socket, a unix socket whose file permissions say who may ask: the request is one line, a verb; the
+/// answer is one line of JSON.
+/// </summary>
+sealed class ControlServer : IDisposable
+{
+    const int MaxRequest = 256;
+    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    readonly string _path;
+    readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    readonly Func<string, ControlAnswer> _answer;
+    readonly DaemonLog _log;
+    readonly CancellationTokenSource _stop = new();
+    Task? _listening;
+
+    public ControlServer(string path, Func<string, ControlAnswer> answer, DaemonLog log)
+    {
+        _path = path;
+        _answer = answer;
+        _log = log;
+        try
+        {
+            string directory = Path.GetDirectoryName(Path.GetFullPath(path))!;
+            Directory.CreateDirectory(directory);
+            RemoveStale();
+            _socket.Bind(new UnixDomainSocketEndPoint(path));
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+            _socket.Listen();
+        }
+        catch (Exception error) when (error is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            _socket.Dispose();
+            throw new APlusPException(ErrorCodes.ControlSocketNotMade, $"cannot make the control socket {path}: {error.Message}. Set `control-socket` to a path in a directory that this user may write.", error);
+        }
+    }
+
+    /// <summary>A daemon that was killed leaves its socket behind; one that lives answers at it.</summary>
+    void RemoveStale()
+    {
+        if (!File.Exists(_path)) return;
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(_path));
+        }
+        catch (SocketException)
+        {
+            File.Delete(_path);
+            return;
+        }
+
+        _socket.Dispose();
+        throw new APlusPException(ErrorCodes.AlreadyRunning, $"a daemon answers at the control socket {_path} already. Stop it first, or set `control-socket` to another path.");
+    }
+
+    public void Start() => _listening = Task.Run(Listen);
+
+    async Task Listen()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                Socket client = await _socket.AcceptAsync(_stop.Token);
+                _ = Serve(client);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (SocketException error)
+            {
+                _log.ControlFailed(error.Message);
+            }
+        }
+    }
+
+    async Task Serve(Socket client)
+    {
+        using var stream = new NetworkStream(client, ownsSocket: true);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        patience.CancelAfter(s_patience);
+        try
+        {
+            byte[] request = new byte[MaxRequest];
+            int length = 0;
+            while (length < request.Length && !request.AsSpan(0, length).Contains((byte)'\n'))
+            {
+                int read = await stream.ReadAsync(request.AsMemory(length), patience.Token);
+                if (read == 0) break;
+                length += read;
+            }
+
+            string verb = System.Text.Encoding.UTF8.GetString(request, 0, length).Split('\n')[0].Trim();
+            if (verb.Length == 0) return;
+            ControlAnswer answer = Answer(verb);
+            await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer, ControlJson.Default.ControlAnswer), patience.Token);
+            await stream.WriteAsync("\n"u8.ToArray(), patience.Token);
+        }
+        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException)
+        {
+            // Who asked has gone, or is too slow to wait for.
+        }
+    }
+
+    ControlAnswer Answer(string verb)
+    {
+        try
+        {
+            return _answer(verb);
+        }
+        catch (APlusPException error)
+        {
+            return new ControlAnswer { Code = error.Code, Message = error.Message };
+        }
+        catch (Exception error)
+        {
+            _log.ControlFailed(error.ToString());
+            return new ControlAnswer { Code = ErrorCodes.ControlRequestFailed, Message = $"the daemon could not answer '{verb}': {error.Message}" };
+        }
+    }
+
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _listening?.Wait();
+        _socket.Dispose();
+        File.Delete(_path);
+        _stop.Dispose();
+    }
+}

@@ -1,0 +1,100 @@
+using System.Text.Json.Serialization;
+
+namespace APlusP.Node.Control;
+
+/// <summary>What <c>aplusp status --json</c> prints. Members are added, never changed, within a version.</summary>
+public sealed record StatusDocument
+{
+    public int Version { get; init; } = 1;
+
+    /// <summary>"prr" or "smap".</summary>
+    public required string Role { get; init; }
+
+    /// <summary>Version of the program.</summary>
+    public required string Program { get; init; }
+
+    public required string Configuration { get; init; }
+
+    public required string Device { get; init; }
+
+    public required DateTimeOffset Started { get; init; }
+
+    public required long UptimeSeconds { get; init; }
+
+    /// <summary>How the last reload ended, where there was one: "ok" or the fault.</summary>
+    public string? LastReload { get; init; }
+
+    /// <summary>Our ends of softwires.</summary>
+    public required IReadOnlyList<string> SoftwireAddresses { get; init; }
+
+    public required IReadOnlyList<TrafficStatus> Traffic { get; init; }
+
+    /// <summary>Drops that have happened, most frequent first.</summary>
+    public required IReadOnlyList<DropStatus> Drops { get; init; }
+
+    /// <summary>Packets that the kernel did not take from us.</summary>
+    public required long SendFailures { get; init; }
+
+    public PrrStatus? Prr { get; init; }
+
+    public SmapStatus? Smap { get; init; }
+}
+
+/// <summary>What became of the packets from one side; received is the sum of the rest.</summary>
+public sealed record TrafficStatus(string From, long Received, long ReceivedBytes, long Forwarded, long Hairpinned, long Answered, long Consumed, long Dropped);
+
+/// <summary>Packets from one side dropped for one reason.</summary>
+public sealed record DropStatus(string From, string Reason, long Packets);
+
+public sealed record PrrStatus(int Bindings, int SharedAddresses);
+
+public sealed record SmapStatus
+{
+    public required string SharedAddress { get; init; }
+
+    public required string PrrAddress { get; init; }
+
+    /// <summary>The port set, in the form of the configuration.</summary>
+    public required string Ports { get; init; }
+
+    /// <summary>Ports in the set.</summary>
+    public required int PortCount { get; init; }
+
+    public required IReadOnlyList<PortUse> PortsInUse { get; init; }
+
+    public required int Flows { get; init; }
+
+    public required int MaxFlows { get; init; }
+
+    /// <summary>Flows refused since start because no port was left.</summary>
+    public required long Exhausted { get; init; }
+
+    public required IReadOnlyList<HostUse> Hosts { get; init; }
+}
+
+/// <summary>Ports of one protocol in use now, and the most that ever were.</summary>
+public sealed record PortUse(string Protocol, int Ports, int Peak);
+
+/// <summary>Ports that a host of the LAN holds, all protocols.</summary>
+public sealed record HostUse(string Host, int Ports);
+
+/// <summary>The answer of a daemon to a request on its control socket: one line of JSON.</summary>
+public sealed record ControlAnswer
+{
+    /// <summary>Code of the error, where there is one.</summary>
+    public string? Code { get; init; }
+
+    public string? Message { get; init; }
+
+    public StatusDocument? Status { get; init; }
+
+    public Dictionary<string, long>? Counters { get; init; }
+
+    /// <summary>What a reload changed.</summary>
+    public string? Reloaded { get; init; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ControlAnswer))]
+[JsonSerializable(typeof(Dictionary<string, long>))]
+public sealed partial class ControlJson : JsonSerializerContext;

@@ -1,0 +1,31 @@
+using Microsoft.Extensions.Logging;
+
+namespace APlusP.Node.Daemons;
+
+/// <summary>Every message of the daemons. One line an event, none a packet.</summary>
+public sealed partial class DaemonLog(ILogger logger)
+{
+    [LoggerMessage(1, LogLevel.Information, "{Role} {Version} runs: device {Device}, {Workers} worker(s), control socket {ControlSocket}, {What}")]
+    public partial void Started(string role, string version, string device, int workers, string controlSocket, string what);
+
+    [LoggerMessage(2, LogLevel.Information, "stops: {Why}")]
+    public partial void Stopping(string why);
+
+    [LoggerMessage(3, LogLevel.Information, "reloaded {Path}: {What}")]
+    public partial void Reloaded(string path, string what);
+
+    [LoggerMessage(4, LogLevel.Error, "reload of {Path} refused, nothing changed: {Fault}")]
+    public partial void ReloadRefused(string path, string fault);
+
+    [LoggerMessage(5, LogLevel.Warning, "the route {Route} exists already and is left as it is; packets for it reach us only if it leads to our device")]
+    public partial void RouteExists(string route);
+
+    [LoggerMessage(6, LogLevel.Information, "the softwire end {Address} is an address of this machine: its packets come by a raw socket")]
+    public partial void SoftwireBySocket(string address);
+
+    [LoggerMessage(7, LogLevel.Critical, "a worker cannot go on: {Fault}")]
+    public partial void WorkerFailed(string fault);
+
+    [LoggerMessage(8, LogLevel.Warning, "a control request failed: {Fault}")]
+    public partial void ControlFailed(string fault);
+}

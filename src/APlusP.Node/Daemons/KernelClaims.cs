@@ -1,0 +1,89 @@
+using System.Net.NetworkInformation;
+using APlusP.Core.Addresses;
+using APlusP.Linux;
+
+namespace APlusP.Node.Daemons;
+
+/// <summary>
+/// What a daemon has asked of the kernel: routes to its device, and settings. Taken back when it ends, exactly that and nothing of the host's.
+/// </summary>
+sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
+{
+    readonly RouteSocket _netlink = new();
+    readonly Sysctls _sysctls = new();
+    readonly Dictionary<string, DeviceRoute> _routes = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Lets the kernel forward both families. A host that takes its own IPv6 address from router advertisements would stop doing so as a
+    /// router, unless accept_ra is 2 (Documentation/networking/ip-sysctl.rst); those devices get that first.
+    /// </summary>
+    public void Forwarding()
+    {
+        if (Sysctls.Get("net/ipv6/conf/all/forwarding") == "0")
+        {
+            foreach (NetworkInterface each in NetworkInterface.GetAllNetworkInterfaces())
+                if (Sysctls.Get($"net/ipv6/conf/{each.Name}/accept_ra") == "1" && each.Name != device.Name && each.NetworkInterfaceType != NetworkInterfaceType.Loopback)
+                    _sysctls.Set($"net/ipv6/conf/{each.Name}/accept_ra", "2");
+        }
+
+        _sysctls.Set("net/ipv4/ip_forward", "1");
+        _sysctls.Set("net/ipv6/conf/all/forwarding", "1");
+    }
+
+    /// <summary>Makes the routes to the device these and no others; a packet of a route that stays meets it all the time.</summary>
+    public void Route(IEnumerable<DeviceRoute> wanted)
+    {
+        var now = wanted.ToDictionary(r => r.ToString(), StringComparer.Ordinal);
+        foreach ((string name, DeviceRoute route) in now)
+        {
+            if (_routes.TryGetValue(name, out DeviceRoute? had))
+            {
+                if (had.Mtu == route.Mtu) continue;
+                _netlink.ReplaceRoute(route, device.Index);
+            }
+            else if (!_netlink.TryAddRoute(route, device.Index))
+            {
+                log.RouteExists(name);
+                continue;
+            }
+
+            _routes[name] = route;
+        }
+
+        foreach (string name in _routes.Keys.Except(now.Keys, StringComparer.Ordinal).ToArray())
+        {
+            _netlink.TryRemoveRoute(_routes[name], device.Index);
+            _routes.Remove(name);
+        }
+    }
+
+    /// <summary>Whether an interface of this machine has the address, so that the kernel keeps its packets from the device.</summary>
+    public static bool IsAddressOfThisMachine(string address) =>
+        NetworkInterface.GetAllNetworkInterfaces()
+            .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+            .Any(a => a.Address.ToString().Split('%')[0] == address);
+
+    public static DeviceRoute RouteTo(IPv4Address address, int mtu)
+    {
+        byte[] bytes = new byte[IPv4Address.Size];
+        address.Write(bytes);
+        return new DeviceRoute(bytes, 32, mtu);
+    }
+
+    public static DeviceRoute RouteTo(IPv6Address address)
+    {
+        byte[] bytes = new byte[IPv6Address.Size];
+        address.Write(bytes);
+        return new DeviceRoute(bytes, 128, 0);
+    }
+
+    public static DeviceRoute DefaultRoute(int mtu) => new(new byte[IPv4Address.Size], 0, mtu);
+
+    public void Dispose()
+    {
+        foreach (DeviceRoute route in _routes.Values) _netlink.TryRemoveRoute(route, device.Index);
+        _routes.Clear();
+        _sysctls.Dispose();
+        _netlink.Dispose();
+    }
+}

@@ -1,0 +1,87 @@
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding;
+using APlusP.Linux;
+using APlusP.Node.Configuration;
+using APlusP.Node.Control;
+
+namespace APlusP.Node.Daemons;
+
+/// <summary>A PRR as a process: one binding table, and a <see cref="PortRangeRouter"/> for each queue of the device.</summary>
+public sealed class PrrDaemon : Daemon
+{
+    readonly BindingTable _table;
+    readonly PortRangeRouter[] _routers;
+    PrrConfiguration _configuration;
+
+    public PrrDaemon(string configurationPath, DaemonLog log)
+        : base("prr", configurationPath, log)
+    {
+        _configuration = AroundTun(ConfigurationFile.LoadPrr(configurationPath));
+        _table = BindingTable.Build(_configuration.Bindings);
+        _routers = [.. Enumerable.Range(0, _configuration.Workers).Select(_ => new PortRangeRouter(_table, _configuration.Options, TimeProvider.System))];
+    }
+
+    private protected override Origin[] Origins => [Origin.FromInternet, Origin.FromSmap];
+
+    public void Start() => Start(
+        _configuration.Device, _configuration.ControlSocket, _routers, Origin.FromInternet, Origin.FromSmap,
+        _configuration.Options.SoftwireAddresses, _configuration.Options.IcmpSource,
+        () => Claims.Route(Routes(_configuration)),
+        $"{_table.Count} binding(s) on {SharedAddresses(_configuration)} address(es)");
+
+    /// <summary>The kernel forwards into and out of the TUN, and takes one from the TTL as it does.</summary>
+    static PrrConfiguration AroundTun(PrrConfiguration configuration) =>
+        configuration with { Options = configuration.Options with { TtlAlreadyTaken = true } };
+
+    static int SharedAddresses(PrrConfiguration configuration) => configuration.Bindings.Select(b => b.Address).Distinct().Count();
+
+    /// <summary>
+    /// Each shared address, with the largest packet that any of its softwires carries: above it the kernel answers, or fragments,
+    /// before a packet reaches us.
+    /// </summary>
+    static IEnumerable<DeviceRoute> Routes(PrrConfiguration configuration) =>
+        configuration.Bindings
+            .GroupBy(b => b.Address, (address, bindings) => KernelClaims.RouteTo(address, bindings.Max(b => b.PayloadMtu)))
+            .Concat(SoftwireRoutes(configuration.Options.SoftwireAddresses));
+
+    private protected override string ReloadConfiguration()
+    {
+        PrrConfiguration next = AroundTun(ConfigurationFile.LoadPrr(ConfigurationPath));
+        RefuseChange("device", _configuration.Device, next.Device);
+        RefuseChange("control-socket", _configuration.ControlSocket, next.ControlSocket);
+        RefuseChange("workers", $"{_configuration.Workers}", $"{next.Workers}");
+        RefuseChange("icmp-source", $"{_configuration.Options.IcmpSource}", $"{next.Options.IcmpSource}");
+        RefuseChange("softwire-address", string.Join(", ", _configuration.Options.SoftwireAddresses), string.Join(", ", next.Options.SoftwireAddresses));
+
+        Dictionary<IPv6Address, Binding> before = _configuration.Bindings.ToDictionary(b => b.Softwire);
+        Dictionary<IPv6Address, Binding> after = next.Bindings.ToDictionary(b => b.Softwire);
+        List<Binding> gone = [.. before.Values.Where(b => !after.ContainsKey(b.Softwire))];
+        List<Binding> added = [.. after.Values.Where(b => !before.ContainsKey(b.Softwire))];
+        List<Binding> changed = [.. after.Values.Where(b => before.TryGetValue(b.Softwire, out Binding? had) && had != b)];
+
+        // Ports may move from one subscriber to another: all are given back before any is given out. Whoever keeps ports keeps them throughout.
+        foreach (Binding binding in gone) _table.Remove(binding.Softwire);
+        foreach (Binding binding in changed)
+            if (changed.Any(other => other.Softwire != binding.Softwire && other.Address == before[binding.Softwire].Address
+                && other.Ports.Overlaps(before[binding.Softwire].Ports))) _table.Remove(binding.Softwire);
+        foreach (Binding binding in changed)
+        {
+            if (_table.TryFindSoftwire(binding.Softwire, out _, out _)) _table.Replace(binding);
+            else _table.Add(binding);
+        }
+
+        foreach (Binding binding in added) _table.Add(binding);
+        foreach (PortRangeRouter router in _routers) router.Options = next.Options;
+        Claims.Route(Routes(next));
+        _configuration = next;
+        return $"bindings +{added.Count} -{gone.Count} ~{changed.Count}, {_table.Count} in all";
+    }
+
+    private protected override StatusDocument Complete(StatusDocument status) => status with
+    {
+        SoftwireAddresses = [.. _configuration.Options.SoftwireAddresses.Select(a => a.ToString())],
+        Prr = new PrrStatus(_table.Count, SharedAddresses(_configuration)),
+    };
+}
