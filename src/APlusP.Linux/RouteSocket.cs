@@ -47,17 +47,26 @@ public sealed unsafe partial class RouteSocket : IDisposable
     /// <summary>Sets a device up with this MTU, and without the link-local address that the kernel would give it.</summary>
     public void BringUp(int index, string name, int mtu)
     {
-        Begin(RtmNewLink, FlagRequest | FlagAck);
-        Span<byte> info = Append(16);
-        MemoryMarshal.Write(info[4..], in index);
-        MemoryMarshal.Write(info[8..], IffUp);
-        MemoryMarshal.Write(info[12..], IffUp);
+        // Two requests: in one, the kernel sets the device up first, and the address is there before it hears that none is wanted.
+        BeginLink(index, flags: 0);
         AppendAttribute(IflaMtu, mtu);
         int spec = BeginNest(IflaAfSpec), inet6 = BeginNest(LibC.AF_INET6);
         AppendAttribute(IflaInet6AddrGenMode, [AddrGenModeNone]);
         EndNest(inet6);
         EndNest(spec);
-        Exchange($"set the device '{name}' up with an MTU of {mtu}");
+        Exchange($"set the MTU of the device '{name}' to {mtu}");
+
+        BeginLink(index, IffUp);
+        Exchange($"set the device '{name}' up");
+    }
+
+    void BeginLink(int index, uint flags)
+    {
+        Begin(RtmNewLink, FlagRequest | FlagAck);
+        Span<byte> info = Append(16);
+        MemoryMarshal.Write(info[4..], in index);
+        MemoryMarshal.Write(info[8..], in flags);
+        MemoryMarshal.Write(info[12..], in flags);
     }
 
     /// <summary>Adds a route; false where exactly this destination has one already, which then stays as it is.</summary>
