@@ -12,6 +12,7 @@ public sealed unsafe class TunDevice : IDisposable
 {
     const nuint TunSetIff = 0x400454ca;
     const short IffTun = 0x0001, IffNoPi = 0x1000, IffMultiQueue = 0x0100;
+    const ushort IffTunExclusive = 0x8000;
     const int NameSize = 16, RequestSize = 40;
 
     /// <summary>The device takes any IP packet, softwire packets included; smaller limits stand on the routes.</summary>
@@ -46,7 +47,7 @@ public sealed unsafe class TunDevice : IDisposable
         int opened = 0;
         try
         {
-            for (; opened < queues; opened++) fds[opened] = OpenQueue(name, queues > 1);
+            for (; opened < queues; opened++) fds[opened] = OpenQueue(name, multiQueue: queues > 1, first: opened == 0);
             using var netlink = new RouteSocket();
             int index = RouteSocket.IndexOf(name);
             netlink.BringUp(index, name, MaxPacket);
@@ -59,7 +60,7 @@ public sealed unsafe class TunDevice : IDisposable
         }
     }
 
-    static int OpenQueue(string name, bool multiQueue)
+    static int OpenQueue(string name, bool multiQueue, bool first)
     {
         int fd = LibC.Open("/dev/net/tun", LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC);
         if (fd < 0)
@@ -76,7 +77,8 @@ public sealed unsafe class TunDevice : IDisposable
         Span<byte> request = stackalloc byte[RequestSize];
         request.Clear();
         Encoding.UTF8.GetBytes(name, request);
-        short flags = (short)(IffTun | IffNoPi | (multiQueue ? IffMultiQueue : 0));
+        // The kernel refuses a second owner of a device with one queue; of one with several it would be just another queue.
+        ushort flags = (ushort)(IffTun | IffNoPi | (multiQueue ? IffMultiQueue : 0) | (multiQueue && first ? IffTunExclusive : 0));
         MemoryMarshal.Write(request[NameSize..], in flags);
         fixed (byte* argument = request)
         {
