@@ -36,11 +36,11 @@ public sealed unsafe class SoftwireSocket : IDisposable
 
     internal int Descriptor { get; }
 
-    /// <summary>Adds what has arrived to the batch, with an outer header in front.</summary>
-    internal void Receive(PacketBatch batch, Origin origin)
+    /// <summary>Adds what has arrived to the batch, <paramref name="most"/> packets or fewer, with an outer header in front.</summary>
+    internal void Receive(PacketBatch batch, Origin origin, int most)
     {
         byte* control = stackalloc byte[ControlSize];
-        while (batch.Count < batch.Capacity)
+        for (; most > 0; most--)
         {
             Span<byte> room = batch.Receive(batch.Count);
             SocketAddressV6 peer;

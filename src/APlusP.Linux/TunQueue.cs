@@ -27,7 +27,10 @@ public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Or
     public void Receive(PacketBatch batch)
     {
         batch.Clear();
-        while (batch.Count < batch.Capacity)
+
+        // A device that is never empty must not keep the sockets from their turn.
+        int most = _softwires.Length == 0 ? batch.Capacity : Math.Max(1, batch.Capacity / 2);
+        while (batch.Count < most)
         {
             Span<byte> room = batch.Receive(batch.Count);
             nint length;
@@ -37,7 +40,8 @@ public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Or
             batch.Count++;
         }
 
-        foreach (SoftwireSocket socket in _softwires) socket.Receive(batch, ipv6);
+        for (int i = 0; i < _softwires.Length; i++)
+            _softwires[i].Receive(batch, ipv6, (batch.Capacity - batch.Count) / (_softwires.Length - i));
     }
 
     public void Send(PacketBatch batch)
