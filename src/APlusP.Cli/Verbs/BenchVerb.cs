@@ -75,6 +75,8 @@ static class BenchVerb
             foreach ((string reason, long count) in d.Drops) Console.WriteLine($"{d.Name} dropped {count} as {reason}");
         Console.WriteLine($"{result.Bindings:N0} bindings, one thread, batches of {result.BatchSize}, copy included; median of {result.Slices} slices of {result.Seconds / result.Slices:G3} s.");
         Console.WriteLine(result.Machine);
+        if (result.ProcessorShare < 0.95)
+            Console.WriteLine($"Others used this machine: the thread had {result.ProcessorShare:P0} of a processor, so these numbers are too low. Measure again when it is quiet.");
     }
 
     static void PrintJson(BenchmarkResult result)
@@ -89,6 +91,7 @@ static class BenchVerb
             writer.WriteNumber("seconds", result.Seconds);
             writer.WriteNumber("slices", result.Slices);
             writer.WriteNumber("batch", result.BatchSize);
+            writer.WriteNumber("processor-share", Math.Round(result.ProcessorShare, 3));
             writer.WriteStartObject("directions");
             foreach (BenchmarkDirection direction in result.Directions) Write(writer, direction);
             writer.WriteEndObject();
