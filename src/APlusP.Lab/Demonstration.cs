@@ -57,7 +57,7 @@ public sealed record Demonstration(
             new(failures.Length == 0 ? $"{requests} pages arrived whole" : $"pages did not arrive: {string.Join("; ", failures)}", failures.Length == 0 && log.Length == requests),
             new($"the servers saw one address, {string.Join(", ", addresses)}", addresses is [LabPlan.SharedAddress]),
             new("every host kept to the ports of its room", seen.All(host => host.Ports.Count > 0 && host.Ports.All(port => PortSet.Parse(host.Room.Ports).Contains((ushort)port)))),
-            new("the packet with a port of the other room was refused and counted, and nothing arrived", !spoof.Arrived && spoof.After == spoof.Before + 1),
+            new("the lie was refused and counted, and nothing arrived", !spoof.Arrived && spoof.After == spoof.Before + 1),
             new("the PRR accounts for every packet", Accounts(prr, "from-smap") && Accounts(prr, "from-internet")),
         ]);
     }
@@ -124,7 +124,7 @@ public sealed record Demonstration(
             arrived = false;
         }
 
-        string told = $"UDP {packet.Source}:{packet.SourcePort} > {packet.Destination}:{packet.DestinationPort} inside {packet.OuterSource} > the PRR";
+        string told = $"UDP {packet.Source}:{packet.SourcePort} > {packet.Destination}:{packet.DestinationPort} from {packet.OuterSource}";
         return new DemonstratedSpoof(told, Counter, before, lab.Counters("prr").GetValueOrDefault(Counter), arrived);
     }
 

@@ -145,7 +145,7 @@ public sealed partial class Fig22Tests(Fig22Lab lab) : IClassFixture<Fig22Lab>
         string[] command = ["iperf3", "-c", LabTopology.Www4Address, "-t", "2", "--json", .. way == "down" ? (string[])["-R"] : []];
         using JsonDocument report = JsonDocument.Parse(lab[host].Do(command));
         double rate = report.RootElement.GetProperty("end").GetProperty("sum_received").GetProperty("bits_per_second").GetDouble();
-        TestContext.Current.SendDiagnosticMessage($"iperf3 {host} {way}: {rate / 1e6:F0} Mbit/s");
+        TestContext.Current.TestOutputHelper!.WriteLine($"iperf3 {host} {way}: {rate / 1e6:F0} Mbit/s");
         Assert.True(rate > 10e6, $"{rate / 1e6:F1} Mbit/s is too slow to be sound:\n{report.RootElement}");
     });
 

@@ -96,6 +96,9 @@ public abstract class LabFixture : IDisposable
         string folder = Path.Combine(RepositoryRoot(), "artifacts", "lab", test);
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
         Directory.CreateDirectory(folder);
+
+        // The kernel hands packets to tcpdump by the block, at the latest after a second.
+        Thread.Sleep(TimeSpan.FromSeconds(1.2));
         CopyAll(_captures, Path.Combine(folder, "captures"));
         CopyAll(Lab.Directory, folder);
         foreach (string daemon in Lab.Daemons)

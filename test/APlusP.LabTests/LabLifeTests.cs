@@ -56,11 +56,12 @@ public sealed class LabLifeTests : IDisposable
         RunningLab lab = RunningLab.Up(LabPlan.Fig22(Name), LabFixture.Executable);
         LabProcess[] processes = [.. lab.State.Processes, lab.Host("A").Start("stray", Path.Combine(lab.Directory, "stray.log"), "sleep", "100")];
         lab.Process("prr", "aplusp")!.Signal(Signals.Kill);
-        Directory.Delete(lab.Directory, recursive: true);
+        File.Delete(Path.Combine(lab.Directory, "lab.json"));
         lab.Host("dns").Run("ip", "link", "del", "eth0");
 
         Assert.True(RunningLab.Down(Name));
         Assert.Empty(NetworkNamespace.FindAll($"ap-{Name}-"));
+        Assert.DoesNotContain(Name, RunningLab.Names());
         Assert.All(processes, process => Assert.False(process.IsRunning, process.Name));
         Assert.DoesNotContain(Directory.Exists("/etc/netns") ? Directory.EnumerateDirectories("/etc/netns") : [], path => path.Contains($"ap-{Name}-"));
     }

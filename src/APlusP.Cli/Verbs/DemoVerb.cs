@@ -49,7 +49,7 @@ static class DemoVerb
         AnsiConsole.WriteLine();
         AnsiConsole.MarkupLineInterpolated($"[bold]Two homes, {shown.Hosts.Count} hosts, one IPv4 address: {string.Join(", ", shown.Addresses)}[/]");
         var table = new Table { Border = TableBorder.Rounded };
-        table.AddColumns("Home", "Its ports", "Host", "Pages", "Octets", "Ports used, as the servers saw them");
+        table.AddColumns("Home", "Its ports", "Host", "Pages", "Octets", "Ports that servers saw");
         table.Columns[3].RightAligned();
         table.Columns[4].RightAligned();
         RoomPlan? previous = null;
@@ -69,13 +69,15 @@ static class DemoVerb
         AnsiConsole.Write(table);
         IReadOnlyDictionary<string, long> prr = shown.PrrCounters;
         foreach (RoomPlan room in shown.Hosts.Select(host => host.Room).Distinct())
-            AnsiConsole.MarkupLineInterpolated($"[grey]{room.Name} is behind the softwire {room.Softwire} <-> {LabPlan.PrrSoftwire}[/]");
-        AnsiConsole.MarkupLineInterpolated($"All at the same time, in {shown.Elapsed.TotalSeconds:F1} s. The PRR forwarded {prr.GetValueOrDefault("from-smap-forwarded"):N0} packets to the Internet and {prr.GetValueOrDefault("from-internet-forwarded"):N0} to the homes.");
+            AnsiConsole.MarkupLineInterpolated($"[grey]{room.Name} is the softwire from {room.Softwire} to the PRR, path MTU {room.PathMtu}[/]");
+        AnsiConsole.MarkupLineInterpolated($"All at the same time, in {shown.Elapsed.TotalSeconds:F1} s. The PRR's counters: {prr.GetValueOrDefault("from-smap-forwarded"):N0} packets");
+        AnsiConsole.MarkupLineInterpolated($"forwarded to the Internet, {prr.GetValueOrDefault("from-internet-forwarded"):N0} to the rooms.");
         AnsiConsole.WriteLine();
         DemonstratedSpoof spoof = shown.Spoof;
         AnsiConsole.MarkupLine("[bold]One lie: room 1 sends from a port of room 2[/]");
         AnsiConsole.MarkupLineInterpolated($"  {spoof.Packet}");
-        AnsiConsole.MarkupLineInterpolated($"  {spoof.Counter}: {spoof.Before} before, {spoof.After} after; at the server {(spoof.Arrived ? "it ARRIVED" : "nothing arrived")}.");
+        AnsiConsole.MarkupLineInterpolated($"  {spoof.Counter}: {spoof.Before} before, {spoof.After} after");
+        AnsiConsole.MarkupLineInterpolated($"  at the server {(spoof.Arrived ? "it ARRIVED" : "nothing arrived")}");
         AnsiConsole.WriteLine();
         foreach (DemonstratedFact fact in shown.Facts)
             AnsiConsole.MarkupLine($"{(fact.True ? "[green]  ok  [/]" : "[red] WRONG[/]")} {Markup.Escape(fact.Text)}");
