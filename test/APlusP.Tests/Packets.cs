@@ -4,7 +4,7 @@ using APlusP.Core.Wire;
 namespace APlusP.Tests;
 
 /// <summary>Whole packets for tests, with every checksum right.</summary>
-static class Packets
+static partial class Packets
 {
     public static byte[] Tcp(string source, int sourcePort, string destination, int destinationPort, TcpFlags flags = TcpFlags.Ack,
         int payload = 0, byte ttl = 64, byte trafficClass = 0)
