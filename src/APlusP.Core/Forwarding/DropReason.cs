@@ -10,8 +10,11 @@ public enum DropReason : byte
 
     // Outer IPv6 header
 
-    /// <summary>Shorter than its own headers say, or of a wrong IP version.</summary>
+    /// <summary>Shorter than its own headers say.</summary>
     Truncated,
+
+    /// <summary>Not of the IP version that its side speaks: IPv4 outside a softwire, IPv6 where the IPv4 Internet is, or neither.</summary>
+    WrongIpVersion,
 
     /// <summary>The outer destination is not an end of one of our softwires.</summary>
     NotForUs,

@@ -13,27 +13,38 @@ public sealed partial class PortRangeRouter
         query = default;
         Span<byte> packet = batch.Bytes(index);
         DropReason fault = Softwire.Check(packet, out IPv4Header header);
-        if (fault != DropReason.None) return Verdict.Drop(fault);
+        if (fault is not (DropReason.None or DropReason.Fragment))
+        {
+            return Verdict.Drop(packet.IsEmpty ? DropReason.Truncated
+                : header.Version != 4 ? DropReason.WrongIpVersion
+                : fault);
+        }
+
         if (!header.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
         if (header.TotalLength < packet.Length) batch.Truncate(index, header.TotalLength);
 
-        DropReason portless = PortKey.OfDestination(packet, header, out ushort port);
-        if (portless != DropReason.None && !PortKey.IsPortless(portless)) return Verdict.Drop(portless);
-        pending.Portless = portless;
+        // What else is wrong is our business only if the address is.
+        ushort port = 0;
+        DropReason portless = fault == DropReason.None ? PortKey.OfDestination(packet, header, out port) : DropReason.None;
+        if (PortKey.IsPortless(portless)) pending.Portless = portless;
+        else if (portless != DropReason.None) fault = portless;
+        pending.Fault = fault;
         query = new BindingQuery(header.Destination, port);
+        if (Journey is not null) TellInner(header, "destination", port, fault != DropReason.None ? fault : portless);
         return default;
     }
 
     Verdict DeliverFromInternet(PacketBatch batch, int index, Policy policy, in Pending pending, in BindingHit hit)
     {
-        Journey?.Look(hit);
+        if (Journey is not null) TellLookup("lookup", hit);
         if (hit.Lookup == BindingLookup.NotShared) return Verdict.Drop(DropReason.NotSharedAddress);
 
         Span<byte> packet = batch.Bytes(index);
         IPv4Header.TryRead(packet, out IPv4Header header);
         if (header.Protocol == IpProtocol.Icmp && !policy.Options.AllowIcmpFromInternet) return Verdict.Drop(DropReason.IcmpNotAllowed);
+        if (pending.Fault != DropReason.None) return Verdict.Drop(pending.Fault);
 
-        Verdict refused = CheckReceiver(batch, index, policy, pending.Portless, hit, header.TotalLength, sender: null);
+        Verdict refused = CheckReceiver(batch, index, policy, pending.Portless, hit, header, sender: null);
         if (refused.Fate != Fate.None) return refused;
 
         if (!policy.TtlAlreadyTaken)
@@ -48,12 +59,18 @@ public sealed partial class PortRangeRouter
 
     /// <summary>Whether a packet for a shared address has somebody to go to, and fits: for packets of both sides.</summary>
     /// <returns>The default verdict where it does.</returns>
-    Verdict CheckReceiver(PacketBatch batch, int index, Policy policy, DropReason portless, in BindingHit hit, int length, in Softwire.Path? sender)
+    Verdict CheckReceiver(PacketBatch batch, int index, Policy policy, DropReason portless, in BindingHit hit, in IPv4Header header,
+        in Softwire.Path? sender)
     {
         if (portless != DropReason.None && !(hit.Lookup == BindingLookup.Found && hit.WholeAddress))
             return DropTelling(batch, index, policy, portless, IcmpV4Type.DestinationUnreachable, IcmpV4Header.ProtocolUnreachable, sender);
         if (hit.Lookup != BindingLookup.Found)
             return DropTelling(batch, index, policy, DropReason.NoBinding, IcmpV4Type.DestinationUnreachable, IcmpV4Header.HostUnreachable, sender);
-        return length > hit.PayloadMtu ? Verdict.Drop(DropReason.TooBig) : default;
+        if (header.TotalLength <= hit.PayloadMtu) return default;
+
+        // RFC 2473 section 7.2 (a): who forbids fragments hears the largest size that fits.
+        if (!header.DontFragment) return Verdict.Drop(DropReason.TooBig);
+        return DropTelling(batch, index, policy, DropReason.TooBig, IcmpV4Type.DestinationUnreachable, IcmpV4Header.FragmentationNeeded, sender,
+            hit.PayloadMtu);
     }
 }

@@ -13,12 +13,14 @@ public sealed partial class PortRangeRouter
     {
         query = default;
         Span<byte> packet = batch.Bytes(index);
-        if (!IPv6Header.TryRead(packet, out IPv6Header outer)) return Verdict.Drop(DropReason.Truncated);
-        if (!policy.IsOurs(outer.Destination)) return Verdict.Drop(DropReason.NotForUs);
+        if (!IPv6Header.TryRead(packet, out IPv6Header outer))
+            return Verdict.Drop(packet.IsEmpty || outer.Version == 6 ? DropReason.Truncated : DropReason.WrongIpVersion);
+        if (!policy.IsOurs(outer.Destination)) return RefuseDestination(batch, index, outer);
 
         DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol protocol, out int offset);
-        if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.IcmpV6) return HearIcmpV6(batch.Bytes(index), offset, outer, policy);
+        if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.IcmpV6) return HearIcmpV6(batch, index, offset, outer, policy);
         if (fault != DropReason.None) return Verdict.Drop(fault);
+        Journey?.Add("outer", $"{outer.Source} > {outer.Destination}, one of our softwire addresses; IPv4 begins after {offset} octets");
 
         Span<byte> inner = batch.Bytes(index)[offset..];
         fault = Softwire.Check(inner, out IPv4Header header);
@@ -30,13 +32,37 @@ public sealed partial class PortRangeRouter
         pending.Inner = offset;
         pending.Portless = portless;
         query = new BindingQuery(header.Source, port);
+        if (Journey is not null) TellInner(header, "source", port, portless);
         return default;
     }
 
-    /// <summary>The softwire's end answers pings; errors about softwires, and the neighbourhood's multicast, are read and done with.</summary>
-    Verdict HearIcmpV6(Span<byte> packet, int offset, in IPv6Header outer, Policy policy)
+    /// <summary>Nothing of ours, except that the kernel itself speaks MLD and router solicitation on the device.</summary>
+    static Verdict RefuseDestination(PacketBatch batch, int index, in IPv6Header outer) =>
+        outer.Destination.IsMulticast && Softwire.FindInner(batch, index, outer, out IpProtocol protocol, out _) == DropReason.NotIPv4InIPv6
+            && protocol == IpProtocol.IcmpV6
+            ? Verdict.Consume
+            : Verdict.Drop(DropReason.NotForUs);
+
+    /// <summary>The softwire's end answers pings, also behind extension headers; errors about softwires are read and done with.</summary>
+    Verdict HearIcmpV6(PacketBatch batch, int index, int offset, IPv6Header outer, Policy policy)
     {
-        if (!Softwire.TryAnswerPing(packet, offset, outer, policy.Options.HopLimit)) return Verdict.Consume;
+        Span<byte> packet = batch.Bytes(index), message = packet[offset..];
+        if (!IcmpV6Header.TryRead(message, out IcmpV6Header icmp)
+            || Checksum.Of(message, Checksum.PseudoHeader(outer.Source, outer.Destination, IpProtocol.IcmpV6, message.Length)) != 0)
+            return Verdict.Drop(DropReason.BadTransportHeader);
+        if (icmp.Type != IcmpV6Type.EchoRequest) return Verdict.Consume;
+        if (!outer.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
+
+        if (offset > IPv6Header.Size)
+        {
+            // The reply has no extension headers: the addresses move up to the message. Only they are read from this copy.
+            Span<byte> header = packet[..IPv6Header.Size];
+            packet = batch.TrimFront(index, offset - IPv6Header.Size);
+            header.CopyTo(packet);
+            IPv6Header.TryRead(packet, out outer);
+        }
+
+        Softwire.TryAnswerPing(packet, IPv6Header.Size, outer, policy.Options.HopLimit);
         Counters.IcmpV6Sent++;
         return Verdict.Answer;
     }
@@ -46,13 +72,14 @@ public sealed partial class PortRangeRouter
         Span<byte> packet = batch.Bytes(index);
         IPv6Header.TryRead(packet, out IPv6Header outer);
         IPv4Header.TryRead(packet[pending.Inner..], out IPv4Header header);
-        Journey?.Look(hit);
+        if (Journey is not null) TellLookup("lookup", hit);
 
         // The source check, RFC 7596 section 6.2, RFC 7597 section 8.1.
         bool bound = hit.Lookup == BindingLookup.Found && hit.Softwire == outer.Source && hit.Prr == outer.Destination
             && (pending.Portless == DropReason.None || hit.WholeAddress);
         var back = new Softwire.Path(outer.Destination, outer.Source);
         if (!bound) return RefuseSource(batch, index, policy, pending, header.Source, back);
+        Journey?.Add("source check", "outer source, PRR address, inner source and port are one and the same binding");
 
         if (!Softwire.JoinCongestion(outer.TrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
         if (!header.Destination.IsUnicast) return Verdict.Drop(DropReason.MartianDestination);
@@ -79,6 +106,11 @@ public sealed partial class PortRangeRouter
             : address != innerSource ? DropReason.SourceAddressNotBound
             : pending.Portless != DropReason.None ? pending.Portless
             : DropReason.SourcePortNotBound;
+        Journey?.Add("source check", reason == DropReason.UnknownSoftwire ? $"no binding has the softwire {back.To}"
+            : $"the softwire {back.To} is bound to {address}, at PRR address {known.Prr}");
+
+        // A subscriber who sends what has no port is who it says it is: RFC 7596 has nothing to tell it.
+        if (PortKey.IsPortless(reason)) return Verdict.Drop(reason);
         if (!policy.Options.SendIcmpV6Errors || !back.To.IsUnicast) return Verdict.Drop(reason);
         if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond))
         {
@@ -95,10 +127,10 @@ public sealed partial class PortRangeRouter
     /// <summary>From one subscriber to another, perhaps of the same address, RFC 7596 section 6.2. No kernel between: the TTL is ours to take.</summary>
     Verdict Hairpin(PacketBatch batch, int index, Policy policy, DropReason portless, in BindingHit receiver, in Softwire.Path back)
     {
-        Journey?.Look(receiver);
+        if (Journey is not null) TellLookup("hairpin lookup", receiver);
         if (!policy.Options.Hairpinning) return Verdict.Drop(DropReason.HairpinDisabled);
         IPv4Header.TryRead(batch.Bytes(index), out IPv4Header header);
-        Verdict refused = CheckReceiver(batch, index, policy, portless, receiver, header.TotalLength, back);
+        Verdict refused = CheckReceiver(batch, index, policy, portless, receiver, header, back);
         if (refused.Fate != Fate.None) return refused;
         if (header.TimeToLive <= 1) return DropTelling(batch, index, policy, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0, back);
 

@@ -41,7 +41,7 @@ public sealed partial class PortRangeRouter : IForwarder
         set => Volatile.Write(ref _policy, new Policy(value));
     }
 
-    /// <summary>Where set, each packet's steps are written down, for <c>explain</c>; never in a daemon.</summary>
+    /// <summary>Where set, each packet's steps are written down, for <see cref="Explain"/>; never in a daemon.</summary>
     public PacketJourney? Journey { get; set; }
 
     public void Process(PacketBatch batch)
@@ -83,9 +83,12 @@ public sealed partial class PortRangeRouter : IForwarder
         }
     }
 
-    /// <summary>Drops a packet whose inner form begins its buffer, and tells its sender by ICMPv4 where policy and rate allow.</summary>
-    /// <param name="subscriber">The softwire back to the sender, or null where it is on the Internet.</param>
-    Verdict DropTelling(PacketBatch batch, int index, Policy policy, DropReason reason, IcmpV4Type type, byte code, in Softwire.Path? subscriber)
+    /// <summary>
+    /// Drops a packet whose inner form begins its buffer, and tells its sender by ICMPv4 where policy and rate allow: through the softwire
+    /// back to a subscriber, or, where that is null, to the Internet.
+    /// </summary>
+        Verdict DropTelling(PacketBatch batch, int index, Policy policy, DropReason reason, IcmpV4Type type, byte code, in Softwire.Path? subscriber,
+        uint rest = 0)
     {
         Span<byte> packet = batch.Bytes(index);
         if (!policy.Options.SendIcmpV4Errors || !IPv4Header.TryRead(packet, out IPv4Header header)
@@ -96,7 +99,7 @@ public sealed partial class PortRangeRouter : IForwarder
             return Verdict.Drop(reason);
         }
 
-        IcmpErrors.WriteV4(batch, index, type, code, policy.Options.IcmpSource ?? header.Destination, header.Source);
+        IcmpErrors.WriteV4(batch, index, type, code, policy.Options.IcmpSource ?? header.Destination, header.Source, rest);
         if (subscriber is { } path) Softwire.Encapsulate(batch, index, trafficClass: 0, policy.Options.HopLimit, path);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(reason);
@@ -110,6 +113,9 @@ public sealed partial class PortRangeRouter : IForwarder
 
         /// <summary>Where the inner packet begins.</summary>
         public int Inner;
+
+        /// <summary>What is wrong with a packet, if its destination turns out to be ours to deliver to.</summary>
+        public DropReason Fault;
 
         /// <summary>Why the packet has no port, though it may still belong to a whole address.</summary>
         public DropReason Portless;
