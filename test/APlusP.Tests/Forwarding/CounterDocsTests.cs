@@ -1,0 +1,36 @@
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using APlusP.Core.Forwarding;
+
+namespace APlusP.Tests.Forwarding;
+
+public partial class CounterDocsTests
+{
+    [Fact]
+    public void Every_drop_reason_has_its_line_in_the_docs_and_every_line_its_reason() =>
+        Assert.Equal(
+            Enum.GetValues<DropReason>().Where(r => r != DropReason.None).Select(ForwardingCounters.Kebab).Order(),
+            Rows("Drop reasons").Order());
+
+    [Fact]
+    public void Every_fate_has_its_line_in_the_docs_and_every_line_its_fate() =>
+        Assert.Equal(
+            Enum.GetValues<Fate>().Where(f => f != Fate.None).Select(ForwardingCounters.Kebab).Append("received").Order(),
+            Rows("Fates").Order());
+
+    [Fact]
+    public void The_icmp_counters_have_their_lines_in_the_docs() =>
+        Assert.Equal(
+            new ForwardingCounters().Named().Select(c => c.Key).Order(),
+            Rows("ICMP").Order());
+
+    static IEnumerable<string> Rows(string heading, [CallerFilePath] string here = "")
+    {
+        string text = File.ReadAllText(Path.Combine(Path.GetDirectoryName(here)!, "../../../docs/counters.md"));
+        string section = text.Split("\n## ").Single(s => s.StartsWith(heading + "\n", StringComparison.Ordinal));
+        return Row().Matches(section).Select(m => m.Groups["name"].Value);
+    }
+
+    [GeneratedRegex("^\\| `(?<name>[a-z0-9-]+)` \\|", RegexOptions.Multiline)]
+    private static partial Regex Row();
+}
