@@ -4,12 +4,17 @@ using APlusP.Core;
 
 var root = new RootCommand("Shares public IPv4 addresses between the subscribers of an IPv6-only network (Address plus Port, RFC 6346).")
 {
-    // One line a verb, in the order of `aplusp --help`; each is a file in Verbs/.
+    // One line a verb, in alphabetical order; each is a file in Verbs/.
     BenchVerb.Create(),
+    StatusVerbs.CreateCounters(),
     DemoVerb.Create(),
     LabVerb.Create(),
     PortSetVerb.Create(),
+    DaemonVerbs.CreatePrr(),
+    StatusVerbs.CreateReload(),
     ReplayVerb.Create(),
+    DaemonVerbs.CreateSmap(),
+    StatusVerbs.CreateStatus(),
 };
 
 try

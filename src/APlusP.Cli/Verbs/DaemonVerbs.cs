@@ -18,6 +18,14 @@ static class DaemonVerbs
             return (daemon, daemon.Start);
         });
 
+    public static Command CreateSmap() => Create(
+        "smap", "Run a SMAP (CE, lwB4) in a subscriber's home.",
+        (path, log) =>
+        {
+            var daemon = new SmapDaemon(path, log);
+            return (daemon, daemon.Start);
+        });
+
     static Command Create(string name, string description, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
     {
         var config = new Option<FileInfo>("--config", "-c") { Description = "The configuration file (TOML; see docs/configuration.md).", Required = true };

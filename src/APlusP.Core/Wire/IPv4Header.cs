@@ -70,7 +70,17 @@ public readonly ref struct IPv4Header
     /// <summary>A part that does not begin with the transport header.</summary>
     public bool IsLaterFragment => (BigEndian.Read16(ref _at, 6) & 0x1fff) != 0;
 
-    public byte TimeToLive => Unsafe.Add(ref _at, 8);
+    public byte TimeToLive
+    {
+        get => Unsafe.Add(ref _at, 8);
+        set
+        {
+            ushort old = BigEndian.Read16(ref _at, 8);
+            ushort now = (ushort)(value << 8 | old & 0xff);
+            BigEndian.Write16(ref _at, 8, now);
+            HeaderChecksum = Checksum.Update(HeaderChecksum, old, now);
+        }
+    }
 
     public IpProtocol Protocol => (IpProtocol)Unsafe.Add(ref _at, 9);
 
@@ -116,13 +126,7 @@ public readonly ref struct IPv4Header
     }
 
     /// <summary>Takes one from the TTL, as every router does, RFC 1812 section 5.3.1.</summary>
-    public void DecrementTimeToLive()
-    {
-        ushort old = BigEndian.Read16(ref _at, 8);
-        ushort now = (ushort)(old - 0x100);
-        BigEndian.Write16(ref _at, 8, now);
-        HeaderChecksum = Checksum.Update(HeaderChecksum, old, now);
-    }
+    public void DecrementTimeToLive() => TimeToLive--;
 
     /// <summary>Writes a header without options and with its checksum.</summary>
     public static void Write(Span<byte> bytes, byte trafficClass, int totalLength, byte timeToLive, IpProtocol protocol,

@@ -1,0 +1,46 @@
+using System.Numerics;
+
+namespace APlusP.Core.Forwarding.Napt;
+
+/// <summary>The heads of hash chains whose links lie in the entries themselves. Hashes are keyed, so that nobody outside can aim at one chain.</summary>
+sealed class ChainTable(int entries, ulong key)
+{
+    readonly int[] _heads = new int[(int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, entries * 2))];
+
+    /// <summary>Where the chain of these numbers begins.</summary>
+    public ref int Head(ulong a, ulong b)
+    {
+        ulong high = Math.BigMul(a ^ key, b ^ 0x9E3779B97F4A7C15, out ulong low);
+        ulong mixed = (high ^ low) * 0xD6E8FEB86659FD93;
+        return ref _heads[(int)(mixed >> 32) & (_heads.Length - 1)];
+    }
+
+    public void Clear() => Array.Clear(_heads);
+}
+
+/// <summary>A fixed number of entries, numbered from 1, taken and given back.</summary>
+sealed class EntryPool
+{
+    readonly int[] _free;
+    int _count;
+
+    public EntryPool(int capacity)
+    {
+        _free = new int[capacity];
+        Reset();
+    }
+
+    public int Used => _free.Length - _count;
+
+    public bool IsEmpty => _count == 0;
+
+    public int Take() => _free[--_count];
+
+    public void GiveBack(int entry) => _free[_count++] = entry;
+
+    public void Reset()
+    {
+        _count = _free.Length;
+        for (int i = 0; i < _count; i++) _free[i] = _count - i;
+    }
+}

@@ -1,0 +1,81 @@
+using APlusP.Core.Wire;
+
+namespace APlusP.Core.Forwarding.Napt;
+
+/// <summary>One end of a flow: an address and a port, or an ICMP identifier.</summary>
+readonly record struct Endpoint(uint Address, ushort Port);
+
+/// <summary>What a flow has seen of a TCP connection, RFC 7857 section 2.</summary>
+[Flags]
+enum TcpSeen : byte
+{
+    None = 0,
+    Outbound = 1,
+    Inbound = 2,
+    FinOutbound = 4,
+    FinInbound = 8,
+    Reset = 16,
+}
+
+/// <summary>A flow: one inner endpoint talking to one remote endpoint through one external port.</summary>
+struct Flow
+{
+    public Endpoint Inside;
+    public Endpoint Remote;
+    public ushort External;
+    public NaptProtocol Protocol;
+    public TcpSeen Seen;
+
+    /// <summary>Second at which it ends.</summary>
+    public long Expires;
+
+    /// <summary>The mapping it belongs to.</summary>
+    public int Mapping;
+
+    // Links of the chains that it is in: by inner endpoints, by what comes back, and of the timer wheel. 0 ends a chain.
+    public int NextOutbound;
+    public int NextInbound;
+    public int NextInSlot;
+    public int PreviousInSlot;
+
+    /// <summary>Where on the wheel it is: a refreshed flow stays there until the wheel comes round.</summary>
+    public byte Slot;
+}
+
+/// <summary>An external port that an inner endpoint holds; it ends with its last flow.</summary>
+struct Mapping
+{
+    public Endpoint Inside;
+    public ushort External;
+    public NaptProtocol Protocol;
+    public int Flows;
+    public int Host;
+    public int Next;
+}
+
+/// <summary>A host of the LAN that holds ports.</summary>
+struct Host
+{
+    public uint Address;
+    public int Tcp, Udp, Icmp;
+    public int Next;
+
+    public readonly int Total => Tcp + Udp + Icmp;
+}
+
+/// <summary>The number spaces that share a port set, each with the whole of it.</summary>
+enum NaptProtocol : byte
+{
+    Tcp,
+    Udp,
+    Icmp,
+}
+
+static class NaptProtocols
+{
+    public static bool TryOf(IpProtocol protocol, out NaptProtocol napt)
+    {
+        napt = protocol switch { IpProtocol.Tcp => NaptProtocol.Tcp, IpProtocol.Udp => NaptProtocol.Udp, _ => NaptProtocol.Icmp };
+        return protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Icmp;
+    }
+}

@@ -1,0 +1,436 @@
+using System.Diagnostics.CodeAnalysis;
+using APlusP.Core.Wire;
+
+namespace APlusP.Core.Forwarding.Napt;
+
+/// <summary>
+/// The NAPT of a SMAP, on endpoints alone: which external port a host's flow has, and whose flow an external port is. RFC 4787 (UDP),
+/// RFC 5382 and 7857 (TCP), RFC 5508 (ICMP), inside a port set (RFC 7597 section 4).
+/// </summary>
+/// <remarks>
+/// All memory is taken at construction. Only packets from inside make or refresh state (RFC 4787 REQ-6, RFC 7857 section 7), so nobody
+/// outside can fill the table or keep a mapping alive. Nothing alive is ever ended to make room (RFC 6888 REQ-11).
+/// </remarks>
+sealed class NaptTable
+{
+    const int WheelSize = 256;
+
+    readonly Random _random;
+    readonly PortPool[] _ports;
+    readonly Flow[] _flows;
+    readonly Mapping[] _mappings;
+    readonly Host[] _hosts;
+    readonly EntryPool _freeFlows, _freeMappings, _freeHosts;
+    readonly ChainTable _outbound, _inbound, _mappingsByInside, _hostsByAddress;
+
+    // How many mappings use a port, by protocol; more than one in 5-tuple mode only.
+    readonly ushort[][] _users;
+
+    // The mapping of a port in endpoint-independent mode, by protocol.
+    readonly int[][] _byPort;
+    readonly int[] _wheel = new int[WheelSize];
+    SmapOptions _options;
+    int _portsPerHost;
+    long _now = long.MinValue;
+
+    public NaptTable(SmapOptions options, Random random)
+    {
+        Options = options;
+        _random = random;
+        NaptProtocol[] protocols = Enum.GetValues<NaptProtocol>();
+        _ports = [.. protocols.Select(_ => new PortPool(options.Ports))];
+        _users = [.. protocols.Select(_ => new ushort[65536])];
+        _byPort = [.. protocols.Select(_ => new int[65536])];
+        int capacity = options.MaxFlows;
+        _flows = new Flow[capacity + 1];
+        _mappings = new Mapping[capacity + 1];
+        int hosts = Math.Min(capacity, 3 * options.Ports.Count);
+        _hosts = new Host[hosts + 1];
+        _freeFlows = new EntryPool(capacity);
+        _freeMappings = new EntryPool(capacity);
+        _freeHosts = new EntryPool(hosts);
+        _outbound = new ChainTable(capacity, (ulong)random.NextInt64());
+        _inbound = new ChainTable(capacity, (ulong)random.NextInt64());
+        _mappingsByInside = new ChainTable(capacity, (ulong)random.NextInt64());
+        _hostsByAddress = new ChainTable(hosts, (ulong)random.NextInt64());
+    }
+
+    /// <summary>May be exchanged while it lives, for timers, filters and limits: port set, mode and size stay those of the first.</summary>
+    public SmapOptions Options
+    {
+        get => _options;
+
+        [MemberNotNull(nameof(_options))]
+        set
+        {
+            _options = value;
+            _portsPerHost = value.PortsPerHost > 0 ? value.PortsPerHost : Math.Max(1, value.Ports.Count * 3 / 4);
+        }
+    }
+
+    bool IsFiveTuple => _options.Mode == NaptMode.FiveTuple;
+
+    /// <summary>Flows now.</summary>
+    public int FlowCount => _freeFlows.Used;
+
+    /// <summary>Flows refused since start because no port was left.</summary>
+    public long Exhausted { get; private set; }
+
+    public (int Used, int Peak) PortUse(NaptProtocol protocol) => (_ports[(int)protocol].Used, _ports[(int)protocol].Peak);
+
+    /// <summary>Whether a port is in the set.</summary>
+    public bool Owns(ushort port) => _ports[0].Contains(port);
+
+    /// <summary>Hosts that hold ports now. For the worker's own thread.</summary>
+    public IEnumerable<(uint Address, int Ports)> Hosts()
+    {
+        foreach (Host host in _hosts)
+            if (host.Total > 0) yield return (host.Address, host.Total);
+    }
+
+    /// <summary>Ends what is over. Time never runs backwards; a long pause costs one turn of the wheel.</summary>
+    public void Advance(long second)
+    {
+        if (_now == long.MinValue) _now = second;
+        long steps = Math.Min(second - _now, WheelSize);
+        for (long step = second - steps + 1; step <= second; step++) Expire((int)(step & (WheelSize - 1)), second);
+        _now = Math.Max(_now, second);
+    }
+
+    /// <summary>Flows keep their place on the wheel while they are refreshed; when it comes round, those that are not over move on.</summary>
+    void Expire(int slot, long now)
+    {
+        int at = _wheel[slot];
+        _wheel[slot] = 0;
+        while (at != 0)
+        {
+            ref Flow flow = ref _flows[at];
+            int next = flow.NextInSlot;
+            if (flow.Expires <= now) End(at);
+            else PutOnWheel(at);
+
+            at = next;
+        }
+    }
+
+    void PutOnWheel(int at)
+    {
+        ref Flow flow = ref _flows[at];
+        flow.Slot = (byte)(flow.Expires & (WheelSize - 1));
+        flow.PreviousInSlot = 0;
+        Link(ref _wheel[flow.Slot], ref flow.NextInSlot, at);
+        if (flow.NextInSlot != 0) _flows[flow.NextInSlot].PreviousInSlot = at;
+    }
+
+    /// <summary>Moves a flow that ends sooner than it was to.</summary>
+    void Hasten(int at, long expires)
+    {
+        ref Flow flow = ref _flows[at];
+        if (expires >= flow.Expires) return;
+        if (flow.PreviousInSlot != 0) _flows[flow.PreviousInSlot].NextInSlot = flow.NextInSlot;
+        else _wheel[flow.Slot] = flow.NextInSlot;
+        if (flow.NextInSlot != 0) _flows[flow.NextInSlot].PreviousInSlot = flow.PreviousInSlot;
+        flow.Expires = expires;
+        PutOnWheel(at);
+    }
+
+    /// <summary>
+    /// The external port of a packet from inside: that of its flow, or of a new one. Refreshes the flow.
+    /// </summary>
+    /// <returns><see cref="DropReason.None"/>, or why the packet cannot have a port.</returns>
+    public DropReason Outbound(NaptProtocol protocol, Endpoint inside, Endpoint remote, TcpFlags flags, out ushort external)
+    {
+        int at = FindOutbound(protocol, inside, remote);
+        if (at == 0)
+        {
+            DropReason refused = Open(protocol, inside, remote, out at);
+            if (refused != DropReason.None)
+            {
+                external = 0;
+                return refused;
+            }
+        }
+
+        ref Flow flow = ref _flows[at];
+        external = flow.External;
+        if (protocol == NaptProtocol.Tcp) SeeOutbound(ref flow, flags);
+        long expires = _now + Lifetime(flow);
+        if (expires < flow.Expires) Hasten(at, expires);
+        else flow.Expires = expires;
+        return DropReason.None;
+    }
+
+    /// <summary>The external port of an inner endpoint towards a remote one, making nothing: for the packet that an ICMP error embeds.</summary>
+    public bool TryFindExternal(NaptProtocol protocol, Endpoint inside, Endpoint remote, out ushort external)
+    {
+        int at = FindOutbound(protocol, inside, remote);
+        external = at != 0 ? _flows[at].External : (ushort)0;
+        return at != 0;
+    }
+
+    /// <summary>Whose packet this is, that came from outside to an external port.</summary>
+    /// <returns><see cref="DropReason.None"/>, <see cref="DropReason.NoMapping"/> or <see cref="DropReason.Filtered"/>.</returns>
+    public DropReason Inbound(NaptProtocol protocol, ushort external, Endpoint remote, TcpFlags flags, out Endpoint inside)
+    {
+        inside = default;
+        int exact = FindInbound(protocol, external, remote, out bool addressKnown);
+        if (exact != 0)
+        {
+            ref Flow flow = ref _flows[exact];
+            inside = flow.Inside;
+            if (protocol == NaptProtocol.Tcp) SeeInbound(exact, flags);
+            return DropReason.None;
+        }
+
+        int mapping = _byPort[(int)protocol][external];
+        if (mapping == 0) return _users[(int)protocol][external] > 0 ? DropReason.Filtered : DropReason.NoMapping;
+        bool admitted = _options.Filtering switch
+        {
+            NaptFiltering.EndpointIndependent => true,
+            NaptFiltering.AddressDependent => addressKnown,
+            _ => false,
+        };
+        if (!admitted) return DropReason.Filtered;
+        inside = _mappings[mapping].Inside;
+        return DropReason.None;
+    }
+
+    /// <summary>Whose packet an ICMP error from outside is about; errors see and refresh nothing (RFC 5508 REQ-6).</summary>
+    public bool TryFindInside(NaptProtocol protocol, ushort external, Endpoint remote, out Endpoint inside)
+    {
+        int at = FindInbound(protocol, external, remote, out _);
+        inside = at != 0 ? _flows[at].Inside : default;
+        return at != 0;
+    }
+
+    /// <summary>Whether any flow uses an external port now.</summary>
+    public bool IsInUse(NaptProtocol protocol, ushort external) => _users[(int)protocol][external] > 0;
+
+    DropReason Open(NaptProtocol protocol, Endpoint inside, Endpoint remote, out int at)
+    {
+        at = 0;
+        if (_freeFlows.IsEmpty) return DropReason.FlowTableFull;
+        int mapping = IsFiveTuple ? 0 : FindMapping(protocol, inside);
+        if (mapping == 0)
+        {
+            DropReason refused = Map(protocol, inside, remote, out mapping);
+            if (refused != DropReason.None) return refused;
+        }
+
+        at = _freeFlows.Take();
+        ref Flow flow = ref _flows[at];
+        flow = new Flow
+        {
+            Inside = inside, Remote = remote, External = _mappings[mapping].External, Protocol = protocol, Mapping = mapping,
+            Expires = _now + _options.Timers.Icmp,
+        };
+        _mappings[mapping].Flows++;
+        Link(ref OutboundHead(protocol, inside, remote), ref flow.NextOutbound, at);
+        Link(ref InboundHead(protocol, flow.External, remote.Address), ref flow.NextInbound, at);
+        PutOnWheel(at);
+        return DropReason.None;
+    }
+
+    /// <summary>Finds an external port for an inner endpoint, within what its host may have.</summary>
+    DropReason Map(NaptProtocol protocol, Endpoint inside, Endpoint remote, out int at)
+    {
+        at = 0;
+        int host = FindHost(inside.Address);
+        bool atLimit = host != 0 && CountOf(ref _hosts[host], protocol) >= _portsPerHost;
+        PortPool pool = _ports[(int)protocol];
+        ushort external = 0;
+        bool found = !atLimit && pool.TryTake(inside.Port, _random, out external);
+        bool shares = false;
+        if (!found && IsFiveTuple) found = shares = TryShare(protocol, inside.Port, remote, out external);
+        if (!found)
+        {
+            if (atLimit) return DropReason.HostLimit;
+            Exhausted++;
+            return DropReason.PortsExhausted;
+        }
+
+        at = _freeMappings.Take();
+        if (host == 0) host = AddHost(inside.Address);
+        _mappings[at] = new Mapping { Inside = inside, External = external, Protocol = protocol, Host = host };
+        _users[(int)protocol][external]++;
+        if (!shares) CountOf(ref _hosts[host], protocol)++;
+        else _mappings[at].Host = 0;
+        if (!IsFiveTuple)
+        {
+            _byPort[(int)protocol][external] = at;
+            Link(ref MappingHead(protocol, inside), ref _mappings[at].Next, at);
+        }
+
+        return DropReason.None;
+    }
+
+    /// <summary>A port in use that nobody uses towards this remote endpoint (5-tuple mode): the host's own first, then from a random one on.</summary>
+    bool TryShare(NaptProtocol protocol, ushort like, Endpoint remote, out ushort external)
+    {
+        external = like;
+        if (Owns(like) && FindInbound(protocol, like, remote, out _) == 0) return true;
+        int start = _random.Next(65536);
+        for (int i = 0; i < 65536; i++)
+        {
+            external = (ushort)(start + i);
+            if (Owns(external) && FindInbound(protocol, external, remote, out _) == 0) return true;
+        }
+
+        return false;
+    }
+
+    void End(int at)
+    {
+        ref Flow flow = ref _flows[at];
+        Unlink(ref OutboundHead(flow.Protocol, flow.Inside, flow.Remote), at, static (NaptTable t, int i) => ref t._flows[i].NextOutbound);
+        Unlink(ref InboundHead(flow.Protocol, flow.External, flow.Remote.Address), at, static (NaptTable t, int i) => ref t._flows[i].NextInbound);
+        if (--_mappings[flow.Mapping].Flows == 0) Unmap(flow.Mapping);
+        _freeFlows.GiveBack(at);
+    }
+
+    void Unmap(int at)
+    {
+        ref Mapping mapping = ref _mappings[at];
+        int protocol = (int)mapping.Protocol;
+        if (--_users[protocol][mapping.External] == 0) _ports[protocol].GiveBack(mapping.External);
+        if (!IsFiveTuple)
+        {
+            _byPort[protocol][mapping.External] = 0;
+            Unlink(ref MappingHead(mapping.Protocol, mapping.Inside), at, static (NaptTable t, int i) => ref t._mappings[i].Next);
+        }
+
+        if (mapping.Host != 0)
+        {
+            ref Host host = ref _hosts[mapping.Host];
+            CountOf(ref host, mapping.Protocol)--;
+            if (host.Total == 0)
+            {
+                Unlink(ref _hostsByAddress.Head(host.Address, 0), mapping.Host, static (NaptTable t, int i) => ref t._hosts[i].Next);
+                _freeHosts.GiveBack(mapping.Host);
+            }
+        }
+
+        _freeMappings.GiveBack(at);
+    }
+
+    // TCP, RFC 7857 section 2
+
+    static void SeeOutbound(ref Flow flow, TcpFlags flags)
+    {
+        const TcpSeen bothFins = TcpSeen.FinOutbound | TcpSeen.FinInbound;
+
+        // A new connection of the same endpoints begins where the last one was closed or reset.
+        if ((flags & TcpFlags.Syn) != 0 && ((flow.Seen & bothFins) == bothFins || (flow.Seen & TcpSeen.Reset) != 0)) flow.Seen = TcpSeen.None;
+        flow.Seen |= TcpSeen.Outbound;
+        if ((flags & TcpFlags.Fin) != 0) flow.Seen |= TcpSeen.FinOutbound;
+
+        // Traffic after a reset shows that the reset was not believed, RFC 7857 section 2.2.
+        if ((flags & TcpFlags.Rst) != 0) flow.Seen |= TcpSeen.Reset;
+        else flow.Seen &= ~TcpSeen.Reset;
+    }
+
+    void SeeInbound(int at, TcpFlags flags)
+    {
+        ref Flow flow = ref _flows[at];
+        flow.Seen |= TcpSeen.Inbound;
+        if ((flags & TcpFlags.Fin) != 0) flow.Seen |= TcpSeen.FinInbound;
+        if ((flags & TcpFlags.Rst) != 0) flow.Seen |= TcpSeen.Reset;
+
+        // What comes from outside may end a flow sooner, never later.
+        Hasten(at, _now + Lifetime(flow));
+    }
+
+    int Lifetime(in Flow flow)
+    {
+        NaptTimers timers = _options.Timers;
+        const TcpSeen open = TcpSeen.Outbound | TcpSeen.Inbound, closed = TcpSeen.FinOutbound | TcpSeen.FinInbound;
+        return flow.Protocol switch
+        {
+            NaptProtocol.Udp => timers.Udp,
+            NaptProtocol.Icmp => timers.Icmp,
+            _ when (flow.Seen & TcpSeen.Reset) != 0 => timers.TcpReset,
+            _ when (flow.Seen & closed) == closed || (flow.Seen & open) != open => timers.TcpTransitory,
+            _ => timers.TcpEstablished,
+        };
+    }
+
+    // Chains
+
+    int FindOutbound(NaptProtocol protocol, Endpoint inside, Endpoint remote)
+    {
+        for (int at = OutboundHead(protocol, inside, remote); at != 0; at = _flows[at].NextOutbound)
+        {
+            ref Flow flow = ref _flows[at];
+            if (flow.Inside == inside && flow.Remote == remote && flow.Protocol == protocol) return at;
+        }
+
+        return 0;
+    }
+
+    int FindInbound(NaptProtocol protocol, ushort external, Endpoint remote, out bool addressKnown)
+    {
+        addressKnown = false;
+        for (int at = InboundHead(protocol, external, remote.Address); at != 0; at = _flows[at].NextInbound)
+        {
+            ref Flow flow = ref _flows[at];
+            if (flow.External != external || flow.Remote.Address != remote.Address || flow.Protocol != protocol) continue;
+            addressKnown = true;
+            if (flow.Remote.Port == remote.Port) return at;
+        }
+
+        return 0;
+    }
+
+    int FindMapping(NaptProtocol protocol, Endpoint inside)
+    {
+        for (int at = MappingHead(protocol, inside); at != 0; at = _mappings[at].Next)
+            if (_mappings[at].Inside == inside && _mappings[at].Protocol == protocol) return at;
+        return 0;
+    }
+
+    int FindHost(uint address)
+    {
+        for (int at = _hostsByAddress.Head(address, 0); at != 0; at = _hosts[at].Next)
+            if (_hosts[at].Address == address) return at;
+        return 0;
+    }
+
+    int AddHost(uint address)
+    {
+        int at = _freeHosts.Take();
+        _hosts[at] = new Host { Address = address };
+        Link(ref _hostsByAddress.Head(address, 0), ref _hosts[at].Next, at);
+        return at;
+    }
+
+    static ref int CountOf(ref Host host, NaptProtocol protocol)
+    {
+        if (protocol == NaptProtocol.Tcp) return ref host.Tcp;
+        if (protocol == NaptProtocol.Udp) return ref host.Udp;
+        return ref host.Icmp;
+    }
+
+    ref int OutboundHead(NaptProtocol protocol, Endpoint inside, Endpoint remote) =>
+        ref _outbound.Head((ulong)inside.Address << 32 | remote.Address, (ulong)protocol << 32 | (uint)inside.Port << 16 | remote.Port);
+
+    ref int InboundHead(NaptProtocol protocol, ushort external, uint remote) =>
+        ref _inbound.Head(remote, (ulong)protocol << 32 | external);
+
+    ref int MappingHead(NaptProtocol protocol, Endpoint inside) =>
+        ref _mappingsByInside.Head(inside.Address, (ulong)protocol << 32 | inside.Port);
+
+    static void Link(ref int head, ref int next, int at)
+    {
+        next = head;
+        head = at;
+    }
+
+    delegate ref int NextOf(NaptTable table, int at);
+
+    void Unlink(ref int head, int at, NextOf next)
+    {
+        ref int link = ref head;
+        while (link != at) link = ref next(this, link);
+        link = next(this, at);
+    }
+}

@@ -1,0 +1,85 @@
+using APlusP.Core.PortSets;
+
+namespace APlusP.Core.Forwarding.Napt;
+
+/// <summary>
+/// The free ports of one protocol, out of the whole of a set that need not be contiguous. Taking a random one and giving one back are a few stores.
+/// Ports of a like are kept together: RFC 4787 wants parity kept (REQ-4) and ports below 1024 apart from others (REQ-3a).
+/// </summary>
+sealed class PortPool
+{
+    const int Kinds = 4;
+    const int NotInSet = -2, InUse = -1;
+
+    readonly ushort[][] _free = new ushort[Kinds][];
+    readonly int[] _count = new int[Kinds];
+    readonly int[] _position = new int[65536];
+
+    public PortPool(PortSet set)
+    {
+        Array.Fill(_position, NotInSet);
+        Size = set.Count;
+        int[] sizes = new int[Kinds];
+        foreach (PortRange range in set.Ranges)
+            for (int port = range.First; port <= range.Last; port++) sizes[Kind((ushort)port)]++;
+        for (int kind = 0; kind < Kinds; kind++) _free[kind] = new ushort[sizes[kind]];
+        foreach (PortRange range in set.Ranges)
+            for (int port = range.First; port <= range.Last; port++) GiveBack((ushort)port);
+        Peak = 0;
+    }
+
+    /// <summary>Ports in the set.</summary>
+    public int Size { get; }
+
+    public int Used => Size - _count[0] - _count[1] - _count[2] - _count[3];
+
+    /// <summary>The most that were ever in use at once.</summary>
+    public int Peak { get; private set; }
+
+    public bool Contains(ushort port) => _position[port] != NotInSet;
+
+    public bool IsFree(ushort port) => _position[port] >= 0;
+
+    /// <summary>Takes this port; it must be free.</summary>
+    public void Take(ushort port)
+    {
+        int kind = Kind(port), at = _position[port];
+        ushort last = _free[kind][--_count[kind]];
+        _free[kind][at] = last;
+        _position[last] = at;
+        _position[port] = InUse;
+        Peak = Math.Max(Peak, Used);
+    }
+
+    /// <summary>
+    /// Takes a free port for a host's port: that port itself where it can be, else a random one (RFC 7857 section 9) of the same class and
+    /// parity, else as like as there is. False where none is left.
+    /// </summary>
+    public bool TryTake(ushort like, Random random, out ushort port)
+    {
+        port = like;
+        if (!IsFree(like))
+        {
+            // Same class before same parity: a privileged port in place of another surprises more than an odd one.
+            int kind = Kind(like);
+            if (_count[kind] == 0) kind ^= 1;
+            if (_count[kind] == 0) kind = Kind(like) ^ 2;
+            if (_count[kind] == 0) kind ^= 1;
+            if (_count[kind] == 0) return false;
+            port = _free[kind][random.Next(_count[kind])];
+        }
+
+        Take(port);
+        return true;
+    }
+
+    /// <summary>Gives a taken port back.</summary>
+    public void GiveBack(ushort port)
+    {
+        int kind = Kind(port);
+        _position[port] = _count[kind];
+        _free[kind][_count[kind]++] = port;
+    }
+
+    static int Kind(ushort port) => (port < 1024 ? 2 : 0) | (port & 1);
+}

@@ -1,0 +1,121 @@
+using APlusP.Core.Addresses;
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding.Napt;
+using APlusP.Core.Wire;
+
+namespace APlusP.Core.Forwarding;
+
+// From the PRR: out of the softwire, if it is ours and the port too; then to the host whose mapping it is.
+public sealed partial class Smap
+{
+    Verdict FromPrr(PacketBatch batch, int index)
+    {
+        Span<byte> packet = batch.Bytes(index);
+        if (!IPv6Header.TryRead(packet, out IPv6Header outer)) return Verdict.Drop(DropReason.Truncated);
+        if (outer.Destination != _options.SoftwireAddress) return Verdict.Drop(DropReason.NotForUs);
+        DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol next, out int offset);
+        if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.IcmpV6)
+        {
+            if (!Softwire.TryAnswerPing(batch.Bytes(index), offset, outer, _options.HopLimit)) return Verdict.Consume;
+            Counters.IcmpV6Sent++;
+            return Verdict.Answer;
+        }
+
+        if (fault != DropReason.None) return Verdict.Drop(fault);
+        if (outer.Source != _options.PrrAddress) return Verdict.Drop(DropReason.NotFromPrr);
+        byte outerTrafficClass = outer.TrafficClass;
+
+        Span<byte> inner = batch.Bytes(index)[offset..];
+        fault = Softwire.Check(inner, out IPv4Header header);
+        if (fault != DropReason.None) return Verdict.Drop(fault);
+        if (!header.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
+        if (header.Destination != _options.SharedAddress) return Verdict.Drop(DropReason.NotOurPort);
+        if (!Softwire.JoinCongestion(outerTrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
+
+        batch.TrimFront(index, offset);
+        inner = batch.Truncate(index, header.TotalLength);
+        if (!NaptProtocols.TryOf(header.Protocol, out NaptProtocol protocol)) return Verdict.Drop(DropReason.ProtocolWithoutPorts);
+        Span<byte> payload = inner[header.Size..];
+        return protocol == NaptProtocol.Icmp
+            ? IcmpFromPrr(batch, index, ref header, payload)
+            : TransportFromPrr(protocol, ref header, payload);
+    }
+
+    Verdict TransportFromPrr(NaptProtocol protocol, ref IPv4Header header, Span<byte> payload)
+    {
+        if (!TryReadTransport(payload, protocol, out TransportHeader transport)) return Verdict.Drop(DropReason.BadTransportHeader);
+        if (!_napt.Owns(transport.DestinationPort)) return Verdict.Drop(DropReason.NotOurPort);
+        if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
+        var remote = new Endpoint(header.Source.Value, transport.SourcePort);
+        TcpFlags flags = protocol == NaptProtocol.Tcp ? transport.TcpFlags : TcpFlags.None;
+        DropReason refused = _napt.Inbound(protocol, transport.DestinationPort, remote, flags, out Endpoint inside);
+        if (refused != DropReason.None) return Verdict.Drop(refused);
+        DeliverTransport(protocol, ref header, ref transport, inside);
+        return Verdict.Forward;
+    }
+
+    static void DeliverTransport(NaptProtocol protocol, ref IPv4Header header, ref TransportHeader transport, Endpoint inside)
+    {
+        MendChecksum(ref transport, protocol, header.Destination.Value, inside.Address, transport.DestinationPort, inside.Port);
+        transport.DestinationPort = inside.Port;
+        header.Destination = new IPv4Address(inside.Address);
+    }
+
+    Verdict IcmpFromPrr(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload)
+    {
+        if (!IcmpV4Header.TryRead(payload, out IcmpV4Header icmp)) return Verdict.Drop(DropReason.BadTransportHeader);
+        if (icmp.IsError) return IcmpErrorFromPrr(ref header, payload);
+        if (!icmp.IsQuery) return Verdict.Drop(DropReason.IcmpNotTranslatable);
+        if (!_napt.Owns(icmp.Identifier)) return Verdict.Drop(DropReason.NotOurPort);
+
+        // A ping to an identifier that no host uses asks whether this home is there: the SMAP answers in its place.
+        if (icmp.Type == IcmpV4Type.Echo && !_napt.IsInUse(NaptProtocol.Icmp, icmp.Identifier)) return AnswerPing(batch, index, ref header, payload, ref icmp);
+
+        if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
+        var remote = new Endpoint(header.Source.Value, 0);
+        DropReason refused = _napt.Inbound(NaptProtocol.Icmp, icmp.Identifier, remote, TcpFlags.None, out Endpoint inside);
+        if (refused != DropReason.None) return Verdict.Drop(refused);
+        icmp.Identifier = inside.Port;
+        header.Destination = new IPv4Address(inside.Address);
+        return Verdict.Forward;
+    }
+
+    Verdict AnswerPing(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload, ref IcmpV4Header icmp)
+    {
+        if (Checksum.Of(payload) != 0) return Verdict.Drop(DropReason.BadTransportHeader);
+        icmp.Type = IcmpV4Type.EchoReply;
+        IPv4Address asker = header.Source;
+        header.Source = _options.SharedAddress;
+        header.Destination = asker;
+        header.TimeToLive = AnswerTimeToLive;
+        Encapsulate(batch, index, header.TrafficClass);
+        Counters.IcmpV4Sent++;
+        return Verdict.Answer;
+    }
+
+    /// <summary>An error about a packet that we sent: it goes to whoever sent that, who must know the packet again, RFC 5508 REQ-4.</summary>
+    Verdict IcmpErrorFromPrr(ref IPv4Header header, Span<byte> payload)
+    {
+        if (Checksum.Of(payload) != 0) return Verdict.Drop(DropReason.BadTransportHeader);
+        Span<byte> embedded = payload[IcmpV4Header.Size..];
+        if (!TryReadEmbedded(embedded, out IPv4Header about, out NaptProtocol protocol, out ushort source, out ushort destination)
+            || about.Source != _options.SharedAddress) return Verdict.Drop(DropReason.IcmpNotTranslatable);
+        if (!_napt.Owns(source)) return Verdict.Drop(DropReason.NotOurPort);
+        if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
+        var remote = new Endpoint(about.Destination.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : destination);
+        if (!_napt.TryFindInside(protocol, source, remote, out Endpoint inside)) return Verdict.Drop(DropReason.NoMapping);
+
+        RewriteEmbedded(embedded, ref about, protocol, isSource: true, new IPv4Address(inside.Address), inside.Port);
+        header.Destination = new IPv4Address(inside.Address);
+        FinishIcmp(payload);
+        return Verdict.Forward;
+    }
+
+    bool TakeTimeToLive(ref IPv4Header header)
+    {
+        if (_options.TtlAlreadyTaken) return true;
+        if (header.TimeToLive <= 1) return false;
+        header.DecrementTimeToLive();
+        return true;
+    }
+}

@@ -1,0 +1,75 @@
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding;
+using APlusP.Linux;
+using APlusP.Node.Configuration;
+using APlusP.Node.Control;
+
+namespace APlusP.Node.Daemons;
+
+/// <summary>A SMAP as a process: one worker, since its NAPT is one table.</summary>
+public sealed class SmapDaemon : Daemon
+{
+    readonly Smap _smap;
+    SmapConfiguration _configuration;
+
+    public SmapDaemon(string configurationPath, DaemonLog log)
+        : base("smap", configurationPath, log)
+    {
+        _configuration = AroundTun(ConfigurationFile.LoadSmap(configurationPath));
+        _smap = new Smap(_configuration.Options, TimeProvider.System);
+    }
+
+    private protected override Origin[] Origins => [Origin.FromLan, Origin.FromPrr];
+
+    public void Start() => Start(
+        _configuration.Device, _configuration.ControlSocket, [_smap], Origin.FromLan, Origin.FromPrr,
+        [_configuration.Options.SoftwireAddress], _configuration.Options.IcmpSource,
+        () => Claims.Route(Routes(_configuration)),
+        $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
+
+    static SmapConfiguration AroundTun(SmapConfiguration configuration) =>
+        configuration with { Options = configuration.Options with { TtlAlreadyTaken = true } };
+
+    /// <summary>The IPv4 default route, with the largest packet that the softwire carries: the kernel tells hosts that send larger ones.</summary>
+    static IEnumerable<DeviceRoute> Routes(SmapConfiguration configuration)
+    {
+        foreach (DeviceRoute route in SoftwireRoutes([configuration.Options.SoftwireAddress])) yield return route;
+        if (configuration.DefaultRoute) yield return KernelClaims.DefaultRoute(configuration.Options.PayloadMtu);
+    }
+
+    private protected override string ReloadConfiguration()
+    {
+        SmapConfiguration next = AroundTun(ConfigurationFile.LoadSmap(ConfigurationPath));
+        RefuseChange("device", _configuration.Device, next.Device);
+        RefuseChange("control-socket", _configuration.ControlSocket, next.ControlSocket);
+        RefuseChange("softwire-address", $"{_configuration.Options.SoftwireAddress}", $"{next.Options.SoftwireAddress}");
+        RefuseChange("icmp-source", $"{_configuration.Options.IcmpSource}", $"{next.Options.IcmpSource}");
+        Workers[0].Between(() => _smap.Options = next.Options);
+        Claims.Route(Routes(next));
+        _configuration = next;
+        return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}";
+    }
+
+    private protected override StatusDocument Complete(StatusDocument status)
+    {
+        NaptUse use = null!;
+        Workers[0].Between(() => use = _smap.Use());
+        SmapOptions options = _configuration.Options;
+        return status with
+        {
+            SoftwireAddresses = [options.SoftwireAddress.ToString()],
+            Smap = new SmapStatus
+            {
+                SharedAddress = options.SharedAddress.ToString(),
+                PrrAddress = options.PrrAddress.ToString(),
+                Ports = options.Ports.ToString(),
+                PortCount = options.Ports.Count,
+                PortsInUse = [.. use.Ports.Select(p => new PortUse(p.Protocol, p.Used, p.Peak))],
+                Flows = use.Flows,
+                MaxFlows = options.MaxFlows,
+                Exhausted = use.Exhausted,
+                Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports))],
+            },
+        };
+    }
+}
