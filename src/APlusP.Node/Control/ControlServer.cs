@@ -33,7 +33,6 @@ sealed class ControlServer : IDisposable
             RemoveStale();
             _socket.Bind(new UnixDomainSocketEndPoint(path));
             File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
-            _socket.Listen();
         }
         catch (Exception error) when (error is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -61,7 +60,12 @@ sealed class ControlServer : IDisposable
         throw new APlusPException(ErrorCodes.AlreadyRunning, $"a daemon answers at the control socket {_path} already. Stop it first, or set `control-socket` to another path.");
     }
 
-    public void Start() => _listening = Task.Run(Listen);
+    /// <summary>Who connects before is refused, so that an answer means that the daemon is ready.</summary>
+    public void Start()
+    {
+        _socket.Listen();
+        _listening = Task.Run(Listen);
+    }
 
     async Task Listen()
     {

@@ -1,3 +1,4 @@
+using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
@@ -55,28 +56,35 @@ public sealed class PrrDaemon : Daemon
         RefuseChange("icmp-source", $"{_configuration.Options.IcmpSource}", $"{next.Options.IcmpSource}");
         RefuseChange("softwire-address", string.Join(", ", _configuration.Options.SoftwireAddresses), string.Join(", ", next.Options.SoftwireAddresses));
 
+        // The faults of a list as a whole are found in a table that nobody reads.
+        BindingTable.Build(next.Bindings);
         Dictionary<IPv6Address, Binding> before = _configuration.Bindings.ToDictionary(b => b.Softwire);
         Dictionary<IPv6Address, Binding> after = next.Bindings.ToDictionary(b => b.Softwire);
         List<Binding> gone = [.. before.Values.Where(b => !after.ContainsKey(b.Softwire))];
         List<Binding> added = [.. after.Values.Where(b => !before.ContainsKey(b.Softwire))];
         List<Binding> changed = [.. after.Values.Where(b => before.TryGetValue(b.Softwire, out Binding? had) && had != b)];
 
-        // Ports may move from one subscriber to another: all are given back before any is given out. Whoever keeps ports keeps them throughout.
+        // Ports may move from one subscriber to another: all are given back before any is given out. Whoever keeps ports keeps them
+        // throughout; only who wants what another has not given back yet (or divides an address anew) is taken out until they have.
         foreach (Binding binding in gone) _table.Remove(binding.Softwire);
         foreach (Binding binding in changed)
-            if (changed.Any(other => other.Softwire != binding.Softwire && other.Address == before[binding.Softwire].Address
-                && other.Ports.Overlaps(before[binding.Softwire].Ports))) _table.Remove(binding.Softwire);
-        foreach (Binding binding in changed)
         {
-            if (_table.TryFindSoftwire(binding.Softwire, out _, out _)) _table.Replace(binding);
-            else _table.Add(binding);
+            try
+            {
+                _table.Replace(binding);
+            }
+            catch (APlusPException conflict) when (conflict.Code == ErrorCodes.BindingConflict)
+            {
+                _table.Remove(binding.Softwire);
+                added.Add(binding);
+            }
         }
 
         foreach (Binding binding in added) _table.Add(binding);
         foreach (PortRangeRouter router in _routers) router.Options = next.Options;
         Claims.Route(Routes(next));
         _configuration = next;
-        return $"bindings +{added.Count} -{gone.Count} ~{changed.Count}, {_table.Count} in all";
+        return $"bindings +{after.Count - before.Count + gone.Count} -{gone.Count} ~{changed.Count}, {_table.Count} in all";
     }
 
     private protected override StatusDocument Complete(StatusDocument status) => status with
