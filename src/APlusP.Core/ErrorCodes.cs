@@ -25,6 +25,48 @@ public static class ErrorCodes
     /// <summary>What was given is not a port set.</summary>
     public const string NotAPortSet = "AP1010";
 
+    /// <summary>A configuration file is not TOML.</summary>
+    public const string ConfigurationSyntax = "AP1011";
+
+    /// <summary>A configuration file has a key that nothing reads.</summary>
+    public const string ConfigurationUnknownKey = "AP1012";
+
+    /// <summary>A value of a configuration file is of another type than its key takes.</summary>
+    public const string ConfigurationWrongType = "AP1013";
+
+    /// <summary>A number of a configuration file is out of range.</summary>
+    public const string ConfigurationOutOfRange = "AP1014";
+
+    /// <summary>A value of a configuration file is not of the form that its key takes.</summary>
+    public const string ConfigurationBadValue = "AP1015";
+
+    /// <summary>A configuration file lacks a key.</summary>
+    public const string ConfigurationMissingKey = "AP1016";
+
+    /// <summary>Two keys of a configuration file contradict each other.</summary>
+    public const string ConfigurationContradiction = "AP1017";
+
+    /// <summary>A name or address that must be unique stands twice.</summary>
+    public const string ConfigurationTwice = "AP1018";
+
+    /// <summary>An address is none that a host can have.</summary>
+    public const string ConfigurationNotUnicast = "AP1019";
+
+    /// <summary>A path MTU cannot be.</summary>
+    public const string ConfigurationBadMtu = "AP1020";
+
+    /// <summary>A binding's PRR end is not one of this PRR's.</summary>
+    public const string ConfigurationForeignPrr = "AP1021";
+
+    /// <summary>Warning: a port set reaches the system ports.</summary>
+    public const string ConfigurationSystemPorts = "AP1022";
+
+    /// <summary>Warning: a timer is shorter than its RFC asks for.</summary>
+    public const string ConfigurationShortTimer = "AP1023";
+
+    /// <summary>A line of a bindings-file cannot be read.</summary>
+    public const string BindingsFileFault = "AP1024";
+
     /// <summary>/dev/net/tun cannot be opened.</summary>
     public const string TunNotOpened = "AP2001";
 

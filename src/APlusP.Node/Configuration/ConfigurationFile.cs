@@ -1,11 +1,245 @@
+using System.Security;
+using System.Text;
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Forwarding;
+using APlusP.Core.PortSets;
+
 namespace APlusP.Node.Configuration;
+
+/// <summary>What a check found.</summary>
+/// <param name="Configuration">What the file says; null where it has faults.</param>
+/// <param name="Diagnostics">All faults and warnings, by line.</param>
+/// <param name="Omitted">Found beyond the thousand that are told.</param>
+public sealed record ConfigurationCheck<T>(T? Configuration, IReadOnlyList<Diagnostic> Diagnostics, int Omitted)
+    where T : class;
 
 /// <summary>Reads the configuration files of PRR and SMAP.</summary>
 public static class ConfigurationFile
 {
-    /// <exception cref="Core.APlusPException">The file cannot be read, or has faults; the message holds all of them.</exception>
-    public static PrrConfiguration LoadPrr(string path) => throw new NotSupportedException(path);
+    /// <summary>RFC 8200 section 5: every IPv6 link carries 1280 octets.</summary>
+    public const int LeastPathMtu = 1280;
+
+    /// <exception cref="APlusPException">The file cannot be read, or has faults; the message holds all of them.</exception>
+    public static PrrConfiguration LoadPrr(string path)
+    {
+        ConfigurationCheck<PrrConfiguration> check = CheckPrr(path);
+        return check.Configuration is { } configuration ? configuration with { Warnings = check.Diagnostics } : throw Refuse(path, check.Diagnostics, check.Omitted);
+    }
 
     /// <inheritdoc cref="LoadPrr"/>
-    public static SmapConfiguration LoadSmap(string path) => throw new NotSupportedException(path);
+    public static SmapConfiguration LoadSmap(string path)
+    {
+        ConfigurationCheck<SmapConfiguration> check = CheckSmap(path);
+        return check.Configuration is { } configuration ? configuration with { Warnings = check.Diagnostics } : throw Refuse(path, check.Diagnostics, check.Omitted);
+    }
+
+    /// <summary>Reads a PRR's file and tells everything that is wrong with it.</summary>
+    /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
+    public static ConfigurationCheck<PrrConfiguration> CheckPrr(string path) => CheckPrr(path, ReadText(path));
+
+    /// <inheritdoc cref="CheckPrr(string)"/>
+    /// <param name="path">How the file is called, and where its bindings-file is looked for.</param>
+    /// <param name="text">What it holds.</param>
+    public static ConfigurationCheck<PrrConfiguration> CheckPrr(string path, string text)
+    {
+        var diagnostics = new DiagnosticList();
+        var top = new SectionReader(TomlTree.Parse(new SourceText(path, text), diagnostics), ConfigurationSchema.Prr, diagnostics);
+        PrrConfiguration configuration = ReadPrr(path, top, diagnostics);
+        return Finish(configuration, diagnostics);
+    }
+
+    /// <summary>Reads a SMAP's file and tells everything that is wrong with it.</summary>
+    /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
+    public static ConfigurationCheck<SmapConfiguration> CheckSmap(string path) => CheckSmap(path, ReadText(path));
+
+    /// <inheritdoc cref="CheckSmap(string)"/>
+    public static ConfigurationCheck<SmapConfiguration> CheckSmap(string path, string text)
+    {
+        var diagnostics = new DiagnosticList();
+        var top = new SectionReader(TomlTree.Parse(new SourceText(path, text), diagnostics), ConfigurationSchema.Smap, diagnostics);
+        return Finish(ReadSmap(top), diagnostics);
+    }
+
+    /// <summary>Whether a file is a SMAP's rather than a PRR's, by the keys it has.</summary>
+    public static bool IsSmap(string path, string text)
+    {
+        TomlTable table = TomlTree.Parse(new SourceText(path, text), new DiagnosticList());
+        return Score(ConfigurationSchema.Smap) > Score(ConfigurationSchema.Prr);
+
+        int Score(IReadOnlyDictionary<string, string[]> schema) => table.Values.Keys.Count(key => schema[""].Any(known => Spelling.Distance(key.Length > 64 ? "" : key, known) <= 1));
+    }
+
+    /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
+    public static string ReadText(string path)
+    {
+        try
+        {
+            return new StreamReader(path, Encoding.UTF8).ReadToEndAndClose();
+        }
+        catch (Exception error) when (IsUnreadable(error))
+        {
+            throw new APlusPException(ErrorCodes.ConfigurationUnreadable, $"the configuration {path} cannot be read: {error.Message} Check the path and the rights.", error);
+        }
+    }
+
+    static string ReadToEndAndClose(this StreamReader reader)
+    {
+        using (reader) return reader.ReadToEnd();
+    }
+
+    static bool IsUnreadable(Exception error) => error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException or SecurityException;
+
+    static APlusPException Refuse(string path, IReadOnlyList<Diagnostic> diagnostics, int omitted)
+    {
+        List<Diagnostic> faults = [.. diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error)];
+        string more = omitted > 0 ? $"\nand {omitted} more" : "";
+        return new APlusPException(ErrorCodes.ConfigurationFaulty,
+            $"the configuration {path} has {faults.Count + omitted} fault{(faults.Count + omitted == 1 ? "" : "s")} and is not used:\n{DiagnosticRenderer.Render(faults)}{more}");
+    }
+
+    static ConfigurationCheck<T> Finish<T>(T configuration, DiagnosticList diagnostics)
+        where T : class => new(diagnostics.HasErrors ? null : configuration, diagnostics.Finish(), diagnostics.Omitted);
+
+    static PrrConfiguration ReadPrr(string path, SectionReader top, DiagnosticList diagnostics)
+    {
+        top.Require("softwire-address", "\"2001:db8::1\"");
+        List<IPv6Address> ends = top.IPv6s("softwire-address");
+        int pathMtu = PathMtu(top) ?? 1500;
+        SectionReader? icmp = top.Section("icmp", ConfigurationSchema.Prr);
+        var options = new PrrOptions { SoftwireAddresses = ends, IcmpSource = top.IPv4("icmp-source") };
+        options = options with
+        {
+            HopLimit = (byte)top.Number("hop-limit", options.HopLimit, 1, 255),
+            Hairpinning = top.Flag("hairpinning", options.Hairpinning),
+            AllowIcmpFromInternet = icmp?.Flag("allow-from-internet", options.AllowIcmpFromInternet) ?? options.AllowIcmpFromInternet,
+            SendIcmpV4Errors = icmp?.Flag("send-v4-errors", options.SendIcmpV4Errors) ?? options.SendIcmpV4Errors,
+            SendIcmpV6Errors = icmp?.Flag("send-v6-errors", options.SendIcmpV6Errors) ?? options.SendIcmpV6Errors,
+            IcmpErrorsPerSecond = icmp?.Number("errors-per-second", options.IcmpErrorsPerSecond, 0, 1_000_000) ?? options.IcmpErrorsPerSecond,
+        };
+
+        var bindings = new ReadBindings(ends, pathMtu, diagnostics);
+        foreach (SectionReader section in top.Sections("binding", ConfigurationSchema.Prr)) ReadBinding(section, bindings);
+        string file = top.Text("bindings-file", "");
+        if (file.Length > 0) ReadBindingsFile(top, Path.Combine(Path.GetDirectoryName(path) ?? "", file), bindings, diagnostics);
+        else if (top.Has("bindings-file") && top.Text("bindings-file", "-").Length == 0) top.Refuse("bindings-file", ErrorCodes.ConfigurationBadValue, "'bindings-file' is empty; write a path, or leave the key out.");
+        bindings.CheckTogether();
+
+        var configuration = new PrrConfiguration { Options = options, Bindings = bindings.Bindings, Names = bindings.Names };
+        return configuration with
+        {
+            Device = Device(top, configuration.Device),
+            ControlSocket = ControlSocket(top, configuration.ControlSocket),
+            Workers = top.Number("workers", configuration.Workers, 1, 256),
+        };
+    }
+
+    static void ReadBinding(SectionReader section, ReadBindings bindings)
+    {
+        section.Require("address", "\"192.0.2.1\"");
+        section.Require("softwire", "\"2001:db8:1::1\"");
+        IPv4Address? address = section.IPv4("address");
+        PortSet? ports = section.Ports(ConfigurationSchema.Prr);
+        IPv6Address? softwire = section.IPv6("softwire"), prr = section.IPv6("prr");
+        int? pathMtu = PathMtu(section);
+        string? name = section.Has("name") ? section.Text("name", "") : null;
+        if (name is not null && (name.Length == 0 || name.Any(c => char.IsControl(c) || char.IsSurrogate(c)))) section.Refuse("name", ErrorCodes.ConfigurationBadValue, "'name' is empty or holds control characters; write what people call this subscriber.");
+        if (address is { } a && ports is not null && softwire is { } s)
+            bindings.Add(a, ports, s, prr, pathMtu, name, section.PlaceOf(section.Has("ports") ? "ports" : "psid"));
+    }
+
+    static void ReadBindingsFile(SectionReader top, string path, ReadBindings bindings, DiagnosticList diagnostics)
+    {
+        try
+        {
+            BindingsFile.Read(path, bindings, diagnostics);
+        }
+        catch (Exception error) when (IsUnreadable(error))
+        {
+            top.Refuse("bindings-file", ErrorCodes.ConfigurationUnreadable, $"The bindings-file cannot be read: {error.Message} A relative path begins at the configuration file.");
+        }
+    }
+
+    static SmapConfiguration ReadSmap(SectionReader top)
+    {
+        top.Require("softwire-address", "\"2001:db8:1::1\"");
+        top.Require("prr-address", "\"2001:db8::1\"");
+        top.Require("shared-address", "\"192.0.2.1\"");
+        IPv6Address? softwire = top.IPv6("softwire-address"), prr = top.IPv6("prr-address");
+        PortSet? ports = top.Ports(ConfigurationSchema.Smap);
+        if (softwire is not null && softwire == prr) top.Refuse("prr-address", ErrorCodes.ConfigurationContradiction, $"'prr-address' and 'softwire-address' are both {prr}; a softwire has two ends.");
+        if (ports is { IsWholeAddress: false } && ports.Ranges.First().First < 1024)
+            top.Warn(top.Has("ports") ? "ports" : "psid", ErrorCodes.ConfigurationSystemPorts, $"The port set {ports} reaches the system ports 0-1023, which the NAPT would give to clients too.");
+
+        var options = new SmapOptions
+        {
+            SoftwireAddress = softwire ?? default, PrrAddress = prr ?? default, SharedAddress = top.IPv4("shared-address") ?? default,
+            Ports = ports ?? PortSet.WholeAddress, PayloadMtu = (PathMtu(top) ?? 1500) - ReadBindings.Overhead, IcmpSource = top.IPv4("icmp-source"),
+        };
+        options = options with { HopLimit = (byte)top.Number("hop-limit", options.HopLimit, 1, 255) };
+        if (top.Section("napt", ConfigurationSchema.Smap) is { } napt) options = ReadNapt(napt, options);
+        if (top.Section("icmp", ConfigurationSchema.Smap) is { } icmp)
+            options = options with
+            {
+                SendIcmpErrors = icmp.Flag("send-errors", options.SendIcmpErrors),
+                ExhaustionIcmpCode = (byte)icmp.Number("exhaustion-code", options.ExhaustionIcmpCode, 0, 15),
+                IcmpErrorsPerSecond = icmp.Number("errors-per-second", options.IcmpErrorsPerSecond, 0, 1_000_000),
+            };
+        var configuration = new SmapConfiguration { Options = options };
+        return configuration with
+        {
+            Device = Device(top, configuration.Device),
+            ControlSocket = ControlSocket(top, configuration.ControlSocket),
+            DefaultRoute = top.Flag("default-route", configuration.DefaultRoute),
+        };
+    }
+
+    static SmapOptions ReadNapt(SectionReader napt, SmapOptions options) => options with
+    {
+        Mode = (NaptMode)napt.Word("mode", (int)options.Mode, ConfigurationSchema.Modes),
+        Filtering = (NaptFiltering)napt.Word("filtering", (int)options.Filtering, ConfigurationSchema.Filterings),
+        Hairpinning = napt.Flag("hairpinning", options.Hairpinning),
+        PortsPerHost = napt.Number("ports-per-host", options.PortsPerHost, 0, 65536, "ports"),
+        MaxFlows = napt.Number("max-flows", options.MaxFlows, 1, 16_777_216, "flows"),
+        Timers = napt.Section("timers", ConfigurationSchema.Smap) is { } timers ? ReadTimers(timers, options.Timers) : options.Timers,
+    };
+
+    static NaptTimers ReadTimers(SectionReader timers, NaptTimers standard)
+    {
+        return new NaptTimers
+        {
+            Udp = Timer("udp", standard.Udp, 120, "RFC 4787 REQ-5"),
+            TcpEstablished = Timer("tcp-established", standard.TcpEstablished, 7440, "RFC 5382 REQ-5"),
+            TcpTransitory = Timer("tcp-transitory", standard.TcpTransitory, 240, "RFC 5382 REQ-5"),
+            TcpReset = Timer("tcp-reset", standard.TcpReset, 240, "RFC 7857 section 2.2"),
+            TcpUnsolicitedSyn = Timer("tcp-unsolicited-syn", standard.TcpUnsolicitedSyn, 6, "RFC 5382 REQ-4"),
+            Icmp = Timer("icmp", standard.Icmp, 60, "RFC 5508 REQ-2"),
+        };
+
+        int Timer(string key, int otherwise, int least, string source)
+        {
+            int seconds = timers.Number(key, otherwise, 1, 31_536_000, "seconds");
+            if (seconds < least) timers.Warn(key, ErrorCodes.ConfigurationShortTimer, $"'{key}' is {seconds} s; {source} asks for at least {least} s, or flows that are still alive end.");
+            return seconds;
+        }
+    }
+
+    static int? PathMtu(SectionReader section) =>
+        section.Has("path-mtu") && section.Number("path-mtu", 0, LeastPathMtu, 65535, "octets (RFC 8200 section 5); the softwire's IPv4 packets are 40 smaller", ErrorCodes.ConfigurationBadMtu) is var mtu and > 0 ? mtu : null;
+
+    static string Device(SectionReader top, string otherwise)
+    {
+        string name = top.Text("device", otherwise);
+        if (name.Length is >= 1 and <= 15 && name is not ("." or "..") && !name.Any(c => c is '/' or ':' or '%' or > '~' or <= ' ')) return name;
+        top.Refuse("device", ErrorCodes.ConfigurationBadValue, "'device' is not a name that Linux gives a device: 1 to 15 ASCII characters without space, slash, colon and percent.");
+        return otherwise;
+    }
+
+    static string ControlSocket(SectionReader top, string otherwise)
+    {
+        string path = top.Text("control-socket", otherwise);
+        if (path.Length > 0 && !path.Contains('\0') && Encoding.UTF8.GetByteCount(path) <= 107) return path;
+        top.Refuse("control-socket", ErrorCodes.ConfigurationBadValue, "'control-socket' is not a path of 1 to 107 octets, which is what a socket's address holds.");
+        return otherwise;
+    }
 }

@@ -21,6 +21,9 @@ public sealed record PrrConfiguration
 
     /// <summary>TUN queues, each with a thread.</summary>
     public int Workers { get; init; } = 1;
+
+    /// <summary>What the file's reader warned of.</summary>
+    public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];
 }
 
 /// <summary>What a SMAP's configuration file says, checked and immutable.</summary>
@@ -34,4 +37,7 @@ public sealed record SmapConfiguration
 
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;
+
+    /// <summary>What the file's reader warned of.</summary>
+    public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];
 }

@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.Text.Json;
+using APlusP.Core;
+using APlusP.Node.Configuration;
+
+namespace APlusP.Cli.Verbs;
+
+/// <summary><c>aplusp config</c>: what is wrong with a configuration, before a daemon meets it.</summary>
+static class ConfigVerb
+{
+    public static Command Create() => new("config", "Check configuration files.") { Check() };
+
+    static Command Check()
+    {
+        var file = new Argument<string>("file") { Description = "The configuration of a PRR or SMAP." };
+        var kind = new Option<string?>("--kind") { Description = "prr or smap; told by the keys where left out." };
+        kind.AcceptOnlyFromAmong("prr", "smap");
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
+        var command = new Command("check", "Tell every fault of a configuration at once. Exit status 0: none (warnings allowed), 1: faults, 2: cannot be read.") { file, kind, json };
+        command.SetAction(parse =>
+        {
+            string path = parse.GetValue(file)!, text;
+            try
+            {
+                text = ConfigurationFile.ReadText(path);
+            }
+            catch (APlusPException error)
+            {
+                Console.Error.WriteLine($"aplusp: {error.Code}: {error.Message}");
+                return 2;
+            }
+
+            bool smap = parse.GetValue(kind) is { } given ? given == "smap" : ConfigurationFile.IsSmap(path, text);
+            (IReadOnlyList<Diagnostic> found, int omitted, bool sound) = smap
+                ? Result(ConfigurationFile.CheckSmap(path, text)) : Result(ConfigurationFile.CheckPrr(path, text));
+            if (parse.GetValue(json)) PrintJson(smap, found, omitted, sound);
+            else Print(path, smap, found, omitted, sound);
+            return sound ? 0 : 1;
+        });
+        return command;
+    }
+
+    static (IReadOnlyList<Diagnostic> Found, int Omitted, bool Sound) Result<T>(ConfigurationCheck<T> check)
+        where T : class => (check.Diagnostics, check.Omitted, check.Configuration is not null);
+
+    static void Print(string path, bool smap, IReadOnlyList<Diagnostic> found, int omitted, bool sound)
+    {
+        foreach (Diagnostic diagnostic in found) Console.WriteLine(DiagnosticRenderer.Render(diagnostic));
+        int faults = found.Count(d => d.Severity == DiagnosticSeverity.Error), warnings = found.Count - faults;
+        string more = omitted > 0 ? $", and {omitted} more that are not shown" : "";
+        Console.WriteLine($"{path}: {(sound ? "a sound" : "a faulty")} {(smap ? "SMAP" : "PRR")} configuration: {faults} fault(s), {warnings} warning(s){more}");
+    }
+
+    static void PrintJson(bool smap, IReadOnlyList<Diagnostic> found, int omitted, bool sound)
+    {
+        using Stream output = Console.OpenStandardOutput();
+        using (var writer = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true }))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("kind", smap ? "smap" : "prr");
+            writer.WriteBoolean("sound", sound);
+            writer.WriteNumber("omitted", omitted);
+            writer.WriteStartArray("diagnostics");
+            foreach (Diagnostic diagnostic in found)
+            {
+                writer.WriteStartObject();
+                writer.WriteString("severity", diagnostic.Severity == DiagnosticSeverity.Error ? "error" : "warning");
+                writer.WriteString("code", diagnostic.Code);
+                writer.WriteString("file", diagnostic.File);
+                writer.WriteNumber("line", diagnostic.Line);
+                writer.WriteNumber("column", diagnostic.Column);
+                writer.WriteNumber("length", diagnostic.Length);
+                writer.WriteString("message", diagnostic.Message);
+                writer.WriteString("suggestion", diagnostic.Suggestion);
+                writer.WriteString("source-line", diagnostic.SourceLine);
+                writer.WriteEndObject();
+            }
+
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        }
+
+        output.Write("\n"u8);
+    }
+}

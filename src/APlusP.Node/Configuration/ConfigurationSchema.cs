@@ -1,0 +1,32 @@
+namespace APlusP.Node.Configuration;
+
+/// <summary>Every key that a configuration file may hold, by table; "" is the top of the file. Each stands in docs/configuration.md.</summary>
+public static class ConfigurationSchema
+{
+    public static IReadOnlyDictionary<string, string[]> Prr { get; } = new Dictionary<string, string[]>
+    {
+        [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "icmp", "binding"],
+        ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second"],
+        ["binding"] = ["name", "address", "ports", "psid", "softwire", "prr", "path-mtu"],
+        ["binding.psid"] = ["offset", "length", "psid"],
+    };
+
+    public static IReadOnlyDictionary<string, string[]> Smap { get; } = new Dictionary<string, string[]>
+    {
+        [""] =
+        [
+            "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
+            "napt", "icmp",
+        ],
+        ["psid"] = ["offset", "length", "psid"],
+        ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "max-flows", "timers"],
+        ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-reset", "tcp-unsolicited-syn", "icmp"],
+        ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second"],
+    };
+
+    /// <summary>Words of <c>mode</c> in <c>[napt]</c>, in the order of <see cref="Core.Forwarding.NaptMode"/>.</summary>
+    public static IReadOnlyList<string> Modes { get; } = ["endpoint-independent", "five-tuple"];
+
+    /// <summary>Words of <c>filtering</c> in <c>[napt]</c>, in the order of <see cref="Core.Forwarding.NaptFiltering"/>.</summary>
+    public static IReadOnlyList<string> Filterings { get; } = ["endpoint-independent", "address-dependent", "address-and-port-dependent"];
+}

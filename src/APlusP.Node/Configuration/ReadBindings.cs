@@ -1,0 +1,124 @@
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
+using APlusP.Core.PortSets;
+
+namespace APlusP.Node.Configuration;
+
+/// <summary>The bindings as they are read, each with its place, and what they mean together.</summary>
+sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics)
+{
+    /// <summary>Softwire header: what a path MTU is larger than the payload's, RFC 2473 section 7.</summary>
+    public const int Overhead = 40;
+
+    readonly List<Binding> _bindings = [];
+    readonly List<Place> _places = [];
+    readonly Dictionary<string, int> _named = new(StringComparer.Ordinal);
+    readonly Dictionary<IPv6Address, string> _names = [];
+
+    public IReadOnlyList<Binding> Bindings => _bindings;
+
+    public IReadOnlyDictionary<IPv6Address, string> Names => _names;
+
+    public bool HasName(string name) => _named.ContainsKey(name);
+
+    public void Add(IPv4Address address, PortSet ports, IPv6Address softwire, IPv6Address? prr, int? ownPathMtu, string? name, Place place)
+    {
+        if (ownAddresses.Count == 0) return;
+        if (prr is { } chosen && !ownAddresses.Contains(chosen))
+            diagnostics.Error(place, ErrorCodes.ConfigurationForeignPrr, $"The binding's PRR end {chosen} is not among 'softwire-address' ({string.Join(", ", ownAddresses)}).");
+        if (ownAddresses.Contains(softwire))
+            diagnostics.Error(place, ErrorCodes.ConfigurationContradiction, $"The softwire {softwire} is the PRR's own end; write the SMAP's address.");
+        if (!ports.IsWholeAddress && FirstPort(ports) < 1024)
+            diagnostics.Warn(place, ErrorCodes.ConfigurationSystemPorts, $"The port set {ports} reaches the system ports 0-1023; servers there are then this subscriber's. RFC 7597 section 5.1 keeps them out by an offset above 0.");
+        if (name is not null)
+        {
+            if (_named.TryGetValue(name, out int other))
+                diagnostics.Error(place, ErrorCodes.ConfigurationTwice, $"The name '{name}' stands twice: here and at {_places[other]}.");
+            else
+            {
+                _named.Add(name, _bindings.Count);
+                _names[softwire] = name;
+            }
+        }
+
+        _bindings.Add(new Binding(address, ports, softwire, prr ?? ownAddresses[0], (ownPathMtu ?? pathMtu) - Overhead));
+        _places.Add(place);
+    }
+
+    static int FirstPort(PortSet ports) => ports.Psid is { } psid
+        ? psid.Offset == 0 ? psid.Value << psid.ContiguousLength : 1 << (16 - psid.Offset) | psid.Value << psid.ContiguousLength
+        : ports.Ranges.First().First;
+
+    /// <summary>
+    /// Tells every two bindings that contradict each other. The table itself says whether there are any; only then they are sought.
+    /// </summary>
+    public void CheckTogether()
+    {
+        var table = new BindingTable();
+        var suspects = new HashSet<IPv4Address>();
+        bool twice = false;
+        for (int i = 0; i < _bindings.Count; i++)
+        {
+            try
+            {
+                table.Add(_bindings[i]);
+            }
+            catch (APlusPException refused)
+            {
+                bool same = table.TryFindSoftwire(_bindings[i].Softwire, out _, out _);
+                twice |= same;
+                suspects.Add(_bindings[i].Address);
+                if (!same && !table.IsShared(_bindings[i].Address)) diagnostics.Error(_places[i], refused.Code, refused.Message);
+            }
+        }
+
+        if (twice) FindSameSoftwires();
+        if (suspects.Count > 0)
+            foreach (IGrouping<IPv4Address, int> group in Enumerable.Range(0, _bindings.Count).Where(i => suspects.Contains(_bindings[i].Address)).GroupBy(i => _bindings[i].Address))
+                FindOverlaps([.. group]);
+    }
+
+    void FindSameSoftwires()
+    {
+        var first = new Dictionary<IPv6Address, int>(_bindings.Count);
+        for (int i = 0; i < _bindings.Count; i++)
+            if (!first.TryAdd(_bindings[i].Softwire, i))
+                Conflict(first[_bindings[i].Softwire], i, $"Two bindings have the same softwire {_bindings[i].Softwire}. Give each subscriber an IPv6 address of its own.");
+    }
+
+    void FindOverlaps(int[] group)
+    {
+        int layout = -1;
+        var ranges = new List<(PortRange Range, int Index)>();
+        foreach (int i in group)
+        {
+            foreach (PortRange range in _bindings[i].Ports.Ranges) ranges.Add((range, i));
+            if (_bindings[i].Ports.Psid is not { } psid) continue;
+            if (layout < 0) layout = i;
+            else if (_bindings[layout].Ports.Psid is { } first && (first.Offset != psid.Offset || first.Length != psid.Length))
+                Conflict(layout, i, $"Two bindings divide {_bindings[i].Address} differently, by {first} and by {psid}. All PSID sets of an address need the same offset and length.");
+        }
+
+        ranges.Sort((a, b) => a.Range.First.CompareTo(b.Range.First));
+        var told = new HashSet<(int, int)>();
+        var open = new List<(PortRange Range, int Index)>();
+        foreach ((PortRange range, int index) in ranges)
+        {
+            open.RemoveAll(o => o.Range.Last < range.First);
+            foreach ((PortRange other, int with) in open)
+            {
+                if (diagnostics.Omitted > 0) return;
+                (int earlier, int later) = with < index ? (with, index) : (index, with);
+                if (earlier == later || !told.Add((earlier, later))) continue;
+                var common = new PortRange(range.First, Math.Min(range.Last, other.Last));
+                Conflict(earlier, later, $"Two bindings have port(s) {common} of {_bindings[later].Address}: {_bindings[earlier].Ports} and {_bindings[later].Ports}. A port has one subscriber.");
+            }
+
+            open.Add((range, index));
+        }
+    }
+
+    void Conflict(int earlier, int later, string message) =>
+        diagnostics.Error(_places[later], ErrorCodes.BindingConflict, $"{message} The other is at {_places[earlier]}.");
+}
