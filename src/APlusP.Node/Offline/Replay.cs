@@ -60,6 +60,14 @@ public sealed class Replay
         return new Replay().Run(files, s_prr, clock => new PortRangeRouter(table, options, clock));
     }
 
+    /// <summary>Runs captures through a SMAP.</summary>
+    /// <inheritdoc cref="OfPrr"/>
+    public static ReplayResult OfSmap(SmapConfiguration configuration, ReplayFiles files)
+    {
+        SmapOptions options = configuration.Options with { TtlAlreadyTaken = false };
+        return new Replay().Run(files, s_smap, clock => new Smap(options, clock, seed: 1));
+    }
+
     /// <summary>Runs captures through any data plane, which is made when the clock stands at the first packet.</summary>
     internal static ReplayResult Of(ReplayFiles files, Origin[] origins, Func<TimeProvider, IForwarder> make) => new Replay().Run(files, origins, make);
 
