@@ -67,7 +67,8 @@ public sealed class ServerTests(OpenLab lab) : IClassFixture<OpenLab>
     // First a connection out from the port, then the server on it.
     void Serve(string host, int port)
     {
-        lab[host].Do("curl", "-sS", "--fail", "--max-time", "5", "-o", "/dev/null", "--local-port", $"{port}", $"http://{LabTopology.Www4Address}/");
+        // With reuseaddr, or the closed connection would keep the port from the server.
+        lab[host].Do("socat", "-T", "1", "-u", "OPEN:/dev/null", $"TCP4:{LabTopology.Www4Address}:80,bind=:{port},reuseaddr");
         string script = Path.Combine(lab.Lab.Directory, $"serve-{host}.sh");
         File.WriteAllText(script, $$"""
             # Reads a request up to its empty line, then answers.
