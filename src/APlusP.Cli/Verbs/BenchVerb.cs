@@ -1,9 +1,7 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using APlusP.Node.Configuration;
 using APlusP.Node.Offline;
-using Spectre.Console;
 
 namespace APlusP.Cli.Verbs;
 
@@ -59,20 +57,16 @@ static class BenchVerb
 
     static void Print(BenchmarkResult result)
     {
-        var table = new Table().Border(TableBorder.Simple);
-        foreach (string title in (ReadOnlySpan<string>)["direction", "Mpps", "min-max", "ns/packet", "min-max", "in", "out", "packets x octets"])
-            table.AddColumn(new TableColumn(title).RightAligned().NoWrap());
+        Console.WriteLine($"{"",-14}{"Mpps",6}{"min-max",14}{"ns/packet",11}{"packets in",14}{"packets out",14}");
         foreach (BenchmarkDirection d in result.Directions)
         {
-            Spread mpps = d.Mpps, time = d.NanosecondsPerPacket;
-            table.AddRow(d.Name, $"{mpps.Median:F2}", $"{mpps.Min:F2}-{mpps.Max:F2}", $"{time.Median:F1}", $"{time.Min:F1}-{time.Max:F1}",
-                d.PacketsIn.ToString("N0", CultureInfo.InvariantCulture), d.PacketsOut.ToString("N0", CultureInfo.InvariantCulture),
-                $"{d.DistinctPackets} x {d.MeanOctets:F0}");
+            Spread mpps = d.Mpps;
+            Console.WriteLine($"{d.Name,-14}{mpps.Median,6:F2}{$"{mpps.Min:F2}-{mpps.Max:F2}",14}{d.NanosecondsPerPacket.Median,11:F1}{d.PacketsIn,14:N0}{d.PacketsOut,14:N0}");
         }
 
-        AnsiConsole.Write(table);
         foreach (BenchmarkDirection d in result.Directions)
             foreach ((string reason, long count) in d.Drops) Console.WriteLine($"{d.Name} dropped {count} as {reason}");
+        Console.WriteLine(string.Join(", ", result.Directions.Select(d => $"{d.Name}: {d.DistinctPackets} distinct packets of {d.MeanOctets:F0} octets on average")));
         Console.WriteLine($"{result.Bindings:N0} bindings, one thread, batches of {result.BatchSize}, copy included; median of {result.Slices} slices of {result.Seconds / result.Slices:G3} s.");
         Console.WriteLine(result.Machine);
         if (result.ProcessorShare < 0.95)

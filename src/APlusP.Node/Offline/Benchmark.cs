@@ -232,7 +232,7 @@ public sealed record BenchmarkResult
 
     /// <summary>The machine that ran it, in words: processor, kernel, runtime.</summary>
     public string Machine { get; } = $"{Processor()}, {Environment.ProcessorCount} CPUs, Linux {Environment.OSVersion.Version}, "
-        + $"{RuntimeInformation.FrameworkDescription}{(System.Runtime.CompilerServices.RuntimeFeature.IsDynamicCodeCompiled ? " (JIT)" : " (native)")}";
+        + $"{RuntimeInformation.FrameworkDescription}{(System.Runtime.JitInfo.GetCompiledMethodCount() > 0 ? ", compiled at run time" : ", native")}";
 
     static string Processor()
     {
