@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using APlusP.Lab;
 
@@ -14,6 +15,7 @@ public abstract class LabFixture : IDisposable
     protected LabFixture(LabPlan plan)
     {
         Programs.Require("curl", "dig", "ping", "traceroute", "iperf3", "ssh", "sshd", "tcpdump", "socat");
+        plan = plan with { Name = NameHere(plan.Name) };
         RunningLab.Down(plan.Name);
         Lab = RunningLab.Up(plan, Executable);
         try
@@ -26,6 +28,13 @@ public abstract class LabFixture : IDisposable
             throw;
         }
     }
+
+    /// <summary>
+    /// A lab's name with a mark of the folder that these tests lie in: two checkouts may test at once, and the next run of one finds
+    /// what its last left behind.
+    /// </summary>
+    public static string NameHere(string name) =>
+        name + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(AppContext.BaseDirectory)))[..6];
 
     /// <summary>The <c>aplusp</c> under test: APLUSP_EXECUTABLE, or the one that was built beside these tests.</summary>
     public static string Executable { get; } =

@@ -8,7 +8,7 @@ namespace APlusP.LabTests;
 /// <summary>The verb <c>aplusp lab</c> as people use it.</summary>
 public sealed class LabLifeTests : IDisposable
 {
-    const string Name = "tlife";
+    static readonly string Name = LabFixture.NameHere("tlife");
 
     public LabLifeTests() => RunningLab.Down(Name);
 
