@@ -201,6 +201,8 @@ static class PrrPacketClasses
             IcmpV6(Border, Stranger, Packets.Encapsulate(s_out, Stranger, Border))),
         new("an icmp error to a port that nobody has is not told", Origin.FromInternet, Packets.IcmpError(Away, Shared, Packets.Tcp("192.0.2.1:5", Server)),
             Verdict.Drop(DropReason.NoBinding), Options: Telling),
+        new("gre from a shared address is not told", Origin.FromSmap, FromAnna(Packets.IPv4(Shared, Away, (IpProtocol)47, new byte[20])),
+            Verdict.Drop(DropReason.ProtocolWithoutPorts), Options: Telling),
         new("a spoof from a multicast address is not told", Origin.FromSmap, Packets.Encapsulate(s_out, "ff02::1", Border),
             Verdict.Drop(DropReason.UnknownSoftwire), Options: Telling),
     ];
