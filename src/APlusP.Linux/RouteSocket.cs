@@ -18,10 +18,16 @@ public sealed unsafe partial class RouteSocket : IDisposable
 {
     const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, NlmsgError = 2;
     const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagReplace = 0x100, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
-    const ushort IflaMtu = 4, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, RtaMetrics = 8, RtaxMtu = 2, ErrorAttributeMessage = 1;
+    const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, RtaMetrics = 8, RtaxMtu = 2, ErrorAttributeMessage = 1;
     const byte AddrGenModeNone = 1, TableMain = 254, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
     const uint IffUp = 1;
     const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = 16;
+
+    /// <summary>
+    /// Packets that wait in a TUN queue while its worker is away. The kernel's 500 are 2 ms of full load, less than a worker that shares its core
+    /// with others is kept waiting.
+    /// </summary>
+    const int QueueLength = 8192;
 
     readonly int _fd;
     readonly byte[] _buffer = new byte[8192];
@@ -50,6 +56,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
         // Two requests: in one, the kernel sets the device up first, and the address is there before it hears that none is wanted.
         BeginLink(index, flags: 0);
         AppendAttribute(IflaMtu, mtu);
+        AppendAttribute(IflaTxQueueLength, QueueLength);
         int spec = BeginNest(IflaAfSpec), inet6 = BeginNest(LibC.AF_INET6);
         AppendAttribute(IflaInet6AddrGenMode, [AddrGenModeNone]);
         EndNest(inet6);
