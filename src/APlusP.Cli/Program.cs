@@ -7,8 +7,10 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
     // One line a verb, in alphabetical order; each is a file in Verbs/.
     BenchVerb.Create(),
     ConfigVerb.Create(),
+    CompletionVerb.Create(),
     StatusVerbs.CreateCounters(),
     DemoVerb.Create(),
+    ExplainVerb.Create(),
     LabVerb.Create(),
     PortSetVerb.Create(),
     DaemonVerbs.CreatePrr(),

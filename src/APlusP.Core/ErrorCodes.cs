@@ -67,6 +67,12 @@ public static class ErrorCodes
     /// <summary>A line of a bindings-file cannot be read.</summary>
     public const string BindingsFileFault = "AP1024";
 
+    /// <summary>What was given to explain tells no packet and no port.</summary>
+    public const string NotAPacketSentence = "AP1030";
+
+    /// <summary>The report's format cannot say a configuration.</summary>
+    public const string NotExportable = "AP1031";
+
     /// <summary>/dev/net/tun cannot be opened.</summary>
     public const string TunNotOpened = "AP2001";
 

@@ -89,9 +89,6 @@ public sealed record NaptTimers
     /// <summary>RFC 7857 section 2.2: after RST, 4 minutes.</summary>
     public int TcpReset { get; init; } = 240;
 
-    /// <summary>RFC 5382 REQ-4: how long an unsolicited SYN from outside waits for one from inside before it is refused.</summary>
-    public int TcpUnsolicitedSyn { get; init; } = 6;
-
     /// <summary>RFC 5508 REQ-2: at least 60 seconds.</summary>
     public int Icmp { get; init; } = 60;
 }

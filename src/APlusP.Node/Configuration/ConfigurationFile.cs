@@ -212,7 +212,6 @@ public static class ConfigurationFile
             TcpEstablished = Timer("tcp-established", standard.TcpEstablished, 7440, "RFC 5382 REQ-5"),
             TcpTransitory = Timer("tcp-transitory", standard.TcpTransitory, 240, "RFC 5382 REQ-5"),
             TcpReset = Timer("tcp-reset", standard.TcpReset, 240, "RFC 7857 section 2.2"),
-            TcpUnsolicitedSyn = Timer("tcp-unsolicited-syn", standard.TcpUnsolicitedSyn, 6, "RFC 5382 REQ-4"),
             Icmp = Timer("icmp", standard.Icmp, 60, "RFC 5508 REQ-2"),
         };
 

@@ -20,7 +20,7 @@ public static class ConfigurationSchema
         ],
         ["psid"] = ["offset", "length", "psid"],
         ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "max-flows", "timers"],
-        ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-reset", "tcp-unsolicited-syn", "icmp"],
+        ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-reset", "icmp"],
         ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second"],
     };
 

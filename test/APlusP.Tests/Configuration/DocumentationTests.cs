@@ -1,0 +1,59 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using APlusP.Core;
+using APlusP.Node.Configuration;
+
+namespace APlusP.Tests.Configuration;
+
+public class DocumentationTests
+{
+    static string Read(string path)
+    {
+        string directory = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(directory, "aplusp.slnx"))) directory = Path.GetDirectoryName(directory)!;
+        return File.ReadAllText(Path.Combine(directory, path));
+    }
+
+    [Fact]
+    public void Every_key_stands_in_the_configuration_reference_and_no_other_does()
+    {
+        string text = Read("docs/configuration.md");
+        string[] parts = Regex.Split(text, "^## ", RegexOptions.Multiline | RegexOptions.ExplicitCapture);
+        foreach ((string heading, IReadOnlyDictionary<string, string[]> schema) in new[] { ("The PRR", ConfigurationSchema.Prr), ("The SMAP", ConfigurationSchema.Smap) })
+        {
+            string part = parts.Single(p => p.StartsWith(heading, StringComparison.Ordinal));
+            var documented = Regex.Matches(part, @"^\| (?<keys>(`[a-z0-9-]+`(, )?)+) \|", RegexOptions.Multiline | RegexOptions.ExplicitCapture)
+                .SelectMany(m => Regex.Matches(m.Groups["keys"].Value, "[a-z0-9-]+").Select(k => k.Value)).ToHashSet();
+
+            // Tables and the parts of a PSID are told by headings and in the line of `psid`.
+            string[] tables = ["icmp", "binding", "napt", "timers", "offset", "length", "psid"];
+            var keys = schema.Values.SelectMany(k => k).Except(tables).ToHashSet();
+            Assert.Empty(keys.Except(documented));
+            Assert.Empty(documented.Except(keys).Except(tables));
+        }
+    }
+
+    [Theory]
+    [InlineData("docs/configuration.md")]
+    [InlineData("README.md")]
+    public void Every_example_is_a_sound_configuration(string path)
+    {
+        MatchCollection blocks = Regex.Matches(Read(path), "```toml ?(?<kind>prr|smap)?\n(?<text>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture);
+        Assert.NotEmpty(blocks);
+        foreach (Match block in blocks)
+        {
+            IReadOnlyList<Diagnostic> found = block.Groups["kind"].Value == "smap"
+                ? ConfigurationFile.CheckSmap(path, block.Groups["text"].Value).Diagnostics
+                : ConfigurationFile.CheckPrr(path, block.Groups["text"].Value).Diagnostics;
+            Assert.Empty(found.Select(d => d.Message));
+        }
+    }
+
+    [Fact]
+    public void Every_error_code_is_a_heading_and_every_heading_a_code()
+    {
+        var codes = typeof(ErrorCodes).GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (string)f.GetRawConstantValue()!).Order().ToArray();
+        var headings = Regex.Matches(Read("docs/errors.md"), "^## (?<code>AP[0-9]+): ", RegexOptions.Multiline | RegexOptions.ExplicitCapture).Select(m => m.Groups["code"].Value).ToArray();
+        Assert.Equal(codes, headings);
+    }
+}
