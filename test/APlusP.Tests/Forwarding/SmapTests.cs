@@ -308,6 +308,99 @@ public class SmapTests
         Assert.Equal(DropReason.BadIPv4Header, Judge(smap, Packets.PingV6(Home, Prr), Origin.FromLan).Reason);
     }
 
+    [Theory]
+    [InlineData(NaptMode.EndpointIndependent)]
+    [InlineData(NaptMode.FiveTuple)]
+    public void Whatever_hosts_do_the_napt_stays_in_its_set_and_gives_nothing_twice(NaptMode mode)
+    {
+        int seed = Environment.TickCount;
+        var random = new Random(seed);
+        var set = PortSet.Parse("offset=4,length=8,psid=7");
+        Smap smap = Make(Options("offset=4,length=8,psid=7") with { Mode = mode, MaxFlows = 2000 });
+        var ports = new Dictionary<(string Host, int Port), int>();
+        var owners = new Dictionary<int, (string Host, int Port)>();
+        var flows = new Dictionary<(int External, string Remote, int RemotePort), (string Host, int Port)>();
+        int refused = 0;
+        for (int i = 0; i < 20_000; i++)
+        {
+            (string Host, int Port) inside = ($"192.168.1.{random.Next(2, 6)}", random.Next(40_000, 40_200));
+            (string Remote, int RemotePort) to = ($"198.51.100.{random.Next(1, 4)}", random.Next(1, 4));
+            Verdict verdict = Judge(smap, Packets.Udp(inside.Host, inside.Port, to.Remote, to.RemotePort), Origin.FromLan);
+            if (verdict.Fate == Fate.Dropped)
+            {
+                refused++;
+                Assert.True(verdict.Reason is DropReason.PortsExhausted or DropReason.FlowTableFull, $"seed {seed}: {verdict}");
+                continue;
+            }
+
+            byte[] sent = Sent;
+            int external = sent[60] << 8 | sent[61];
+            Assert.True(set.Contains((ushort)external), $"seed {seed}: {external} is not in the set");
+            Assert.True(!flows.TryGetValue((external, to.Remote, to.RemotePort), out (string, int) other) || other == inside, $"seed {seed}: {external} twice towards {to}");
+            flows[(external, to.Remote, to.RemotePort)] = inside;
+            if (mode == NaptMode.FiveTuple) continue;
+            Assert.True(!ports.TryGetValue(inside, out int before) || before == external, $"seed {seed}: {inside} has {before} and {external}");
+            Assert.True(!owners.TryGetValue(external, out (string, int) owner) || owner == inside, $"seed {seed}: {external} is of {owner} and {inside}");
+            ports[inside] = external;
+            owners[external] = inside;
+        }
+
+        Assert.True(refused > 0, $"seed {seed}: the set was never full, so nothing was shown");
+        Assert.InRange(flows.Count, mode == NaptMode.FiveTuple ? set.Count + 1 : 1, 2000);
+    }
+
+    [Fact]
+    public void A_packet_has_the_same_fate_alone_and_in_bursts_of_any_size()
+    {
+        byte[] answer = Packets.Softwire(Prr, Home, Packets.Udp(Server, 53, Shared, 10001));
+        (byte[] Packet, Origin Origin)[] classes =
+        [
+            (Packets.Udp(HostB, 10001, Server, 53, payload: 9), Origin.FromLan), (answer, Origin.FromPrr), (Packets.Tcp(HostB, 10003, Server, 80), Origin.FromLan),
+            (Packets.Echo(HostB, Server, 10005), Origin.FromLan), (Packets.PingV6(Prr, Home), Origin.FromPrr), (Packets.Softwire(Prr, Home, Packets.Echo(Server, Shared, 10009)), Origin.FromPrr),
+            (Packets.Softwire(Prr, Home, Packets.Udp(Server, 53, Shared, 9)), Origin.FromPrr), (Packets.AsFragment(Packets.Udp(HostB, 1, Server, 2, 64), 0, true), Origin.FromLan),
+            (Packets.Softwire(Prr, Home, Packets.IcmpError(Other, Shared, Packets.Udp(Shared, 10001, Server, 53))), Origin.FromPrr),
+        ];
+        foreach (int burst in new[] { 1, 2, 3, 4, 8, 256 })
+        {
+            Smap alone = Make(Options()), together = Make(Options());
+            var batch = new PacketBatch(burst, 2000);
+            for (int i = 0; i < burst; i++) Assert.True(batch.TryAdd(classes[i % classes.Length].Packet, classes[i % classes.Length].Origin));
+            together.Process(batch);
+            for (int i = 0; i < burst; i++)
+            {
+                Verdict verdict = Judge(alone, classes[i % classes.Length].Packet, classes[i % classes.Length].Origin);
+                Assert.Equal(verdict, batch[i].Verdict);
+                if (verdict.Sends) Assert.Equal(Sent, batch.Bytes(i).ToArray());
+            }
+
+            Assert.Equal(alone.Counters.Named(Origin.FromLan, Origin.FromPrr), together.Counters.Named(Origin.FromLan, Origin.FromPrr));
+        }
+    }
+
+    [Fact]
+    public void What_a_smap_sends_the_prr_lets_through_and_the_answer_finds_its_way_home()
+    {
+        SmapOptions options = Options();
+        Smap smap = Make(options);
+        var prr = new PortRangeRouter(
+            APlusP.Core.Bindings.BindingTable.Build([new(options.SharedAddress, options.Ports, options.SoftwireAddress, options.PrrAddress)]),
+            new PrrOptions { SoftwireAddresses = [options.PrrAddress] }, _time);
+
+        Judge(smap, Packets.Udp(HostB, 5000, Server, 53, payload: 77), Origin.FromLan);
+        _batch[0].Origin = Origin.FromSmap;
+        prr.Process(_batch);
+        Assert.Equal(Verdict.Forward, _batch[0].Verdict);
+        int port = Sent[20] << 8 | Sent[21];
+        Assert.Equal(Packets.Udp(Shared, port, Server, 53, payload: 77, ttl: 62), Sent);
+
+        _batch.Clear();
+        _batch.TryAdd(Packets.Udp(Server, 53, Shared, port, payload: 200), Origin.FromInternet);
+        prr.Process(_batch);
+        _batch[0].Origin = Origin.FromPrr;
+        smap.Process(_batch);
+        Assert.Equal(Packets.Udp(Server, 53, HostB, 5000, payload: 200, ttl: 62), Sent);
+    }
+
     [Fact]
     public void Random_octets_and_damaged_packets_meet_a_verdict_and_cost_no_memory()
     {
