@@ -16,7 +16,7 @@ namespace APlusP.LabTests;
 /// </summary>
 sealed partial class DaemonHost : IDisposable
 {
-    public const string Shared = "192.0.2.1", Softwire = "2001:db8:5::1", Routed = "2001:db8:9::1", OfInterface = "2001:db8:1::1", Server = "198.51.100.2";
+    public const string Shared = "192.0.2.1", Softwire = "2001:db8:5::1", Routed = "2001:db8:9::1", OfInterface = "2001:db8:1::1", Server = "198.51.100.2", FarAway = "203.0.113.9";
 
     const int AfInet6 = 10, SockRaw = 3, IpInIp = 4, Patience = 2000;
 
@@ -36,7 +36,7 @@ sealed partial class DaemonHost : IDisposable
         Subscriber.Ip("link set eth0 up", "addr add 2001:db8:1::2/64 dev eth0 nodad", $"addr add {Softwire}/128 dev lo", $"route add {Routed} via {OfInterface}");
         Prr.Ip("link set access up", $"addr add {OfInterface}/64 dev access nodad", $"route add {Softwire} via 2001:db8:1::2",
             "link set uplink up", "addr add 198.51.100.1/24 dev uplink");
-        Internet.Ip("link set eth0 up", $"addr add {Server}/24 dev eth0", $"route add {Shared} via 198.51.100.1");
+        Internet.Ip("link set eth0 up", $"addr add {Server}/24 dev eth0", $"route add {Shared} via 198.51.100.1", $"route add {FarAway} via 198.51.100.1");
     }
 
     public NetworkNamespace Subscriber { get; }
@@ -66,6 +66,54 @@ sealed partial class DaemonHost : IDisposable
 
         """);
 
+    public void ConfigureSmap(string end, string ports = "10000-10999") => File.WriteAllText(ConfigurationPath, $"""
+        softwire-address = "{end}"
+        prr-address = "{Softwire}"
+        shared-address = "{Shared}"
+        ports = "{ports}"
+        control-socket = "{ControlSocket}"
+
+        """);
+
+    /// <summary>
+    /// A question of a host of the LAN through the SMAP to somebody far away, and the answer: the inner packet as it came out of the
+    /// softwire, and the answer's sender as the host saw it; null where one did not arrive.
+    /// </summary>
+    public (byte[]? Question, string? Answer) AskThroughSmap(string end)
+    {
+        using Socket softwire = Subscriber.Call(() => new Socket(new SafeSocketHandle(OpenSocket(AfInet6, SockRaw, IpInIp), ownsHandle: true)) { ReceiveTimeout = Patience });
+        using Socket host = Udp(Internet, Server);
+        host.SendTo([1, 2, 3], new IPEndPoint(IPAddress.Parse(FarAway), 53));
+        byte[] question = new byte[100];
+        EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);
+        try
+        {
+            int length = softwire.ReceiveFrom(question, ref from);
+            question = question[..length];
+        }
+        catch (SocketException error) when (error.SocketErrorCode == SocketError.TimedOut)
+        {
+            return (null, null);
+        }
+
+        new SoftwirePacket
+        {
+            OuterSource = IPv6Address.Parse(Softwire), OuterDestination = IPv6Address.Parse(end),
+            Source = IPv4Address.Parse(FarAway), SourcePort = 53,
+            Destination = IPv4Address.Parse(Shared), DestinationPort = (ushort)(question[20] << 8 | question[21]),
+        }.Send(Subscriber);
+        from = new IPEndPoint(IPAddress.Any, 0);
+        try
+        {
+            host.ReceiveFrom(new byte[100], ref from);
+            return (question, from.ToString());
+        }
+        catch (SocketException error) when (error.SocketErrorCode == SocketError.TimedOut)
+        {
+            return (question, null);
+        }
+    }
+
     public static string Binding(string ports, string softwire, string address = Shared) => $"""
 
         [[binding]]
@@ -78,9 +126,14 @@ sealed partial class DaemonHost : IDisposable
     public string LogPath => Path.Combine(_directory, "prr.log");
 
     /// <summary>Starts a PRR and waits until it answers.</summary>
-    public LabProcess Start(params string[] before)
+    public LabProcess Start(params string[] before) => StartAs("prr", before);
+
+    /// <summary>Starts a SMAP in the PRR's place: the subscriber is then its PRR, and the Internet its LAN.</summary>
+    public LabProcess StartSmap() => StartAs("smap", []);
+
+    LabProcess StartAs(string role, string[] before)
     {
-        LabProcess daemon = Prr.Start("aplusp", LogPath, [.. before, LabFixture.Executable, "prr", "--config", ConfigurationPath]);
+        LabProcess daemon = Prr.Start("aplusp", LogPath, [.. before, LabFixture.Executable, role, "--config", ConfigurationPath]);
         daemon.WaitUntil(() => Ask("status").Succeeded, TimeSpan.FromSeconds(20), "answer");
         return daemon;
     }
