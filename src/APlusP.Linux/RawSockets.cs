@@ -51,8 +51,12 @@ public sealed unsafe class SoftwireSocket : IDisposable
                 var vector = new IoVector { Base = buffer + IPv6Header.Size, Length = (nuint)(room.Length - IPv6Header.Size) };
                 message = new MessageHeader
                 {
-                    Name = &peer, NameLength = (uint)sizeof(SocketAddressV6), Vectors = &vector, VectorCount = 1,
-                    Control = control, ControlLength = ControlSize,
+                    Name = &peer,
+                    NameLength = (uint)sizeof(SocketAddressV6),
+                    Vectors = &vector,
+                    VectorCount = 1,
+                    Control = control,
+                    ControlLength = ControlSize,
                 };
                 length = LibC.ReceiveMessage(Descriptor, &message, 0);
             }

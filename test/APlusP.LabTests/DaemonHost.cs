@@ -98,9 +98,12 @@ sealed partial class DaemonHost : IDisposable
 
         new SoftwirePacket
         {
-            OuterSource = IPv6Address.Parse(Softwire), OuterDestination = IPv6Address.Parse(end),
-            Source = IPv4Address.Parse(FarAway), SourcePort = 53,
-            Destination = IPv4Address.Parse(Shared), DestinationPort = (ushort)(question[20] << 8 | question[21]),
+            OuterSource = IPv6Address.Parse(Softwire),
+            OuterDestination = IPv6Address.Parse(end),
+            Source = IPv4Address.Parse(FarAway),
+            SourcePort = 53,
+            Destination = IPv4Address.Parse(Shared),
+            DestinationPort = (ushort)(question[20] << 8 | question[21]),
         }.Send(Subscriber);
         from = new IPEndPoint(IPAddress.Any, 0);
         try
@@ -157,9 +160,12 @@ sealed partial class DaemonHost : IDisposable
         using Socket server = Udp(Internet, Server);
         new SoftwirePacket
         {
-            OuterSource = IPv6Address.Parse(Softwire), OuterDestination = IPv6Address.Parse(end),
-            Source = IPv4Address.Parse(Shared), SourcePort = (ushort)port,
-            Destination = IPv4Address.Parse(Server), DestinationPort = (ushort)((IPEndPoint)server.LocalEndPoint!).Port,
+            OuterSource = IPv6Address.Parse(Softwire),
+            OuterDestination = IPv6Address.Parse(end),
+            Source = IPv4Address.Parse(Shared),
+            SourcePort = (ushort)port,
+            Destination = IPv4Address.Parse(Server),
+            DestinationPort = (ushort)((IPEndPoint)server.LocalEndPoint!).Port,
         }.Send(Subscriber);
         EndPoint from = new IPEndPoint(IPAddress.Any, 0);
         try

@@ -328,9 +328,12 @@ public sealed class KernelTests : IDisposable
     {
         byte[] packet = new SoftwirePacket
         {
-            OuterSource = from, OuterDestination = to,
-            Source = IPv4Address.Parse("192.0.2.1"), SourcePort = 1024,
-            Destination = IPv4Address.Parse("203.0.113.7"), DestinationPort = 53,
+            OuterSource = from,
+            OuterDestination = to,
+            Source = IPv4Address.Parse("192.0.2.1"),
+            SourcePort = 1024,
+            Destination = IPv4Address.Parse("203.0.113.7"),
+            DestinationPort = 53,
         }.ToBytes();
         packet[0] = (byte)(0x60 | trafficClass >> 4);
         packet[1] = (byte)(trafficClass << 4);

@@ -65,16 +65,16 @@ sealed class BindingTableState
     /// <summary>A copy of this state with some arrays exchanged; array lengths of the hashed ones are powers of two.</summary>
     public BindingTableState With(AddressRecord[]? addresses = null, RangeRecord[]? ranges = null, IPv6Address[]? softwires = null,
         SlotEnds[]? ends = null, int[]? slots = null, IPv6Address[]? prrs = null) => new()
-    {
-        Addresses = addresses ?? Addresses,
-        Ranges = ranges ?? Ranges,
-        Softwires = softwires ?? Softwires,
-        Ends = ends ?? Ends,
-        Slots = slots ?? Slots,
-        Prrs = prrs ?? Prrs,
-        MixedEnds = MixedEnds,
-        CommonEnds = CommonEnds,
-    };
+        {
+            Addresses = addresses ?? Addresses,
+            Ranges = ranges ?? Ranges,
+            Softwires = softwires ?? Softwires,
+            Ends = ends ?? Ends,
+            Slots = slots ?? Slots,
+            Prrs = prrs ?? Prrs,
+            MixedEnds = MixedEnds,
+            CommonEnds = CommonEnds,
+        };
 
     /// <summary>The slot of (address, port), perhaps an empty one, with <see cref="WholeAddress"/>; or a negative answer.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

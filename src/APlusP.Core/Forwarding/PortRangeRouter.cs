@@ -87,8 +87,8 @@ public sealed partial class PortRangeRouter : IForwarder
     /// Drops a packet whose inner form begins its buffer, and tells its sender by ICMPv4 where policy and rate allow: through the softwire
     /// back to a subscriber, or, where that is null, to the Internet.
     /// </summary>
-        Verdict DropTelling(PacketBatch batch, int index, Policy policy, DropReason reason, IcmpV4Type type, byte code, in Softwire.Path? subscriber,
-        uint rest = 0)
+    Verdict DropTelling(PacketBatch batch, int index, Policy policy, DropReason reason, IcmpV4Type type, byte code, in Softwire.Path? subscriber,
+    uint rest = 0)
     {
         Span<byte> packet = batch.Bytes(index);
         if (!policy.Options.SendIcmpV4Errors || !IPv4Header.TryRead(packet, out IPv4Header header)

@@ -173,8 +173,12 @@ public static class ConfigurationFile
 
         var options = new SmapOptions
         {
-            SoftwireAddress = softwire ?? default, PrrAddress = prr ?? default, SharedAddress = top.IPv4("shared-address") ?? default,
-            Ports = ports ?? PortSet.WholeAddress, PayloadMtu = (PathMtu(top) ?? 1500) - ReadBindings.Overhead, IcmpSource = top.IPv4("icmp-source"),
+            SoftwireAddress = softwire ?? default,
+            PrrAddress = prr ?? default,
+            SharedAddress = top.IPv4("shared-address") ?? default,
+            Ports = ports ?? PortSet.WholeAddress,
+            PayloadMtu = (PathMtu(top) ?? 1500) - ReadBindings.Overhead,
+            IcmpSource = top.IPv4("icmp-source"),
         };
         options = options with { HopLimit = (byte)top.Number("hop-limit", options.HopLimit, 1, 255) };
         if (top.Section("napt", ConfigurationSchema.Smap) is { } napt) options = ReadNapt(napt, options);

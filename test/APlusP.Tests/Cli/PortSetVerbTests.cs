@@ -10,7 +10,9 @@ public class PortSetVerbTests
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "aplusp"))
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
         };
         start.ArgumentList.Add("portset");
         foreach (string argument in arguments) start.ArgumentList.Add(argument);

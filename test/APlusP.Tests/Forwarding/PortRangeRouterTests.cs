@@ -137,29 +137,29 @@ public class PortRangeRouterTests
         PortRangeRouter router = Router();
         int allowed = 0;
         foreach (string source in sources)
-        foreach (string prr in (string[])[Border, OtherBorder, "2001:db8::99"])
-        foreach (string address in addresses)
-        foreach (int port in ports)
-        foreach (int kind in (int[])[0, 1, 2, 3])
-        {
-            byte[] inner = kind switch
-            {
-                0 => Packets.Tcp($"{address}:{port}", Server),
-                1 => Packets.Udp($"{address}:{port}", Server),
-                2 => Packets.Echo(address, "198.51.100.7", port),
-                _ => Packets.IcmpError(address, "203.0.113.77", Packets.Udp(Server, $"{address}:{port}")),
-            };
-            var home = homes.SingleOrDefault(h => h.Softwire == source);
-            Verdict expected = prr == "2001:db8::99" ? Verdict.Drop(DropReason.NotForUs)
-                : home.Softwire is null ? Verdict.Drop(DropReason.UnknownSoftwire)
-                : home.Prr != prr ? Verdict.Drop(DropReason.WrongPrrAddress)
-                : home.Address != address ? Verdict.Drop(DropReason.SourceAddressNotBound)
-                : !home.Has(port) ? Verdict.Drop(DropReason.SourcePortNotBound)
-                : Verdict.Forward;
-            Result result = router.FromSmap(Packets.Encapsulate(inner, source, prr));
-            Assert.True(expected == result.Verdict, $"{source} > {prr}, {address}:{port}, kind {kind}: {result.Verdict} and not {expected}");
-            if (expected == Verdict.Forward) allowed++;
-        }
+            foreach (string prr in (string[])[Border, OtherBorder, "2001:db8::99"])
+                foreach (string address in addresses)
+                    foreach (int port in ports)
+                        foreach (int kind in (int[])[0, 1, 2, 3])
+                        {
+                            byte[] inner = kind switch
+                            {
+                                0 => Packets.Tcp($"{address}:{port}", Server),
+                                1 => Packets.Udp($"{address}:{port}", Server),
+                                2 => Packets.Echo(address, "198.51.100.7", port),
+                                _ => Packets.IcmpError(address, "203.0.113.77", Packets.Udp(Server, $"{address}:{port}")),
+                            };
+                            var home = homes.SingleOrDefault(h => h.Softwire == source);
+                            Verdict expected = prr == "2001:db8::99" ? Verdict.Drop(DropReason.NotForUs)
+                                : home.Softwire is null ? Verdict.Drop(DropReason.UnknownSoftwire)
+                                : home.Prr != prr ? Verdict.Drop(DropReason.WrongPrrAddress)
+                                : home.Address != address ? Verdict.Drop(DropReason.SourceAddressNotBound)
+                                : !home.Has(port) ? Verdict.Drop(DropReason.SourcePortNotBound)
+                                : Verdict.Forward;
+                            Result result = router.FromSmap(Packets.Encapsulate(inner, source, prr));
+                            Assert.True(expected == result.Verdict, $"{source} > {prr}, {address}:{port}, kind {kind}: {result.Verdict} and not {expected}");
+                            if (expected == Verdict.Forward) allowed++;
+                        }
 
         Assert.True(allowed > 100);
     }

@@ -16,8 +16,11 @@ public class SmapTests
 
     static SmapOptions Options(string ports = "10000-11000") => new()
     {
-        SoftwireAddress = IPv6Address.Parse(Home), PrrAddress = IPv6Address.Parse(Prr), SharedAddress = IPv4Address.Parse(Shared),
-        Ports = PortSet.Parse(ports), PortsPerHost = 65536,
+        SoftwireAddress = IPv6Address.Parse(Home),
+        PrrAddress = IPv6Address.Parse(Prr),
+        SharedAddress = IPv4Address.Parse(Shared),
+        Ports = PortSet.Parse(ports),
+        PortsPerHost = 65536,
     };
 
     Smap Make(SmapOptions options) => new(options, _time, seed: 1);

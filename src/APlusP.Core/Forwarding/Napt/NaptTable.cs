@@ -221,7 +221,11 @@ sealed class NaptTable
         ref Flow flow = ref _flows[at];
         flow = new Flow
         {
-            Inside = inside, Remote = remote, External = _mappings[mapping].External, Protocol = protocol, Mapping = mapping,
+            Inside = inside,
+            Remote = remote,
+            External = _mappings[mapping].External,
+            Protocol = protocol,
+            Mapping = mapping,
             Expires = _now + _options.Timers.Icmp,
         };
         _mappings[mapping].Flows++;
