@@ -23,24 +23,39 @@ public enum Fate : byte
     Dropped,
 }
 
-/// <summary>A packet's fate as a value. Counting happens where verdicts are consumed, not where they are made.</summary>
-/// <param name="Fate">What became of it.</param>
-/// <param name="Reason">Why it was dropped; <see cref="DropReason.None"/> for every other fate.</param>
-/// <param name="Sends">Whether the packet's buffer now holds something to send: the packet itself, an answer, or the ICMP error
-/// that tells the sender of a dropped packet about its fate.</param>
-public readonly record struct Verdict(Fate Fate, DropReason Reason, bool Sends)
+/// <summary>
+/// A packet's fate as a value. Counting happens where verdicts are consumed, not where they are made. One word, since three octets written one
+/// by one and read together stall the processor for each packet.
+/// </summary>
+public readonly record struct Verdict
 {
-    public static Verdict Forward => new(Fate.Forwarded, DropReason.None, Sends: true);
+    readonly int _bits;
 
-    public static Verdict Hairpin => new(Fate.Hairpinned, DropReason.None, Sends: true);
+    Verdict(Fate fate, DropReason reason, bool sends) => _bits = (int)fate | (int)reason << 8 | (sends ? 1 << 16 : 0);
 
-    public static Verdict Answer => new(Fate.Answered, DropReason.None, Sends: true);
+    /// <summary>What became of it.</summary>
+    public Fate Fate => (Fate)(byte)_bits;
 
-    public static Verdict Consume => new(Fate.Consumed, DropReason.None, Sends: false);
+    /// <summary>Why it was dropped; <see cref="DropReason.None"/> for every other fate.</summary>
+    public DropReason Reason => (DropReason)(byte)(_bits >> 8);
+
+    /// <summary>
+    /// Whether the packet's buffer now holds something to send: the packet itself, an answer, or the ICMP error that tells the sender of a
+    /// dropped packet about its fate.
+    /// </summary>
+    public bool Sends => _bits >> 16 != 0;
+
+    public static Verdict Forward => new(Fate.Forwarded, DropReason.None, sends: true);
+
+    public static Verdict Hairpin => new(Fate.Hairpinned, DropReason.None, sends: true);
+
+    public static Verdict Answer => new(Fate.Answered, DropReason.None, sends: true);
+
+    public static Verdict Consume => new(Fate.Consumed, DropReason.None, sends: false);
 
     /// <summary>Dropped in silence.</summary>
-    public static Verdict Drop(DropReason reason) => new(Fate.Dropped, reason, Sends: false);
+    public static Verdict Drop(DropReason reason) => new(Fate.Dropped, reason, sends: false);
 
     /// <summary>Dropped, and the ICMP error that now stands in the buffer tells the sender.</summary>
-    public static Verdict DropAndTell(DropReason reason) => new(Fate.Dropped, reason, Sends: true);
+    public static Verdict DropAndTell(DropReason reason) => new(Fate.Dropped, reason, sends: true);
 }
