@@ -51,14 +51,18 @@ public sealed partial class Smap : IForwarder
     }
 
     /// <summary>How the port set is used now. Between batches only.</summary>
-    public NaptUse Use() => new(
-        _napt.FlowCount, _napt.Exhausted,
-        [.. Enum.GetValues<NaptProtocol>().Select(p => new NaptPortUse(p.ToString().ToLowerInvariant(), _napt.PortUse(p).Used, _napt.PortUse(p).Peak))],
-        [.. _napt.Hosts().Select(h => new NaptHostUse(new IPv4Address(h.Address), h.Ports)).OrderByDescending(h => h.Ports)]);
+    public NaptUse Use()
+    {
+        Advance();
+        return new NaptUse(
+            _napt.FlowCount, _napt.Exhausted,
+            [.. Enum.GetValues<NaptProtocol>().Select(p => new NaptPortUse(p.ToString().ToLowerInvariant(), _napt.PortUse(p).Used, _napt.PortUse(p).Peak))],
+            [.. _napt.Hosts().Select(h => new NaptHostUse(new IPv4Address(h.Address), h.Ports)).OrderByDescending(h => h.Ports)]);
+    }
 
     public void Process(PacketBatch batch)
     {
-        _napt.Advance(_time.GetTimestamp() / _time.TimestampFrequency);
+        Advance();
         for (int i = 0; i < batch.Count; i++)
         {
             ref PacketSlot slot = ref batch[i];
@@ -73,6 +77,8 @@ public sealed partial class Smap : IForwarder
             Counters.Count(slot.Origin, verdict, octets);
         }
     }
+
+    void Advance() => _napt.Advance(_time.GetTimestamp() / _time.TimestampFrequency);
 
     void Encapsulate(PacketBatch batch, int index, byte trafficClass) => Softwire.Encapsulate(
         batch, index, trafficClass, _options.HopLimit, new Softwire.Path(_options.SoftwireAddress, _options.PrrAddress));

@@ -53,6 +53,19 @@ struct Mapping
     public int Next;
 }
 
+/// <summary>
+/// How many flows there are between one of our ports and a remote address, which the address-dependent filter asks; in 5-tuple mode, between
+/// any of our ports and a remote endpoint, which tells at once whether a port is left towards it.
+/// </summary>
+struct Peer
+{
+    public Endpoint Remote;
+    public ushort External;
+    public NaptProtocol Protocol;
+    public int Flows;
+    public int Next;
+}
+
 /// <summary>A host of the LAN that holds ports.</summary>
 struct Host
 {

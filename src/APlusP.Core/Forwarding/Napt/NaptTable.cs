@@ -19,12 +19,13 @@ sealed class NaptTable
     readonly PortPool[] _ports;
     readonly Flow[] _flows;
     readonly Mapping[] _mappings;
+    readonly Peer[] _peers;
     readonly Host[] _hosts;
-    readonly EntryPool _freeFlows, _freeMappings, _freeHosts;
-    readonly ChainTable _outbound, _inbound, _mappingsByInside, _hostsByAddress;
+    readonly EntryPool _freeFlows, _freeMappings, _freePeers, _freeHosts;
+    readonly ChainTable _outbound, _inbound, _mappingsByInside, _peersByRemote, _hostsByAddress;
 
     // How many mappings use a port, by protocol; more than one in 5-tuple mode only.
-    readonly ushort[][] _users;
+    readonly int[][] _users;
 
     // The mapping of a port in endpoint-independent mode, by protocol.
     readonly int[][] _byPort;
@@ -38,20 +39,25 @@ sealed class NaptTable
         Options = options;
         _random = random;
         NaptProtocol[] protocols = Enum.GetValues<NaptProtocol>();
-        _ports = [.. protocols.Select(_ => new PortPool(options.Ports))];
-        _users = [.. protocols.Select(_ => new ushort[65536])];
+        _ports = [.. protocols.Select(p => new PortPool(options.Ports, hasPortZero: p == NaptProtocol.Icmp))];
+        _users = [.. protocols.Select(_ => new int[65536])];
         _byPort = [.. protocols.Select(_ => new int[65536])];
         int capacity = options.MaxFlows;
         _flows = new Flow[capacity + 1];
         _mappings = new Mapping[capacity + 1];
+        _peers = new Peer[capacity + 1];
+
+        // Whoever has an entry holds a port at least.
         int hosts = Math.Min(capacity, 3 * options.Ports.Count);
         _hosts = new Host[hosts + 1];
         _freeFlows = new EntryPool(capacity);
         _freeMappings = new EntryPool(capacity);
+        _freePeers = new EntryPool(capacity);
         _freeHosts = new EntryPool(hosts);
         _outbound = new ChainTable(capacity, (ulong)random.NextInt64());
         _inbound = new ChainTable(capacity, (ulong)random.NextInt64());
         _mappingsByInside = new ChainTable(capacity, (ulong)random.NextInt64());
+        _peersByRemote = new ChainTable(capacity, (ulong)random.NextInt64());
         _hostsByAddress = new ChainTable(hosts, (ulong)random.NextInt64());
     }
 
@@ -173,7 +179,7 @@ sealed class NaptTable
     public DropReason Inbound(NaptProtocol protocol, ushort external, Endpoint remote, TcpFlags flags, out Endpoint inside)
     {
         inside = default;
-        int exact = FindInbound(protocol, external, remote, out bool addressKnown);
+        int exact = FindInbound(protocol, external, remote);
         if (exact != 0)
         {
             ref Flow flow = ref _flows[exact];
@@ -187,7 +193,7 @@ sealed class NaptTable
         bool admitted = _options.Filtering switch
         {
             NaptFiltering.EndpointIndependent => true,
-            NaptFiltering.AddressDependent => addressKnown,
+            NaptFiltering.AddressDependent => FindPeer(protocol, external, remote) != 0,
             _ => false,
         };
         if (!admitted) return DropReason.Filtered;
@@ -198,7 +204,7 @@ sealed class NaptTable
     /// <summary>Whose packet an ICMP error from outside is about; errors see and refresh nothing (RFC 5508 REQ-6).</summary>
     public bool TryFindInside(NaptProtocol protocol, ushort external, Endpoint remote, out Endpoint inside)
     {
-        int at = FindInbound(protocol, external, remote, out _);
+        int at = FindInbound(protocol, external, remote);
         inside = at != 0 ? _flows[at].Inside : default;
         return at != 0;
     }
@@ -230,7 +236,8 @@ sealed class NaptTable
         };
         _mappings[mapping].Flows++;
         Link(ref OutboundHead(protocol, inside, remote), ref flow.NextOutbound, at);
-        Link(ref InboundHead(protocol, flow.External, remote.Address), ref flow.NextInbound, at);
+        Link(ref InboundHead(protocol, flow.External, remote), ref flow.NextInbound, at);
+        Meet(protocol, flow.External, remote);
         PutOnWheel(at);
         return DropReason.None;
     }
@@ -253,12 +260,13 @@ sealed class NaptTable
             return DropReason.PortsExhausted;
         }
 
+        // A shared port is counted to the host that has it already.
+        if (shares) host = 0;
+        else if (host == 0) host = AddHost(inside.Address);
         at = _freeMappings.Take();
-        if (host == 0) host = AddHost(inside.Address);
         _mappings[at] = new Mapping { Inside = inside, External = external, Protocol = protocol, Host = host };
         _users[(int)protocol][external]++;
         if (!shares) CountOf(ref _hosts[host], protocol)++;
-        else _mappings[at].Host = 0;
         if (!IsFiveTuple)
         {
             _byPort[(int)protocol][external] = at;
@@ -268,26 +276,38 @@ sealed class NaptTable
         return DropReason.None;
     }
 
-    /// <summary>A port in use that nobody uses towards this remote endpoint (5-tuple mode): the host's own first, then from a random one on.</summary>
+    /// <summary>
+    /// A port in use, by any host, that nobody uses towards this remote endpoint (5-tuple mode): the host's own first, then from a random one on.
+    /// Free ports are not shared but taken, which a host at its limit may not.
+    /// </summary>
     bool TryShare(NaptProtocol protocol, ushort like, Endpoint remote, out ushort external)
     {
         external = like;
-        if (Owns(like) && FindInbound(protocol, like, remote, out _) == 0) return true;
-        int start = _random.Next(65536);
-        for (int i = 0; i < 65536; i++)
+        PortPool pool = _ports[(int)protocol];
+
+        // No port has two flows towards one remote endpoint, so their number tells whether a search would find one.
+        int peer = FindPeer(protocol, like, remote);
+        if (peer != 0 && _peers[peer].Flows == pool.Used) return false;
+        if (CanShare(protocol, like, remote)) return true;
+        ReadOnlySpan<ushort> all = pool.All;
+        int start = _random.Next(all.Length);
+        for (int i = 0; i < all.Length; i++)
         {
-            external = (ushort)(start + i);
-            if (Owns(external) && FindInbound(protocol, external, remote, out _) == 0) return true;
+            external = all[start + i < all.Length ? start + i : start + i - all.Length];
+            if (CanShare(protocol, external, remote)) return true;
         }
 
         return false;
     }
 
+    bool CanShare(NaptProtocol protocol, ushort port, Endpoint remote) => IsInUse(protocol, port) && FindInbound(protocol, port, remote) == 0;
+
     void End(int at)
     {
         ref Flow flow = ref _flows[at];
         Unlink(ref OutboundHead(flow.Protocol, flow.Inside, flow.Remote), at, static (NaptTable t, int i) => ref t._flows[i].NextOutbound);
-        Unlink(ref InboundHead(flow.Protocol, flow.External, flow.Remote.Address), at, static (NaptTable t, int i) => ref t._flows[i].NextInbound);
+        Unlink(ref InboundHead(flow.Protocol, flow.External, flow.Remote), at, static (NaptTable t, int i) => ref t._flows[i].NextInbound);
+        Part(flow.Protocol, flow.External, flow.Remote);
         if (--_mappings[flow.Mapping].Flows == 0) Unmap(flow.Mapping);
         _freeFlows.GiveBack(at);
     }
@@ -315,6 +335,50 @@ sealed class NaptTable
         }
 
         _freeMappings.GiveBack(at);
+    }
+
+    // Peers
+
+    void Meet(NaptProtocol protocol, ushort external, Endpoint remote)
+    {
+        int at = FindPeer(protocol, external, remote);
+        if (at == 0)
+        {
+            at = _freePeers.Take();
+            PeerKey(ref external, ref remote);
+            _peers[at] = new Peer { Remote = remote, External = external, Protocol = protocol };
+            Link(ref PeerHead(protocol, external, remote), ref _peers[at].Next, at);
+        }
+
+        _peers[at].Flows++;
+    }
+
+    void Part(NaptProtocol protocol, ushort external, Endpoint remote)
+    {
+        int at = FindPeer(protocol, external, remote);
+        if (--_peers[at].Flows > 0) return;
+        PeerKey(ref external, ref remote);
+        Unlink(ref PeerHead(protocol, external, remote), at, static (NaptTable t, int i) => ref t._peers[i].Next);
+        _freePeers.GiveBack(at);
+    }
+
+    int FindPeer(NaptProtocol protocol, ushort external, Endpoint remote)
+    {
+        PeerKey(ref external, ref remote);
+        for (int at = PeerHead(protocol, external, remote); at != 0; at = _peers[at].Next)
+        {
+            ref Peer peer = ref _peers[at];
+            if (peer.Remote == remote && peer.External == external && peer.Protocol == protocol) return at;
+        }
+
+        return 0;
+    }
+
+    /// <summary>What <see cref="Peer"/> leaves out of a flow: the remote port, or in 5-tuple mode our own.</summary>
+    void PeerKey(ref ushort external, ref Endpoint remote)
+    {
+        if (IsFiveTuple) external = 0;
+        else remote = remote with { Port = 0 };
     }
 
     // TCP, RFC 7857 section 2
@@ -371,15 +435,12 @@ sealed class NaptTable
         return 0;
     }
 
-    int FindInbound(NaptProtocol protocol, ushort external, Endpoint remote, out bool addressKnown)
+    int FindInbound(NaptProtocol protocol, ushort external, Endpoint remote)
     {
-        addressKnown = false;
-        for (int at = InboundHead(protocol, external, remote.Address); at != 0; at = _flows[at].NextInbound)
+        for (int at = InboundHead(protocol, external, remote); at != 0; at = _flows[at].NextInbound)
         {
             ref Flow flow = ref _flows[at];
-            if (flow.External != external || flow.Remote.Address != remote.Address || flow.Protocol != protocol) continue;
-            addressKnown = true;
-            if (flow.Remote.Port == remote.Port) return at;
+            if (flow.External == external && flow.Remote == remote && flow.Protocol == protocol) return at;
         }
 
         return 0;
@@ -417,8 +478,11 @@ sealed class NaptTable
     ref int OutboundHead(NaptProtocol protocol, Endpoint inside, Endpoint remote) =>
         ref _outbound.Head((ulong)inside.Address << 32 | remote.Address, (ulong)protocol << 32 | (uint)inside.Port << 16 | remote.Port);
 
-    ref int InboundHead(NaptProtocol protocol, ushort external, uint remote) =>
-        ref _inbound.Head(remote, (ulong)protocol << 32 | external);
+    ref int InboundHead(NaptProtocol protocol, ushort external, Endpoint remote) =>
+        ref _inbound.Head(remote.Address, (ulong)protocol << 32 | (uint)external << 16 | remote.Port);
+
+    ref int PeerHead(NaptProtocol protocol, ushort external, Endpoint remote) =>
+        ref _peersByRemote.Head(remote.Address, (ulong)protocol << 32 | (uint)external << 16 | remote.Port);
 
     ref int MappingHead(NaptProtocol protocol, Endpoint inside) =>
         ref _mappingsByInside.Head(inside.Address, (ulong)protocol << 32 | inside.Port);

@@ -9,29 +9,31 @@ namespace APlusP.Core.Forwarding.Napt;
 sealed class PortPool
 {
     const int Kinds = 4;
-    const int NotInSet = -2, InUse = -1;
+    const int Reserved = -3, NotInSet = -2, InUse = -1;
 
     readonly ushort[][] _free = new ushort[Kinds][];
     readonly int[] _count = new int[Kinds];
     readonly int[] _position = new int[65536];
+    readonly ushort[] _all;
 
-    public PortPool(PortSet set)
+    /// <param name="set">The whole set.</param>
+    /// <param name="hasPortZero">
+    /// Whether 0 is given out where it is in the set: an ICMP identifier like any other, but TCP reserves the port and UDP takes it for "no answer
+    /// wanted" (RFC 768).
+    /// </param>
+    public PortPool(PortSet set, bool hasPortZero)
     {
         Array.Fill(_position, NotInSet);
-        Size = set.Count;
-        int[] sizes = new int[Kinds];
-        foreach (PortRange range in set.Ranges)
-            for (int port = range.First; port <= range.Last; port++) sizes[Kind((ushort)port)]++;
-        for (int kind = 0; kind < Kinds; kind++) _free[kind] = new ushort[sizes[kind]];
-        foreach (PortRange range in set.Ranges)
-            for (int port = range.First; port <= range.Last; port++) GiveBack((ushort)port);
-        Peak = 0;
+        if (!hasPortZero && set.Contains(0)) _position[0] = Reserved;
+        _all = [.. set.Ranges.SelectMany(range => Enumerable.Range(range.First, range.Count)).Select(port => (ushort)port).Where(port => _position[port] != Reserved)];
+        for (int kind = 0; kind < Kinds; kind++) _free[kind] = new ushort[_all.Count(port => Kind(port) == kind)];
+        foreach (ushort port in _all) GiveBack(port);
     }
 
-    /// <summary>Ports in the set.</summary>
-    public int Size { get; }
+    /// <summary>Every port that may be given out.</summary>
+    public ReadOnlySpan<ushort> All => _all;
 
-    public int Used => Size - _count[0] - _count[1] - _count[2] - _count[3];
+    public int Used => _all.Length - _count[0] - _count[1] - _count[2] - _count[3];
 
     /// <summary>The most that were ever in use at once.</summary>
     public int Peak { get; private set; }
