@@ -96,9 +96,23 @@ public sealed partial class Smap
         var remote = new Endpoint(about.Source.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : source);
         if (!_napt.TryFindExternal(protocol, inside, remote, out ushort external)) return Verdict.Drop(DropReason.NoMapping);
 
+        // About a packet from another host of this home, which must know it again too (RFC 5508 REQ-7).
+        Endpoint sender = default;
+        bool hairpin = about.Source == _options.SharedAddress && header.Destination == _options.SharedAddress && _napt.Owns(source);
+        if (hairpin && !_options.Hairpinning) return Verdict.Drop(DropReason.HairpinDisabled);
+        var called = new Endpoint(_options.SharedAddress.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : external);
+        if (hairpin && !_napt.TryFindInside(protocol, source, called, out sender)) return Verdict.Drop(DropReason.NoMapping);
+
         RewriteEmbedded(embedded, ref about, protocol, isSource: false, _options.SharedAddress, external);
         header.Source = _options.SharedAddress;
+        if (hairpin)
+        {
+            RewriteEmbedded(embedded, ref about, protocol, isSource: true, new IPv4Address(sender.Address), sender.Port);
+            header.Destination = new IPv4Address(sender.Address);
+        }
+
         FinishIcmp(payload);
+        if (hairpin) return Verdict.Hairpin;
         Encapsulate(batch, index, header.TrafficClass);
         return Verdict.Forward;
     }

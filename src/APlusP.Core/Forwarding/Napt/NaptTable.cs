@@ -170,8 +170,11 @@ sealed class NaptTable
     public bool TryFindExternal(NaptProtocol protocol, Endpoint inside, Endpoint remote, out ushort external)
     {
         int at = FindOutbound(protocol, inside, remote);
-        external = at != 0 ? _flows[at].External : (ushort)0;
-        return at != 0;
+
+        // What an endpoint-independent filter let in may have made no flow, but it has a mapping.
+        int mapping = at != 0 ? _flows[at].Mapping : IsFiveTuple ? 0 : FindMapping(protocol, inside);
+        external = mapping != 0 ? _mappings[mapping].External : (ushort)0;
+        return mapping != 0;
     }
 
     /// <summary>Whose packet this is, that came from outside to an external port.</summary>

@@ -1,0 +1,190 @@
+using APlusP.Core.Addresses;
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding;
+using APlusP.Core.PortSets;
+using APlusP.Core.Wire;
+
+namespace APlusP.Tests.Forwarding;
+
+/// <summary>What the RFCs ask of a NAPT beside giving ports: checksums, errors, openings from both sides, port classes.</summary>
+public class SmapTranslationTests
+{
+    const string Prr = "2001:db8::1", Home = "2001:db8:1::1", Shared = "192.0.2.1", HostB = "192.168.1.142", HostC = "192.168.1.143",
+        Server = "198.51.100.7", Router = "203.0.113.9";
+
+    readonly ManualTime _time = new();
+    readonly PacketBatch _batch = new(4, 2000);
+
+    Smap Make(string ports = "10000-11000", NaptFiltering filtering = NaptFiltering.AddressDependent) => new(
+        new SmapOptions
+        {
+            SoftwireAddress = IPv6Address.Parse(Home), PrrAddress = IPv6Address.Parse(Prr), SharedAddress = IPv4Address.Parse(Shared),
+            Ports = PortSet.Parse(ports), PortsPerHost = 65536, Filtering = filtering, TtlAlreadyTaken = true,
+        },
+        _time, seed: 1);
+
+    Verdict Judge(Smap smap, byte[] packet, Origin origin)
+    {
+        _batch.Clear();
+        Assert.True(_batch.TryAdd(packet, origin));
+        smap.Process(_batch);
+        return _batch[0].Verdict;
+    }
+
+    byte[] Out(Smap smap, byte[] packet)
+    {
+        Assert.Equal(Verdict.Forward, Judge(smap, packet, Origin.FromLan));
+        return _batch.Bytes(0)[40..].ToArray();
+    }
+
+    Verdict In(Smap smap, byte[] inner) => Judge(smap, Packets.Softwire(Prr, Home, inner), Origin.FromPrr);
+
+    byte[] Sent => _batch.Bytes(0).ToArray();
+
+    static int Port(byte[] packet) => packet[20] << 8 | packet[21];
+
+    [Fact]
+    public void Udp_without_a_checksum_stays_without_both_ways()
+    {
+        Smap smap = Make();
+        int port = Port(Out(smap, Packets.Udp(HostB, 5000, Server, 53, payload: 9, checksum: false)));
+        Assert.Equal(Packets.Udp(Shared, port, Server, 53, payload: 9, checksum: false), Sent[40..]);
+        In(smap, Packets.Udp(Server, 53, Shared, port, payload: 9, checksum: false));
+        Assert.Equal(Packets.Udp(Server, 53, HostB, 5000, payload: 9, checksum: false), Sent);
+    }
+
+    [Fact]
+    public void A_udp_checksum_that_comes_to_zero_is_sent_as_ones()
+    {
+        // Of all payloads of two octets one makes the translated checksum come to zero; the sender's own is as good as any.
+        Smap smap = Make("10000");
+        int ones = 0;
+        for (int word = 0; word < 65536; word++)
+        {
+            byte[] datagram = [0x13, 0x88, 0, 53, 0, 10, 0, 0, (byte)(word >> 8), (byte)word];
+            byte[] sent = Out(smap, Packets.IPv4(HostB, Server, IpProtocol.Udp, datagram, checksumAt: 6));
+            Assert.NotEqual(0, sent[26] << 8 | sent[27]);
+            Assert.True(Packets.HasRightChecksums(sent));
+            if ((sent[26] << 8 | sent[27]) == 0xffff) ones++;
+        }
+
+        Assert.InRange(ones, 1, 2);
+    }
+
+    [Theory]
+    [InlineData(28)]
+    [InlineData(36)]
+    [InlineData(38)]
+    [InlineData(60)]
+    public void Of_the_packet_that_an_icmp_error_embeds_what_is_there_is_translated(int embedded)
+    {
+        Smap smap = Make();
+        byte[] original = Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn, payload: 30);
+        byte[] outside = Out(smap, original);
+        Assert.Equal(Verdict.Forward, In(smap, Packets.IcmpError(Router, Shared, outside, embedded: embedded)));
+        Assert.Equal(Packets.IcmpError(Router, HostB, original, embedded: embedded), Sent);
+    }
+
+    [Fact]
+    public void An_icmp_error_about_a_ping_bears_the_identifier_of_its_sender()
+    {
+        Smap smap = Make();
+        byte[] original = Packets.Echo(HostB, Server, 7);
+        byte[] outside = Out(smap, original);
+        Assert.Equal(Verdict.Forward, In(smap, Packets.IcmpError(Router, Shared, outside, IcmpV4Type.TimeExceeded, code: 0)));
+        Assert.Equal(Packets.IcmpError(Router, HostB, original, IcmpV4Type.TimeExceeded, code: 0), Sent);
+    }
+
+    [Fact]
+    public void An_icmp_error_about_what_nobody_sent_or_with_a_wrong_checksum_does_not_come_in()
+    {
+        Smap smap = Make();
+        byte[] outside = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
+        int port = Port(outside);
+        byte[] damaged = Packets.IcmpError(Router, Shared, outside);
+        damaged[^1] ^= 1;
+        Assert.Equal(DropReason.BadTransportHeader, In(smap, damaged).Reason);
+        Assert.Equal(DropReason.NoMapping, In(smap, Packets.IcmpError(Router, Shared, Packets.Udp(Shared, port, Router, 53))).Reason);
+        Assert.Equal(DropReason.NotOurPort, In(smap, Packets.IcmpError(Router, Shared, Packets.Udp(Shared, 9, Server, 53))).Reason);
+        Assert.Equal(DropReason.IcmpNotTranslatable, In(smap, Packets.IcmpError(Router, Shared, Packets.Udp("192.0.2.2", port, Server, 53))).Reason);
+    }
+
+    [Fact]
+    public void An_icmp_error_neither_ends_nor_prolongs_a_mapping()
+    {
+        Smap smap = Make();
+        byte[] outside = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
+        byte[] error = Packets.IcmpError(Server, Shared, outside, code: 3);
+        Assert.Equal(Verdict.Forward, In(smap, error));
+        _time.Seconds += 299;
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Server, 53, Shared, Port(outside))));
+        Assert.Equal(Verdict.Forward, In(smap, error));
+        _time.Seconds += 1;
+        Assert.Equal(DropReason.NoMapping, In(smap, error).Reason);
+    }
+
+    [Fact]
+    public void Tcp_may_be_opened_by_both_ends_at_once()
+    {
+        Smap smap = Make();
+        int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 6000, TcpFlags.Syn)));
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Tcp(Server, 6000, Shared, port, TcpFlags.Syn)));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 6000, TcpFlags.Syn | TcpFlags.Ack));
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Tcp(Server, 6000, Shared, port, TcpFlags.Syn | TcpFlags.Ack)));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 6000));
+        _time.Seconds += 7000;
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Tcp(Server, 6000, Shared, port)));
+    }
+
+    [Fact]
+    public void A_tcp_opening_that_nobody_asked_for_meets_silence()
+    {
+        Smap smap = Make();
+        int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
+        Assert.Equal(Verdict.Drop(DropReason.Filtered), In(smap, Packets.Tcp(Router, 4000, Shared, port, TcpFlags.Syn)));
+        Assert.Equal(Verdict.Drop(DropReason.NoMapping), In(smap, Packets.Tcp(Router, 4000, Shared, port == 10500 ? 10501 : 10500, TcpFlags.Syn)));
+    }
+
+    [Fact]
+    public void Ports_below_1024_and_others_are_kept_apart_while_there_are_both()
+    {
+        Smap smap = Make("1000-1047");
+        for (int i = 0; i < 24; i++) Assert.InRange(Port(Out(smap, Packets.Udp(HostB, 200 + i, Server, 53))), 1000, 1023);
+        for (int i = 0; i < 24; i++) Assert.InRange(Port(Out(smap, Packets.Udp(HostB, 40000 + i, Server, 53))), 1024, 1047);
+        Assert.Equal(DropReason.PortsExhausted, Judge(smap, Packets.Udp(HostB, 300, Server, 53), Origin.FromLan).Reason);
+    }
+
+    [Fact]
+    public void Hosts_of_one_home_who_both_send_first_meet_through_the_strictest_filter()
+    {
+        Smap smap = Make(filtering: NaptFiltering.AddressAndPortDependent);
+        Out(smap, Packets.Udp(HostB, 10001, Server, 53));
+        Out(smap, Packets.Udp(HostC, 10003, Server, 53));
+        Assert.Equal(DropReason.Filtered, Judge(smap, Packets.Udp(HostB, 10001, Shared, 10003), Origin.FromLan).Reason);
+        Assert.Equal(Verdict.Hairpin, Judge(smap, Packets.Udp(HostC, 10003, Shared, 10001, payload: 5), Origin.FromLan));
+        Assert.Equal(Packets.Udp(Shared, 10003, HostB, 10001, payload: 5), Sent);
+        Assert.Equal(Verdict.Hairpin, Judge(smap, Packets.Udp(HostB, 10001, Shared, 10003, payload: 5), Origin.FromLan));
+        Assert.Equal(Packets.Udp(Shared, 10001, HostC, 10003, payload: 5), Sent);
+    }
+
+    [Fact]
+    public void A_host_may_refuse_by_icmp_what_an_open_filter_let_in()
+    {
+        Smap smap = Make(filtering: NaptFiltering.EndpointIndependent);
+        int port = Port(Out(smap, Packets.Udp(HostB, 5000, Server, 53)));
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Router, 99, Shared, port)));
+        byte[] error = Out(smap, Packets.IcmpError(HostB, Router, Sent, code: 3));
+        Assert.Equal(Packets.IcmpError(Shared, Router, Packets.Udp(Router, 99, Shared, port), code: 3), error);
+    }
+
+    [Fact]
+    public void An_icmp_error_about_a_hairpinned_packet_reaches_who_sent_it()
+    {
+        Smap smap = Make(filtering: NaptFiltering.EndpointIndependent);
+        Out(smap, Packets.Udp(HostB, 10001, Server, 53));
+        Assert.Equal(Verdict.Hairpin, Judge(smap, Packets.Udp(HostC, 10003, Shared, 10001), Origin.FromLan));
+        byte[] received = Sent;
+        Assert.Equal(Verdict.Hairpin, Judge(smap, Packets.IcmpError(HostB, Shared, received, code: 3), Origin.FromLan));
+        Assert.Equal(Packets.IcmpError(Shared, HostC, Packets.Udp(HostC, 10003, Shared, 10001), code: 3), Sent);
+    }
+}
