@@ -27,7 +27,7 @@ public sealed partial class Smap : IForwarder
         _options = options;
         _time = time;
         _icmpLimit = new IcmpRateLimiter(time);
-        _random = seed is { } s ? new Random(s) : new Random(System.Security.Cryptography.RandomNumberGenerator.GetInt32(int.MaxValue));
+        _random = seed is { } s ? new Random(s) : new UnforeseeableRandom();
         _napt = new NaptTable(options, _random);
     }
 
