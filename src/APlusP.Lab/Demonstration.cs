@@ -6,9 +6,11 @@ using APlusP.Core.PortSets;
 
 namespace APlusP.Lab;
 
-/// <summary>What one host did in a demonstration, as the servers saw it.</summary>
+/// <summary>What one host did in a demonstration.</summary>
+/// <param name="Requests">As the servers saw it.</param>
+/// <param name="Held">Ports that it holds now, by its SMAP's live count.</param>
 /// <param name="Ports">The source ports that the servers saw, ascending.</param>
-public sealed record DemonstratedHost(RoomPlan Room, string Name, int Requests, long Octets, IReadOnlyList<int> Ports);
+public sealed record DemonstratedHost(RoomPlan Room, string Name, int Requests, int Held, IReadOnlyList<int> Ports);
 
 /// <summary>A packet that room 1 sent with a port of room 2, and what became of it.</summary>
 public sealed record DemonstratedSpoof(string Packet, string Counter, long Before, long After, bool Arrived);
@@ -46,7 +48,7 @@ public sealed record Demonstration(
 
         progress?.Invoke("reading counters and the servers' logs");
         AccessLogEntry[] log = [.. lab.AccessLog("www4"), .. lab.AccessLog("www6")];
-        IReadOnlyList<DemonstratedHost> seen = [.. lab.Plan.Rooms.SelectMany(room => room.Hosts.Select(host => Summarise(room, host.Name, log)))];
+        IReadOnlyList<DemonstratedHost> seen = [.. lab.Plan.Rooms.SelectMany(room => Summarise(lab, room, log))];
         IReadOnlyDictionary<string, long> prr = lab.Counters("prr");
         string[] addresses = [.. log.Select(entry => entry.Address).Distinct()];
 
@@ -57,6 +59,7 @@ public sealed record Demonstration(
             new(failures.Length == 0 ? $"{requests} pages arrived whole" : $"pages did not arrive: {string.Join("; ", failures)}", failures.Length == 0 && log.Length == requests),
             new($"the servers saw one address, {string.Join(", ", addresses)}", addresses is [LabPlan.SharedAddress]),
             new("every host kept to the ports of its room", seen.All(host => host.Ports.Count > 0 && host.Ports.All(port => PortSet.Parse(host.Room.Ports).Contains((ushort)port)))),
+            new("each SMAP counts at least as many ports as its hosts showed", seen.All(host => host.Held >= host.Ports.Count)),
             new("the lie was refused and counted, and nothing arrived", !spoof.Arrived && spoof.After == spoof.Before + 1),
             new("the PRR accounts for every packet", Accounts(prr, "from-smap") && Accounts(prr, "from-internet")),
         ]);
@@ -89,10 +92,16 @@ public sealed record Demonstration(
         return SHA256.HashData(file);
     }
 
-    static DemonstratedHost Summarise(RoomPlan room, string host, AccessLogEntry[] log)
+    static IEnumerable<DemonstratedHost> Summarise(RunningLab lab, RoomPlan room, AccessLogEntry[] log)
     {
-        AccessLogEntry[] own = [.. log.Where(entry => entry.Agent == host)];
-        return new DemonstratedHost(room, host, own.Length, own.Sum(entry => entry.Octets), [.. own.Select(entry => entry.Port).Distinct().Order()]);
+        Dictionary<string, int> held = lab.DaemonStatus(room.Smap).GetProperty("smap").GetProperty("hosts").EnumerateArray()
+            .ToDictionary(host => host.GetProperty("host").GetString()!, host => host.GetProperty("ports").GetInt32());
+        foreach (HostPlan host in room.Hosts)
+        {
+            AccessLogEntry[] own = [.. log.Where(entry => entry.Agent == host.Name)];
+            yield return new DemonstratedHost(
+                room, host.Name, own.Length, held.GetValueOrDefault(host.Address), [.. own.Select(entry => entry.Port).Distinct().Order()]);
+        }
     }
 
     static DemonstratedSpoof SendSpoof(RunningLab lab)

@@ -49,7 +49,7 @@ static class DemoVerb
         AnsiConsole.WriteLine();
         AnsiConsole.MarkupLineInterpolated($"[bold]Two homes, {shown.Hosts.Count} hosts, one IPv4 address: {string.Join(", ", shown.Addresses)}[/]");
         var table = new Table { Border = TableBorder.Rounded };
-        table.AddColumns("Home", "Its ports", "Host", "Pages", "Octets", "Ports that servers saw");
+        table.AddColumns("Home", "Its ports", "Host", "Pages", "In use", "Ports that servers saw");
         table.Columns[3].RightAligned();
         table.Columns[4].RightAligned();
         RoomPlan? previous = null;
@@ -62,7 +62,7 @@ static class DemoVerb
                 new Text(first ? host.Room.Ports : ""),
                 new Text(host.Name),
                 new Text($"{host.Requests}"),
-                new Text($"{host.Octets:N0}"),
+                new Text($"{host.Held}"),
                 new Text($"{host.Ports.Count}: {Shorten(host.Ports)}"));
         }
 
