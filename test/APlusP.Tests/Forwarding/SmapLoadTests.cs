@@ -12,7 +12,7 @@ public class SmapLoadTests
 {
     const string Prr = "2001:db8::1", Home = "2001:db8:1::1", Shared = "192.0.2.1", HostB = "192.168.1.142", Server = "198.51.100.7";
 
-    readonly ManualTime _time = new();
+    readonly HandClock _time = new();
     readonly PacketBatch _batch = new(4, 2000);
 
     Smap Make(string ports, NaptMode mode, int maxFlows = 65536, int portsPerHost = 65536) => new(
@@ -35,7 +35,7 @@ public class SmapLoadTests
 
     void Idle(Smap smap, int seconds)
     {
-        _time.Seconds += seconds;
+        _time.Advance(TimeSpan.FromSeconds(seconds));
         _batch.Clear();
         smap.Process(_batch);
     }
@@ -125,7 +125,7 @@ public class SmapLoadTests
         Smap smap = Make("2000-2003", NaptMode.EndpointIndependent);
         Judge(smap, Packets.Udp(HostB, 5000, Server, 53));
         Assert.Equal(1, smap.Use().Flows);
-        _time.Seconds += 400;
+        _time.Advance(TimeSpan.FromSeconds(400));
         Assert.Equal(0, smap.Use().Flows);
     }
 

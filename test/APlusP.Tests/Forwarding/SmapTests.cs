@@ -11,7 +11,7 @@ public class SmapTests
     const string Prr = "2001:db8::1", Home = "2001:db8:1::1", Shared = "192.0.2.1", HostB = "192.168.1.142", HostC = "192.168.1.143",
         Server = "198.51.100.7", Other = "203.0.113.9";
 
-    readonly ManualTime _time = new();
+    readonly HandClock _time = new();
     readonly PacketBatch _batch = new(4, 2000);
 
     static SmapOptions Options(string ports = "10000-11000") => new()
@@ -167,18 +167,18 @@ public class SmapTests
         int port = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
         for (int i = 0; i < 29; i++)
         {
-            _time.Seconds += 10;
+            _time.Advance(TimeSpan.FromSeconds(10));
             Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Server, 53, Shared, port)));
         }
 
-        _time.Seconds += 10;
+        _time.Advance(TimeSpan.FromSeconds(10));
         Assert.Equal(Verdict.Drop(DropReason.NoMapping), In(smap, Packets.Udp(Server, 53, Shared, port)));
         Assert.Equal(0, smap.Use().Flows);
 
         port = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
-        _time.Seconds += 299;
+        _time.Advance(TimeSpan.FromSeconds(299));
         Out(smap, Packets.Udp(HostB, 5000, Server, 53));
-        _time.Seconds += 299;
+        _time.Advance(TimeSpan.FromSeconds(299));
         Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Server, 53, Shared, port)));
     }
 
@@ -207,10 +207,10 @@ public class SmapTests
         if (state.StartsWith("reset", StringComparison.Ordinal)) In(smap, Packets.Tcp(Server, 80, Shared, port, TcpFlags.Rst));
         if (state.EndsWith("believed", StringComparison.Ordinal)) Out(smap, Packets.Tcp(HostB, 5000, Server, 80));
 
-        _time.Seconds += seconds - 1;
+        _time.Advance(TimeSpan.FromSeconds(seconds - 1));
         smap.Process(new PacketBatch(1, 2000));
         Assert.Equal(1, smap.Use().Flows);
-        _time.Seconds += 1;
+        _time.Advance(TimeSpan.FromSeconds(1));
         smap.Process(new PacketBatch(1, 2000));
         Assert.Equal(0, smap.Use().Flows);
     }
@@ -430,7 +430,7 @@ public class SmapTests
             if (random.Next(2) == 0 && packet[0] >> 4 == 4) MendQuietly(packet);
             _batch.Clear();
             _batch.TryAdd(packet.AsSpan(0, length), (Origin)random.Next(4));
-            if (random.Next(50) == 0) _time.Seconds += random.Next(100);
+            if (random.Next(50) == 0) _time.Advance(TimeSpan.FromSeconds(random.Next(100)));
             try
             {
                 smap.Process(_batch);
@@ -454,14 +454,4 @@ public class SmapTests
         packet[10] = (byte)(sum >> 8);
         packet[11] = (byte)sum;
     }
-}
-
-/// <summary>A clock that stands still until it is moved.</summary>
-sealed class ManualTime : TimeProvider
-{
-    public long Seconds { get; set; } = 1000;
-
-    public override long TimestampFrequency => 1_000_000_000;
-
-    public override long GetTimestamp() => Seconds * TimestampFrequency;
 }

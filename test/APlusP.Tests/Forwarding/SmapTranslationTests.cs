@@ -12,7 +12,7 @@ public class SmapTranslationTests
     const string Prr = "2001:db8::1", Home = "2001:db8:1::1", Shared = "192.0.2.1", HostB = "192.168.1.142", HostC = "192.168.1.143",
         Server = "198.51.100.7", Router = "203.0.113.9";
 
-    readonly ManualTime _time = new();
+    readonly HandClock _time = new();
     readonly PacketBatch _batch = new(4, 2000);
 
     Smap Make(string ports = "10000-11000", NaptFiltering filtering = NaptFiltering.AddressDependent) => new(
@@ -116,10 +116,10 @@ public class SmapTranslationTests
         byte[] outside = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
         byte[] error = Packets.IcmpError(Server, Shared, outside, code: 3);
         Assert.Equal(Verdict.Forward, In(smap, error));
-        _time.Seconds += 299;
+        _time.Advance(TimeSpan.FromSeconds(299));
         Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Server, 53, Shared, Port(outside))));
         Assert.Equal(Verdict.Forward, In(smap, error));
-        _time.Seconds += 1;
+        _time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(DropReason.NoMapping, In(smap, error).Reason);
     }
 
@@ -132,7 +132,7 @@ public class SmapTranslationTests
         Out(smap, Packets.Tcp(HostB, 5000, Server, 6000, TcpFlags.Syn | TcpFlags.Ack));
         Assert.Equal(Verdict.Forward, In(smap, Packets.Tcp(Server, 6000, Shared, port, TcpFlags.Syn | TcpFlags.Ack)));
         Out(smap, Packets.Tcp(HostB, 5000, Server, 6000));
-        _time.Seconds += 7000;
+        _time.Advance(TimeSpan.FromSeconds(7000));
         Assert.Equal(Verdict.Forward, In(smap, Packets.Tcp(Server, 6000, Shared, port)));
     }
 
