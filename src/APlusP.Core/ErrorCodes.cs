@@ -73,6 +73,12 @@ public static class ErrorCodes
     /// <summary>The report's format cannot say a configuration.</summary>
     public const string NotExportable = "AP1031";
 
+    /// <summary>A configuration of another program breaks the rules of its own format.</summary>
+    public const string ForeignSyntax = "AP1050";
+
+    /// <summary>Warning: a setting of another program's configuration has no counterpart, or the other way round.</summary>
+    public const string NotCarriedOver = "AP1051";
+
     /// <summary>/dev/net/tun cannot be opened.</summary>
     public const string TunNotOpened = "AP2001";
 

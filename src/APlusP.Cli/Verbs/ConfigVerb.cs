@@ -6,9 +6,9 @@ using APlusP.Node.Configuration;
 namespace APlusP.Cli.Verbs;
 
 /// <summary><c>aplusp config</c>: what is wrong with a configuration, before a daemon meets it.</summary>
-static class ConfigVerb
+static partial class ConfigVerb
 {
-    public static Command Create() => new("config", "Check configuration files, and read or write the format of the 2010 report.") { Check(), Import(), Export() };
+    public static Command Create() => new("config", "Check configuration files, and read or write those of other programs.") { Check(), Import(), Export() };
 
     static Command Check()
     {
@@ -37,45 +37,6 @@ static class ConfigVerb
             else Print(path, smap, found, omitted, sound);
             return sound ? 0 : 1;
         });
-        return command;
-    }
-
-    static Command Import()
-    {
-        var file = new Argument<string>("file") { Description = "A file of PrrAddrV4, PrrAddrV6, IPv4Shared, CpeNAddrV6 and CpeNPortRange lines." };
-        var output = new Option<string?>("--output", "-o") { Description = "Where to write prr.toml; standard output where left out. An existing file is not overwritten." };
-        var command = new Command("import", "Turn a configuration of the 2010 report into prr.toml. Exit status as of check.") { file, output };
-        command.SetAction(parse =>
-        {
-            string path = parse.GetValue(file)!;
-            ConfigurationCheck<ReportFormat> check = ReportFormat.Read(path, ConfigurationFile.ReadText(path));
-            if (check.Diagnostics.Count > 0) Console.Error.WriteLine(DiagnosticRenderer.Render(check.Diagnostics));
-            if (check.Configuration is not { } report) return 1;
-            if (parse.GetValue(output) is not { } target)
-            {
-                Console.Write(report.ToToml());
-                return 0;
-            }
-
-            try
-            {
-                using var writer = new StreamWriter(new FileStream(target, FileMode.CreateNew, FileAccess.Write));
-                writer.Write(report.ToToml());
-                return 0;
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                throw new APlusPException(ErrorCodes.ConfigurationUnreadable, $"cannot write {target}: {error.Message}", error);
-            }
-        });
-        return command;
-    }
-
-    static Command Export()
-    {
-        var file = new Argument<string>("file") { Description = "The configuration of a PRR." };
-        var command = new Command("export", "Print a PRR's configuration in the format of the 2010 report, where that can say it.") { file };
-        command.SetAction(parse => Console.Write(ReportFormat.From(ConfigurationFile.LoadPrr(parse.GetValue(file)!)).ToString()));
         return command;
     }
 

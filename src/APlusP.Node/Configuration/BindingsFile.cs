@@ -12,7 +12,8 @@ namespace APlusP.Node.Configuration;
 /// </summary>
 sealed class BindingsFile(SourceText source, ReadBindings bindings, DiagnosticList diagnostics)
 {
-    const int LongestLine = 64 * 1024;
+    public const int LongestLine = 64 * 1024;
+
     static readonly string[] s_options = ["prr", "path-mtu", "name"];
 
     // Subscribers of different addresses have the same few sets: a million bindings may share 256 of them.
@@ -21,7 +22,7 @@ sealed class BindingsFile(SourceText source, ReadBindings bindings, DiagnosticLi
     public static void Read(string path, ReadBindings bindings, DiagnosticList diagnostics)
     {
         using var reader = new StreamReader(path, Encoding.UTF8);
-        new BindingsFile(new SourceText(path, null), bindings, diagnostics).Read(reader);
+        new BindingsFile(new SourceText(path, () => File.OpenRead(path)), bindings, diagnostics).Read(reader);
     }
 
     void Read(StreamReader reader)

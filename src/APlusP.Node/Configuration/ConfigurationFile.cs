@@ -79,9 +79,25 @@ public static class ConfigurationFile
         }
         catch (Exception error) when (IsUnreadable(error))
         {
-            throw new APlusPException(ErrorCodes.ConfigurationUnreadable, $"the configuration {path} cannot be read: {error.Message} Check the path and the rights.", error);
+            throw Unreadable(path, error);
         }
     }
+
+    /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
+    internal static void EnsureReadable(string path)
+    {
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+        }
+        catch (Exception error) when (IsUnreadable(error))
+        {
+            throw Unreadable(path, error);
+        }
+    }
+
+    static APlusPException Unreadable(string path, Exception error) =>
+        new(ErrorCodes.ConfigurationUnreadable, $"the configuration {path} cannot be read: {error.Message} Check the path and the rights.", error);
 
     static string ReadToEndAndClose(this StreamReader reader)
     {

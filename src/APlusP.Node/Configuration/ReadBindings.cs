@@ -6,11 +6,16 @@ using APlusP.Core.PortSets;
 namespace APlusP.Node.Configuration;
 
 /// <summary>The bindings as they are read, each with its place, and what they mean together.</summary>
-sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics)
+/// <param name="ownAddresses">The PRR's ends.</param>
+/// <param name="pathMtu">Of a binding that does not say otherwise.</param>
+/// <param name="diagnostics">Where faults and warnings go.</param>
+/// <param name="warnOfSystemPorts">Off where the reader of the file tells of them itself, once for all bindings.</param>
+sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics, bool warnOfSystemPorts = true)
 {
     /// <summary>Softwire header: what a path MTU is larger than the payload's, RFC 2473 section 7.</summary>
     public const int Overhead = 40;
 
+    readonly HashSet<IPv6Address> _own = [.. ownAddresses];
     readonly List<Binding> _bindings = [];
     readonly List<Place> _places = [];
     readonly Dictionary<string, int> _named = new(StringComparer.Ordinal);
@@ -25,11 +30,11 @@ sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, 
     public void Add(IPv4Address address, PortSet ports, IPv6Address softwire, IPv6Address? prr, int? ownPathMtu, string? name, Place place)
     {
         if (ownAddresses.Count == 0) return;
-        if (prr is { } chosen && !ownAddresses.Contains(chosen))
+        if (prr is { } chosen && !_own.Contains(chosen))
             diagnostics.Error(place, ErrorCodes.ConfigurationForeignPrr, $"The binding's PRR end {chosen} is not among 'softwire-address' ({string.Join(", ", ownAddresses)}).");
-        if (ownAddresses.Contains(softwire))
+        if (_own.Contains(softwire))
             diagnostics.Error(place, ErrorCodes.ConfigurationContradiction, $"The softwire {softwire} is the PRR's own end; write the SMAP's address.");
-        if (!ports.IsWholeAddress && FirstPort(ports) < 1024)
+        if (warnOfSystemPorts && ReachesSystemPorts(ports))
             diagnostics.Warn(place, ErrorCodes.ConfigurationSystemPorts, $"The port set {ports} reaches the system ports 0-1023; servers there are then this subscriber's. RFC 7597 section 5.1 keeps them out by an offset above 0.");
         if (name is not null)
         {
@@ -45,6 +50,9 @@ sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, 
         _bindings.Add(new Binding(address, ports, softwire, prr ?? ownAddresses[0], (ownPathMtu ?? pathMtu) - Overhead));
         _places.Add(place);
     }
+
+    /// <summary>Whether a part of an address reaches ports 0-1023.</summary>
+    public static bool ReachesSystemPorts(PortSet ports) => !ports.IsWholeAddress && FirstPort(ports) < 1024;
 
     static int FirstPort(PortSet ports) => ports.Psid is { } psid
         ? psid.Offset == 0 ? psid.Value << psid.ContiguousLength : 1 << (16 - psid.Offset) | psid.Value << psid.ContiguousLength

@@ -8,16 +8,24 @@ readonly record struct Place(SourceText Source, int Line, int Column, int Length
     public override string ToString() => $"{Source.Path}:{Line}:{Column}";
 }
 
-/// <summary>A file that diagnostics point into. A bindings-file is not kept in memory: its lines are read again when one is asked for.</summary>
+/// <summary>A file that diagnostics point into. A file that may be long is not kept in memory: its lines are read again when one is asked for.</summary>
 sealed class SourceText
 {
     readonly int[]? _lineStarts;
+    readonly Func<Stream>? _open;
 
-    public SourceText(string path, string? text)
+    /// <param name="path">How the file is called.</param>
+    /// <param name="open">Opens what it holds, from its beginning, as often as is asked.</param>
+    public SourceText(string path, Func<Stream> open)
+    {
+        Path = path;
+        _open = open;
+    }
+
+    public SourceText(string path, string text)
     {
         Path = path;
         Text = text;
-        if (text is null) return;
         var starts = new List<int> { 0 };
         for (int i = 0; i < text.Length; i++)
             if (text[i] == '\n') starts.Add(i + 1);
@@ -53,7 +61,7 @@ sealed class SourceText
         }
 
         int last = numbers.Max();
-        using var reader = new StreamReader(Path, Encoding.UTF8);
+        using var reader = new StreamReader(_open!(), Encoding.UTF8);
         for (int number = 1; number <= last && reader.ReadLine() is { } line; number++)
             if (numbers.Contains(number)) lines[number] = line;
         return lines;

@@ -1,0 +1,98 @@
+using System.Text;
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
+using APlusP.Core.Forwarding;
+using APlusP.Core.PortSets;
+
+namespace APlusP.Node.Configuration.Formats;
+
+/// <summary>
+/// Writes a PRR's configuration as prr.toml, many bindings as a bindings-file beside it. Keys at their default are left out, so that
+/// the file says what is particular to this PRR.
+/// </summary>
+public static class PrrToml
+{
+    /// <summary>More bindings than this are better read in a bindings-file.</summary>
+    public const int ManyBindings = 100;
+
+    /// <param name="configuration">What to write.</param>
+    /// <param name="comment">The first line.</param>
+    /// <param name="toml">Where prr.toml goes.</param>
+    /// <param name="bindings">Where the bindings-file goes; null writes all bindings into prr.toml.</param>
+    /// <param name="bindingsFile">How prr.toml names the bindings-file.</param>
+    public static void Write(PrrConfiguration configuration, string comment, TextWriter toml, TextWriter? bindings, string bindingsFile)
+    {
+        PrrOptions options = configuration.Options, standard = new() { SoftwireAddresses = [] };
+        int pathMtu = UsualPathMtu(configuration.Bindings);
+        toml.Write($"# {Plain(comment)}\n\n");
+        toml.Write(options.SoftwireAddresses.Count == 1 ? $"softwire-address = \"{options.SoftwireAddresses[0]}\"\n" : $"softwire-address = [\n{string.Concat(options.SoftwireAddresses.Select(a => $"  \"{a}\",\n"))}]\n");
+        if (options.IcmpSource is { } source) toml.Write($"icmp-source = \"{source}\"\n");
+        toml.Write($"path-mtu = {pathMtu}\n");
+        if (options.HopLimit != standard.HopLimit) toml.Write($"hop-limit = {options.HopLimit}\n");
+        if (options.Hairpinning != standard.Hairpinning) toml.Write($"hairpinning = {Word(options.Hairpinning)}\n");
+        if (bindings is not null) toml.Write($"bindings-file = {Quoted(bindingsFile)}\n");
+
+        toml.Write($"\n[icmp]\nallow-from-internet = {Word(options.AllowIcmpFromInternet)}\nsend-v4-errors = {Word(options.SendIcmpV4Errors)}\n"
+            + $"send-v6-errors = {Word(options.SendIcmpV6Errors)}\nerrors-per-second = {options.IcmpErrorsPerSecond}\n");
+
+        IPv6Address usual = options.SoftwireAddresses[0];
+        var sets = new Dictionary<PortSet, string>(ReferenceEqualityComparer.Instance);
+        foreach (Binding binding in configuration.Bindings)
+        {
+            // What a line cannot hold stays in prr.toml.
+            string? name = configuration.Names.GetValueOrDefault(binding.Softwire);
+            if (!sets.TryGetValue(binding.Ports, out string? ports)) sets.Add(binding.Ports, ports = binding.Ports.IsWholeAddress ? "all" : binding.Ports.ToString());
+            if (bindings is null || (name is not null && !FitsALine(name)) || ports.Length > BindingsFile.LongestLine - 1024) WriteTable(toml, binding, ports, name, usual, pathMtu);
+            else WriteLine(bindings, binding, ports, name, usual, pathMtu);
+        }
+    }
+
+    /// <summary>The path MTU that most bindings have.</summary>
+    static int UsualPathMtu(IReadOnlyList<Binding> bindings)
+    {
+        var counts = new Dictionary<int, int>();
+        foreach (Binding binding in bindings) counts[binding.PayloadMtu] = counts.GetValueOrDefault(binding.PayloadMtu) + 1;
+        return counts.Count == 0 ? 1500 : counts.MaxBy(c => c.Value).Key + ReadBindings.Overhead;
+    }
+
+    static bool FitsALine(string name) => !name.Any(char.IsWhiteSpace) && !name.StartsWith('#') && !name.Contains('\ufeff', StringComparison.Ordinal);
+
+    static void WriteLine(TextWriter writer, Binding binding, string ports, string? name, IPv6Address usual, int pathMtu)
+    {
+        writer.Write(binding.Address.ToString());
+        writer.Write(' ');
+        writer.Write(ports);
+        writer.Write(' ');
+        writer.Write(binding.Softwire.ToString());
+        if (binding.Prr != usual) writer.Write($" prr={binding.Prr}");
+        if (binding.PayloadMtu + ReadBindings.Overhead != pathMtu) writer.Write($" path-mtu={binding.PayloadMtu + ReadBindings.Overhead}");
+        if (name is not null) writer.Write($" name={name}");
+        writer.Write('\n');
+    }
+
+    static void WriteTable(TextWriter writer, Binding binding, string ports, string? name, IPv6Address usual, int pathMtu)
+    {
+        writer.Write("\n[[binding]]\n");
+        if (name is not null) writer.Write($"name = {Quoted(name)}\n");
+        writer.Write($"address = \"{binding.Address}\"\n");
+        writer.Write(binding.Ports.Psid is { } psid && ports != "all"
+            ? $"psid = {{ offset = {psid.Offset}, length = {psid.Length}, psid = {psid.Value} }}\n" : $"ports = \"{ports}\"\n");
+        writer.Write($"softwire = \"{binding.Softwire}\"\n");
+        if (binding.Prr != usual) writer.Write($"prr = \"{binding.Prr}\"\n");
+        if (binding.PayloadMtu + ReadBindings.Overhead != pathMtu) writer.Write($"path-mtu = {binding.PayloadMtu + ReadBindings.Overhead}\n");
+    }
+
+    static string Word(bool value) => value ? "true" : "false";
+
+    static string Plain(string text) => string.Concat(text.Select(c => char.IsControl(c) ? ' ' : c));
+
+    static string Quoted(string text)
+    {
+        var quoted = new StringBuilder("\"");
+        foreach (char c in text)
+            if (c is '"' or '\\') quoted.Append('\\').Append(c);
+            else if (char.IsControl(c)) quoted.Append($"\\u{(int)c:x4}");
+            else quoted.Append(c);
+        return quoted.Append('"').ToString();
+    }
+}
