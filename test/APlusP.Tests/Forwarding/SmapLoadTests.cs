@@ -18,8 +18,14 @@ public class SmapLoadTests
     Smap Make(string ports, NaptMode mode, int maxFlows = 65536, int portsPerHost = 65536) => new(
         new SmapOptions
         {
-            SoftwireAddress = IPv6Address.Parse(Home), PrrAddress = IPv6Address.Parse(Prr), SharedAddress = IPv4Address.Parse(Shared),
-            Ports = PortSet.Parse(ports), PortsPerHost = portsPerHost, Mode = mode, MaxFlows = maxFlows, TtlAlreadyTaken = true,
+            SoftwireAddress = IPv6Address.Parse(Home),
+            PrrAddress = IPv6Address.Parse(Prr),
+            SharedAddress = IPv4Address.Parse(Shared),
+            Ports = PortSet.Parse(ports),
+            PortsPerHost = portsPerHost,
+            Mode = mode,
+            MaxFlows = maxFlows,
+            TtlAlreadyTaken = true,
         },
         _time, seed: 1);
 

@@ -18,8 +18,13 @@ public class SmapTranslationTests
     Smap Make(string ports = "10000-11000", NaptFiltering filtering = NaptFiltering.AddressDependent) => new(
         new SmapOptions
         {
-            SoftwireAddress = IPv6Address.Parse(Home), PrrAddress = IPv6Address.Parse(Prr), SharedAddress = IPv4Address.Parse(Shared),
-            Ports = PortSet.Parse(ports), PortsPerHost = 65536, Filtering = filtering, TtlAlreadyTaken = true,
+            SoftwireAddress = IPv6Address.Parse(Home),
+            PrrAddress = IPv6Address.Parse(Prr),
+            SharedAddress = IPv4Address.Parse(Shared),
+            Ports = PortSet.Parse(ports),
+            PortsPerHost = 65536,
+            Filtering = filtering,
+            TtlAlreadyTaken = true,
         },
         _time, seed: 1);
 
