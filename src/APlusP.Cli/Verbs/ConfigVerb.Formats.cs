@@ -14,15 +14,16 @@ static partial class ConfigVerb
         var file = new Argument<string>("file") { Description = "The other program's configuration." };
         var from = new Option<string>("--from")
         {
-            Description = "Its format: report (the experiment of 2010: PrrAddrV4, PrrAddrV6, IPv4Shared, CpeNAddrV6 and CpeNPortRange lines) or snabb (lwAFTR).",
+            Description = "Its format: report (the experiment of 2010: PrrAddrV4, PrrAddrV6, IPv4Shared, CpeNAddrV6 and CpeNPortRange lines), snabb (lwAFTR) or ietf-softwire (RFC 8676 in JSON).",
             DefaultValueFactory = _ => "report",
         };
-        from.AcceptOnlyFromAmong("report", "snabb");
+        from.AcceptOnlyFromAmong("report", "snabb", "ietf-softwire");
+        var instance = new Option<string?>("--instance") { Description = "With ietf-softwire: take this instance alone." };
         var output = new Option<string?>("--output", "-o")
         {
             Description = $"Where to write prr.toml; more than {PrrToml.ManyBindings} bindings go to a bindings-file beside it. Standard output where left out. No existing file is overwritten.",
         };
-        var command = new Command("import", "Turn another program's configuration into prr.toml. What cannot be carried over is listed on standard error. Exit status as of check.") { file, from, output };
+        var command = new Command("import", "Turn another program's configuration into prr.toml. What cannot be carried over is listed on standard error. Exit status as of check.") { file, from, instance, output };
         command.SetAction(parse =>
         {
             try
@@ -31,6 +32,7 @@ static partial class ConfigVerb
                 return parse.GetValue(from) switch
                 {
                     "snabb" => Write(SnabbFormat.Read(ForeignFile.At(path)), $"From {path}, a configuration of a Snabb lwAFTR.", parse.GetValue(output)),
+                    "ietf-softwire" => Write(SoftwireYangReader.Read(ForeignFile.At(path), parse.GetValue(instance)), $"From {path}, a configuration by RFC 8676.", parse.GetValue(output)),
                     _ => ImportReport(path, parse.GetValue(output)),
                 };
             }
@@ -96,8 +98,30 @@ static partial class ConfigVerb
     static Command Export()
     {
         var file = new Argument<string>("file") { Description = "The configuration of a PRR." };
-        var command = new Command("export", "Print a PRR's configuration in the format of the 2010 report, where that can say it.") { file };
-        command.SetAction(parse => Console.Write(ReportFormat.From(ConfigurationFile.LoadPrr(parse.GetValue(file)!)).ToString()));
+        var to = new Option<string>("--to")
+        {
+            Description = "The format: report (the experiment of 2010) or ietf-softwire (RFC 8676 in JSON).",
+            DefaultValueFactory = _ => "report",
+        };
+        to.AcceptOnlyFromAmong("report", "ietf-softwire");
+        var command = new Command("export", "Print a configuration in another program's format. What that has no words for is listed on standard error.") { file, to };
+        command.SetAction(parse =>
+        {
+            PrrConfiguration configuration = ConfigurationFile.LoadPrr(parse.GetValue(file)!);
+            if (parse.GetValue(to) != "ietf-softwire")
+            {
+                Console.Write(ReportFormat.From(configuration).ToString());
+                return;
+            }
+
+            using var output = new BufferedStream(Console.OpenStandardOutput(), 1 << 16);
+            TellUnsaid(SoftwireYangWriter.Write(configuration, output));
+        });
         return command;
+    }
+
+    static void TellUnsaid(IReadOnlyList<string> unsaid)
+    {
+        foreach (string line in unsaid) Console.Error.WriteLine($"aplusp: {ErrorCodes.NotCarriedOver}: {line}");
     }
 }

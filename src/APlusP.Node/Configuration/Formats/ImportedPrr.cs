@@ -7,7 +7,10 @@ using APlusP.Core.PortSets;
 namespace APlusP.Node.Configuration.Formats;
 
 /// <summary>The softwires of another program's configuration as they are read, and in the end a configuration of ours.</summary>
-sealed class ImportedPrr(DiagnosticList diagnostics, ImportNotes notes)
+/// <param name="diagnostics">Where faults go.</param>
+/// <param name="notes">Where what is not carried over goes.</param>
+/// <param name="joinSoftwires">Whether a home may stand once for each of its port sets, as some have it; here it stands once with all of them.</param>
+sealed class ImportedPrr(DiagnosticList diagnostics, ImportNotes notes, bool joinSoftwires)
 {
     readonly List<Softwire> _softwires = [];
     readonly List<IPv6Address> _ends = [];
@@ -55,15 +58,12 @@ sealed class ImportedPrr(DiagnosticList diagnostics, ImportNotes notes)
             diagnostics.Error(whole, ErrorCodes.ConfigurationMissingKey, "This file holds no softwire that could be imported, and without one the PRR's address is not known either.");
         if (diagnostics.HasErrors) return null;
         var bindings = new ReadBindings(_ends, pathMtu, diagnostics, warnOfSystemPorts: false);
-        foreach (Softwire s in Joined()) bindings.Add(s.Address, s.Ports, s.Smap, s.Prr, s.PathMtu == 0 ? null : s.PathMtu, null, s.Place);
+        foreach (Softwire s in joinSoftwires ? Joined() : _softwires) bindings.Add(s.Address, s.Ports, s.Smap, s.Prr, s.PathMtu == 0 ? null : s.PathMtu, null, s.Place);
         bindings.CheckTogether();
         return diagnostics.HasErrors ? null : new PrrConfiguration { Options = options with { SoftwireAddresses = _ends }, Bindings = bindings.Bindings, Names = bindings.Names };
     }
 
-    /// <summary>
-    /// Elsewhere a home may stand once for each of its port sets; here it stands once with all of them. Only where the sets are of one address, and
-    /// disjoint: what is left unjoined contradicts, and is told so.
-    /// </summary>
+    /// <summary>Joins where the sets are of one address, and disjoint: what is left unjoined contradicts, and is told so.</summary>
     List<Softwire> Joined()
     {
         var first = new Dictionary<IPv6Address, int>(_softwires.Count);

@@ -30,7 +30,7 @@ public sealed class SnabbFormat
     {
         _source = new SourceText(file.Path, file.Open);
         _lexer = new YangTextLexer(reader, _source);
-        _prr = new ImportedPrr(_diagnostics, _notes);
+        _prr = new ImportedPrr(_diagnostics, _notes, joinSoftwires: true);
     }
 
     /// <summary>Reads the file and tells everything that is wrong with it, and what cannot be carried over.</summary>
@@ -284,7 +284,10 @@ public sealed class SnabbFormat
                 break;
             case Leaf.SendV4: _sendV4 = Flag(statement, text); break;
             case Leaf.SendV6: _sendV6 = Flag(statement, text); break;
-            case Leaf.Hairpinning: _hairpinning = Flag(statement, text); break;
+            case Leaf.Hairpinning:
+                _hairpinning = Flag(statement, text);
+                if (!_hairpinning) _notes.Add(keyword, "Without hairpinning Snabb leaves packets from home to home to the routers of the Internet side; here they are dropped and counted.");
+                break;
             case Leaf.V4Packets: _v4Errors.Packets = Rate(statement, text, keyword) ?? _v4Errors.Packets; break;
             case Leaf.V4Period: _v4Errors.Period = Rate(statement, text, keyword) ?? _v4Errors.Period; break;
             case Leaf.V6Packets: _v6Errors.Packets = Rate(statement, text, keyword) ?? _v6Errors.Packets; break;
