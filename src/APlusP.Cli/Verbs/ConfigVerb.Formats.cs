@@ -14,10 +14,10 @@ static partial class ConfigVerb
         var file = new Argument<string>("file") { Description = "The other program's configuration." };
         var from = new Option<string>("--from")
         {
-            Description = "Its format: report (the experiment of 2010: PrrAddrV4, PrrAddrV6, IPv4Shared, CpeNAddrV6 and CpeNPortRange lines), snabb (lwAFTR) or ietf-softwire (RFC 8676 in JSON).",
+            Description = "Its format: report (the experiment of 2010: PrrAddrV4, PrrAddrV6, IPv4Shared, CpeNAddrV6 and CpeNPortRange lines), snabb (lwAFTR), vpp (commands of its MAP plug-in) or ietf-softwire (RFC 8676 in JSON).",
             DefaultValueFactory = _ => "report",
         };
-        from.AcceptOnlyFromAmong("report", "snabb", "ietf-softwire");
+        from.AcceptOnlyFromAmong("report", "snabb", "vpp", "ietf-softwire");
         var instance = new Option<string?>("--instance") { Description = "With ietf-softwire: take this instance alone." };
         var output = new Option<string?>("--output", "-o")
         {
@@ -32,6 +32,7 @@ static partial class ConfigVerb
                 return parse.GetValue(from) switch
                 {
                     "snabb" => Write(SnabbFormat.Read(ForeignFile.At(path)), $"From {path}, a configuration of a Snabb lwAFTR.", parse.GetValue(output)),
+                    "vpp" => Write(VppFormat.Read(ForeignFile.At(path)), $"From {path}, commands of VPP's MAP.", parse.GetValue(output)),
                     "ietf-softwire" => Write(SoftwireYangReader.Read(ForeignFile.At(path), parse.GetValue(instance)), $"From {path}, a configuration by RFC 8676.", parse.GetValue(output)),
                     _ => ImportReport(path, parse.GetValue(output)),
                 };
