@@ -16,6 +16,7 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
     DaemonVerbs.CreatePrr(),
     StatusVerbs.CreateReload(),
     ReplayVerb.Create(),
+    RuleVerb.Create(),
     DaemonVerbs.CreateSmap(),
     StatusVerbs.CreateStatus(),
 };

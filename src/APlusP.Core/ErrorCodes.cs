@@ -73,6 +73,12 @@ public static class ErrorCodes
     /// <summary>The report's format cannot say a configuration.</summary>
     public const string NotExportable = "AP1031";
 
+    /// <summary>What was given is not a mapping rule: its parameters contradict each other.</summary>
+    public const string NotAMappingRule = "AP1040";
+
+    /// <summary>A mapping rule says nothing about what was asked.</summary>
+    public const string NotMapped = "AP1041";
+
     /// <summary>A configuration of another program breaks the rules of its own format.</summary>
     public const string ForeignSyntax = "AP1050";
 
