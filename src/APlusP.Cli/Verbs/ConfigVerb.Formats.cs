@@ -98,27 +98,42 @@ static partial class ConfigVerb
 
     static Command Export()
     {
-        var file = new Argument<string>("file") { Description = "The configuration of a PRR." };
+        var file = new Argument<string>("file") { Description = "The configuration of a PRR, or with uci of a SMAP." };
         var to = new Option<string>("--to")
         {
-            Description = "The format: report (the experiment of 2010) or ietf-softwire (RFC 8676 in JSON).",
+            Description = "The format: report (the experiment of 2010), ietf-softwire (RFC 8676 in JSON), or uci (one home as an OpenWrt interface).",
             DefaultValueFactory = _ => "report",
         };
-        to.AcceptOnlyFromAmong("report", "ietf-softwire");
-        var command = new Command("export", "Print a configuration in another program's format. What that has no words for is listed on standard error.") { file, to };
+        to.AcceptOnlyFromAmong("report", "ietf-softwire", "uci");
+        var binding = new Option<string?>("--binding") { Description = "With uci and a PRR: which home, by its binding's name or softwire address." };
+        var command = new Command("export", "Print a configuration in another program's format. What that has no words for is listed on standard error.") { file, to, binding };
         command.SetAction(parse =>
         {
-            PrrConfiguration configuration = ConfigurationFile.LoadPrr(parse.GetValue(file)!);
-            if (parse.GetValue(to) != "ietf-softwire")
+            string path = parse.GetValue(file)!;
+            switch (parse.GetValue(to))
             {
-                Console.Write(ReportFormat.From(configuration).ToString());
-                return;
+                case "uci":
+                    ExportHome(path, parse.GetValue(binding));
+                    break;
+                case "ietf-softwire":
+                    PrrConfiguration configuration = ConfigurationFile.LoadPrr(path);
+                    using (var output = new BufferedStream(Console.OpenStandardOutput(), 1 << 16)) TellUnsaid(SoftwireYangWriter.Write(configuration, output));
+                    break;
+                default:
+                    Console.Write(ReportFormat.From(ConfigurationFile.LoadPrr(path)).ToString());
+                    break;
             }
-
-            using var output = new BufferedStream(Console.OpenStandardOutput(), 1 << 16);
-            TellUnsaid(SoftwireYangWriter.Write(configuration, output));
         });
         return command;
+    }
+
+    static void ExportHome(string path, string? binding)
+    {
+        (string text, IReadOnlyList<string> unsaid) = binding is not null ? UciFormat.Write(ConfigurationFile.LoadPrr(path), binding)
+            : ConfigurationFile.IsSmap(path, ConfigurationFile.ReadText(path)) ? UciFormat.Write(ConfigurationFile.LoadSmap(path))
+            : throw new APlusPException(ErrorCodes.NotExportable, $"{path} is a PRR's configuration, and OpenWrt's is of one home; name it with --binding NAME, or --binding and its softwire's address.");
+        TellUnsaid(unsaid);
+        Console.Write(text);
     }
 
     static void TellUnsaid(IReadOnlyList<string> unsaid)

@@ -1,0 +1,100 @@
+using System.Numerics;
+using System.Text;
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
+using APlusP.Core.Forwarding;
+using APlusP.Core.PortSets;
+
+namespace APlusP.Node.Configuration.Formats;
+
+/// <summary>
+/// Writes one home for OpenWrt: an interface of the protocol <c>map</c> (package network/ipv6/map) in /etc/config/network.
+/// </summary>
+public sealed class UciFormat
+{
+    readonly StringBuilder _text = new("config interface 'map'\n\toption proto 'map'\n");
+    readonly List<string> _unsaid = [];
+
+    UciFormat()
+    {
+    }
+
+    /// <summary>A SMAP as an OpenWrt interface.</summary>
+    /// <exception cref="APlusPException">AP1031: no PSID says its ports.</exception>
+    public static (string Text, IReadOnlyList<string> Unsaid) Write(SmapConfiguration configuration)
+    {
+        SmapOptions options = configuration.Options, standard = new()
+        {
+            SoftwireAddress = options.SoftwireAddress,
+            PrrAddress = options.PrrAddress,
+            SharedAddress = options.SharedAddress,
+            Ports = options.Ports,
+            PayloadMtu = options.PayloadMtu,
+            HopLimit = options.HopLimit,
+            TtlAlreadyTaken = options.TtlAlreadyTaken,
+        };
+        var uci = new UciFormat();
+        uci.WriteHome(options.SharedAddress, options.Ports, options.SoftwireAddress, options.PrrAddress, options.PayloadMtu, options.HopLimit, "the SMAP's");
+        if (options != standard) uci._unsaid.Add("[napt], [icmp] and icmp-source have no counterpart: NAPT and ICMP are the Linux kernel's on OpenWrt, as its firewall sets them.");
+        if (!configuration.DefaultRoute) uci._unsaid.Add("default-route = false has no counterpart: the protocol 'map' always sets the IPv4 default route.");
+        return (uci._text.ToString(), uci._unsaid);
+    }
+
+    /// <summary>The home of a PRR's binding as an OpenWrt interface.</summary>
+    /// <param name="configuration">The PRR's.</param>
+    /// <param name="name">The binding's name, or its softwire (IPv6) address.</param>
+    /// <exception cref="APlusPException">AP1031: no such binding, or no PSID says its ports.</exception>
+    public static (string Text, IReadOnlyList<string> Unsaid) Write(PrrConfiguration configuration, string name)
+    {
+        IPv6Address? softwire = configuration.Names.Where(n => n.Value == name).Select(n => (IPv6Address?)n.Key).FirstOrDefault()
+            ?? (IPv6Address.TryParse(name, out IPv6Address address) ? address : null);
+        if (configuration.Bindings.FirstOrDefault(b => b.Softwire == softwire) is not { } binding)
+            throw new APlusPException(ErrorCodes.NotExportable, $"no binding has the name or softwire '{name}'.{(Spelling.Suggest(name, configuration.Names.Values) is { } near ? $" Did you mean '{near}'?" : "")}");
+        var uci = new UciFormat();
+        uci.WriteHome(binding.Address, binding.Ports, binding.Softwire, binding.Prr, binding.PayloadMtu, new PrrOptions { SoftwireAddresses = [] }.HopLimit, "the binding's");
+        return (uci._text.ToString(), uci._unsaid);
+    }
+
+    void WriteHome(IPv4Address address, PortSet ports, IPv6Address smap, IPv6Address prr, int payloadMtu, int hopLimit, string whose)
+    {
+        if (PsidForm.Of(ports) is not { } psid)
+            throw new APlusPException(ErrorCodes.NotExportable, $"OpenWrt's protocol 'map' has ports by PSID only, and no PSID says {ports} of {address}. Give this home a PSID set; 'aplusp portset' shows what those are.");
+
+        bool shifted = smap == OfPrefix(smap, address, psid.Value, shifted: true) && smap != OfPrefix(smap, address, psid.Value, shifted: false);
+        IPv6Address made = OfPrefix(smap, address, psid.Value, shifted);
+        ulong prefix = (ulong)(smap.Value >> 64);
+        Option("type", "lw4o6");
+        Option("peeraddr", prr);
+        Option("ipaddr", address);
+        Option("ip4prefixlen", 32);
+        Option("ip6prefix", new IPv6Address((UInt128)prefix << 64));
+
+        // OpenWrt takes the delegated prefix that lies in this one, and fills up with zeros: this is the shortest that can make the address.
+        Option("ip6prefixlen", 64 - Math.Min(BitOperations.TrailingZeroCount(prefix), 64));
+        Option("ealen", psid.Length);
+        Option("psidlen", psid.Length);
+
+        // Left-justified in 16 bits, as in the DHCPv6 option that OpenWrt's mapcalc was written for (RFC 7598 section 4.5).
+        if (psid.Length > 0) Option("psid", psid.Value << (16 - psid.Length));
+        Option("offset", psid.Offset);
+        if (shifted) Option("legacymap", 1);
+        Option("mtu", payloadMtu);
+        Option("ttl", hopLimit);
+
+        // Else the kernel adds the option of RFC 2473 section 4.1.1, whose 8 octets no MTU here counts.
+        Option("encaplimit", "ignore");
+
+        if (made != smap)
+            _unsaid.Add($"OpenWrt makes its end of the softwire of the delegated prefix, the IPv4 address and the PSID (RFC 7597 section 6): it will be {made}, where {whose} is {smap}. Set the PRR's binding to softwire = \"{made}\".");
+    }
+
+    /// <summary>What mapcalc makes of a prefix of 64 bits: IPv4 address and PSID at the end, or, with legacymap, an octet before it (draft-ietf-softwire-map-03).</summary>
+    static IPv6Address OfPrefix(IPv6Address softwire, IPv4Address address, int psid, bool shifted)
+    {
+        UInt128 identifier = (UInt128)address.Value << 16 | (uint)psid;
+        return new IPv6Address(softwire.Value >> 64 << 64 | (shifted ? identifier << 8 : identifier));
+    }
+
+    void Option(string name, object value) => _text.Append($"\toption {name} '{value}'\n");
+}
