@@ -445,21 +445,14 @@ public sealed class SoftwireYangReader : IJsonTokenReader
 
         (int offset, int length, int value) = (_entry.Offset ?? 0, _entry.Length!.Value, _entry.Psid!.Value);
         if (Ports(offset, length, value, place) is not { } ports) return;
-        IPv6Address smap = _entry.PrefixLength == 128 ? _entry.Smap!.Value : OfPrefix(_entry.Smap!.Value, _entry.PrefixLength, _entry.Address!.Value, ports.Psid?.Value ?? 0);
-        if (_entry.PrefixLength > 64 && _entry.PrefixLength < 128)
+        if (_entry.PrefixLength is > 64 and < 128)
         {
             _diagnostics.Error(place, ErrorCodes.ConfigurationBadValue, $"A home cannot make its address of a prefix of {_entry.PrefixLength} bits: RFC 7596 section 5.1 puts the IPv4 address and the PSID behind the first 64. Write the home's address.");
             return;
         }
 
+        IPv6Address smap = _entry.PrefixLength == 128 ? _entry.Smap!.Value : HomeAddress.OfPrefix(_entry.Smap!.Value, _entry.PrefixLength, _entry.Address!.Value, ports.Psid?.Value ?? 0);
         _entries.Add(new Entry(_entry.Address!.Value, ports, smap, _entry.Prr!.Value, place));
-    }
-
-    /// <summary>The address that a home makes of its prefix, RFC 7596 section 5.1: the prefix up to 64 bits, 16 bits of zero, the IPv4 address, the PSID.</summary>
-    internal static IPv6Address OfPrefix(IPv6Address prefix, int length, IPv4Address address, int psid)
-    {
-        UInt128 mask = length == 0 ? 0 : UInt128.MaxValue << (128 - length);
-        return new IPv6Address(prefix.Value & mask | (UInt128)address.Value << 16 | (uint)psid);
     }
 
     PortSet? Ports(int offset, int length, int psid, Place place)

@@ -61,8 +61,8 @@ public sealed class UciFormat
         if (PsidForm.Of(ports) is not { } psid)
             throw new APlusPException(ErrorCodes.NotExportable, $"OpenWrt's protocol 'map' has ports by PSID only, and no PSID says {ports} of {address}. Give this home a PSID set; 'aplusp portset' shows what those are.");
 
-        bool shifted = smap == OfPrefix(smap, address, psid.Value, shifted: true) && smap != OfPrefix(smap, address, psid.Value, shifted: false);
-        IPv6Address made = OfPrefix(smap, address, psid.Value, shifted);
+        IPv6Address made = HomeAddress.OfPrefix(smap, 64, address, psid.Value), shifted = HomeAddress.OfPrefix(smap, 64, address, psid.Value, InterfaceIdentifierForm.Draft03);
+        bool legacy = smap != made && smap == shifted;
         ulong prefix = (ulong)(smap.Value >> 64);
         Option("type", "lw4o6");
         Option("peeraddr", prr);
@@ -78,22 +78,15 @@ public sealed class UciFormat
         // Left-justified in 16 bits, as in the DHCPv6 option that OpenWrt's mapcalc was written for (RFC 7598 section 4.5).
         if (psid.Length > 0) Option("psid", psid.Value << (16 - psid.Length));
         Option("offset", psid.Offset);
-        if (shifted) Option("legacymap", 1);
+        if (legacy) Option("legacymap", 1);
         Option("mtu", payloadMtu);
         Option("ttl", hopLimit);
 
         // Else the kernel adds the option of RFC 2473 section 4.1.1, whose 8 octets no MTU here counts.
         Option("encaplimit", "ignore");
 
-        if (made != smap)
+        if (made != smap && !legacy)
             _unsaid.Add($"OpenWrt makes its end of the softwire of the delegated prefix, the IPv4 address and the PSID (RFC 7597 section 6): it will be {made}, where {whose} is {smap}. Set the PRR's binding to softwire = \"{made}\".");
-    }
-
-    /// <summary>What mapcalc makes of a prefix of 64 bits: IPv4 address and PSID at the end, or, with legacymap, an octet before it (draft-ietf-softwire-map-03).</summary>
-    static IPv6Address OfPrefix(IPv6Address softwire, IPv4Address address, int psid, bool shifted)
-    {
-        UInt128 identifier = (UInt128)address.Value << 16 | (uint)psid;
-        return new IPv6Address(softwire.Value >> 64 << 64 | (shifted ? identifier << 8 : identifier));
     }
 
     void Option(string name, object value) => _text.Append($"\toption {name} '{value}'\n");

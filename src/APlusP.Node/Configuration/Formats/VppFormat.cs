@@ -350,7 +350,7 @@ public sealed class VppFormat
 
         // Without rules the prefix is the home's address, or the home makes its address of it (RFC 7597 section 6).
         if (domain.Rules.Count == 0)
-            _prr.Add(ipv4.Address, PortSet.WholeAddress, ipv6.Length == 128 ? ipv6.Address : SoftwireYangReader.OfPrefix(ipv6.Address, 64, ipv4.Address, 0), source.Address, pathMtu, domain.Place);
+            _prr.Add(ipv4.Address, PortSet.WholeAddress, ipv6.Length == 128 ? ipv6.Address : HomeAddress.OfPrefix(ipv6.Address, 64, ipv4.Address, 0), source.Address, pathMtu, domain.Place);
         foreach ((int psid, (IPv6Address smap, Place place)) in domain.Rules)
             _prr.Add(ipv4.Address, Ports(domain.PsidOffset, domain.PsidLength, psid), smap, source.Address, pathMtu, place);
     }
