@@ -79,6 +79,9 @@ public static class ErrorCodes
     /// <summary>A mapping rule says nothing about what was asked.</summary>
     public const string NotMapped = "AP1041";
 
+    /// <summary>Two mapping rules contradict each other, or a rule and a binding.</summary>
+    public const string RuleConflict = "AP1042";
+
     /// <summary>A configuration of another program breaks the rules of its own format.</summary>
     public const string ForeignSyntax = "AP1050";
 

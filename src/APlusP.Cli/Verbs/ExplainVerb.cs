@@ -3,6 +3,7 @@ using System.Text.Json;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Forwarding;
+using APlusP.Core.PortSets;
 using APlusP.Node.Configuration;
 using APlusP.Node.Offline;
 
@@ -23,7 +24,7 @@ static class ExplainVerb
         command.SetAction(parsed =>
         {
             PrrConfiguration configuration = ConfigurationFile.LoadPrr(parsed.GetValue(config)!);
-            var table = BindingTable.Build(configuration.Bindings);
+            var table = BindingTable.Build(configuration.Bindings, configuration.Rules);
             string text = parsed.GetValue(what)!.Trim();
             if (text.Contains(' ')) Follow(configuration, table, PacketSentence.Parse(text), parsed.GetValue(json));
             else Own(configuration, table, text, parsed.GetValue(json));
@@ -35,7 +36,10 @@ static class ExplainVerb
     {
         (IPv4Address address, ushort port) = PacketSentence.ParseEndpoint(text, text);
         BindingLookup lookup = table.Find(address, port, out BindingHit hit);
-        Binding? binding = lookup == BindingLookup.Found ? configuration.Bindings.First(b => b.Softwire == hit.Softwire) : null;
+        Binding? binding = lookup == BindingLookup.Found ? table.BindingOf(hit.Softwire) : null;
+        RuleBinding? rule = binding is not null && !table.HasBinding(hit.Softwire) ? table.Rules?.RuleOf(hit.Softwire) : null;
+        MappedSubscriber? byRule = null;
+        rule?.Rule.TryMapPort(address, port, out byRule, out _);
         string? name = binding is not null ? configuration.Names.GetValueOrDefault(binding.Softwire) : null;
         if (json)
         {
@@ -50,19 +54,24 @@ static class ExplainVerb
                 writer.WriteString("softwire", binding.Softwire.ToString());
                 writer.WriteString("prr", binding.Prr.ToString());
                 writer.WriteNumber("payloadMtu", binding.PayloadMtu);
+                if (rule is null) return;
+                writer.WriteString("rule", rule.Name);
+                writer.WriteString("ruleIpv4Prefix", rule.Rule.IPv4.ToString());
+                writer.WriteString("endUserPrefix", byRule!.EndUser.ToString());
             });
             return;
         }
 
         if (binding is not null)
         {
-            Console.WriteLine($"{address}:{port} belongs to {name ?? "a subscriber without a name"}");
-            Console.WriteLine($"  ports     {binding.Ports} of {address} ({binding.Ports.Count})");
+            Console.WriteLine($"{address}:{port} belongs to {name ?? (byRule is null ? "a subscriber without a name" : $"the subscriber with {byRule.EndUser}")}");
+            if (rule is not null) Console.WriteLine($"  rule      {(rule.Name is null ? "" : $"{rule.Name}: ")}{rule.Rule.IPv4} over {rule.Rule.IPv6}, {rule.Rule.EaLength} EA bits");
+            Console.WriteLine($"  ports     {(byRule is { PsidLength: 0 } ? "all" : binding.Ports)} of {byRule?.AddressText ?? address.ToString()} ({binding.Ports.Count})");
             Console.WriteLine($"  softwire  {binding.Softwire} to {binding.Prr}, payload MTU {binding.PayloadMtu}");
             return;
         }
 
-        Console.WriteLine($"{address}:{port} is nobody's: " + (lookup == BindingLookup.NotShared ? "no binding names this address" : "the address is shared, but nobody has this port"));
+        Console.WriteLine($"{address}:{port} is nobody's: " + (lookup == BindingLookup.NotShared ? configuration.Rules.Count == 0 ? "no binding names this address" : "no binding names this address, and no rule has it" : "the address is shared, but nobody has this port"));
         if (lookup == BindingLookup.NotShared) return;
 
         // The neighbours show whether a range was meant to reach further.

@@ -76,6 +76,7 @@ static class StatusVerbs
         AnsiConsole.WriteLine($"softwire end {string.Join(", ", status.SoftwireAddresses)}");
         if (status.LastReload is { } reload) AnsiConsole.WriteLine($"last reload {reload}");
         if (status.Prr is { } prr) AnsiConsole.WriteLine($"{prr.Bindings:N0} binding(s) on {prr.SharedAddresses:N0} IPv4 address(es)");
+        if (status.Prr is { Rules.Count: > 0 } ruled) Print(ruled.Rules);
         if (status.Smap is { } smap) Print(smap);
 
         Table traffic = NewTable("from", "received", "forwarded", "hairpinned", "answered", "consumed", "dropped");
@@ -88,6 +89,13 @@ static class StatusVerbs
         Table drops = NewTable("dropped from", "reason", "packets");
         foreach (DropStatus drop in status.Drops.Take(TopDrops)) drops.AddRow(drop.From["from-".Length..], drop.Reason, $"{drop.Packets:N0}");
         AnsiConsole.Write(drops);
+    }
+
+    static void Print(IReadOnlyList<RuleStatus> rules)
+    {
+        Table table = NewTable("rule", "IPv4", "IPv6", "EA bits", "PSID bits", "room for");
+        foreach (RuleStatus rule in rules) table.AddRow((rule.Name ?? "-").EscapeMarkup(), rule.RuleIpv4Prefix, rule.RuleIpv6Prefix, $"{rule.EaLength}", $"{rule.PsidLength}", $"{rule.Capacity:N0}");
+        AnsiConsole.Write(table);
     }
 
     static void Print(SmapStatus smap)
@@ -106,7 +114,7 @@ static class StatusVerbs
     static Table NewTable(params string[] columns)
     {
         var table = new Table { Border = TableBorder.Simple };
-        foreach (string column in columns) table.AddColumn(new TableColumn(column) { Alignment = column is "from" or "counter" or "host" or "protocol" or "reason" or "dropped from" ? Justify.Left : Justify.Right });
+        foreach (string column in columns) table.AddColumn(new TableColumn(column) { Alignment = column is "from" or "counter" or "host" or "protocol" or "reason" or "dropped from" or "rule" or "IPv4" or "IPv6" ? Justify.Left : Justify.Right });
         return table;
     }
 }

@@ -4,7 +4,7 @@ namespace APlusP.Core.Bindings;
 
 /// <summary>
 /// Every binding of a PRR, RFC 7596 section 6.1: which softwire an (IPv4 address, port) belongs to. Many shared addresses, PSID sets
-/// and plain ranges side by side, whole addresses too.
+/// and plain ranges side by side, whole addresses too; and mapping rules for what no binding has.
 /// </summary>
 /// <remarks>
 /// Any number of threads look up, without locks and without allocating, while one changes bindings at a time; a lookup sees the table
@@ -38,6 +38,7 @@ public sealed partial class BindingTable
         {
             BindingTableState state = BeginRead(out version);
             answer = state.Read(state.Locate(address, port), out hit);
+            if (answer != BindingLookup.Found && state.Rules is { } rules) answer = BindingTableState.AskRules(rules, address, port, ref hit);
         }
         while (!EndRead(version));
         return answer;
@@ -81,17 +82,25 @@ public sealed partial class BindingTable
                 state.PrefetchSlot(located[i]);
             }
 
-            for (int i = 0; i < located.Length; i++) state.Read(located[i], out hits[i]);
+            bool all = true;
+            for (int i = 0; i < located.Length; i++) all &= state.Read(located[i], out hits[i]) == BindingLookup.Found;
+            if (all || state.Rules is not { } rules) continue;
+            for (int i = 0; i < located.Length; i++)
+                if (hits[i].Lookup != BindingLookup.Found) BindingTableState.AskRules(rules, queries[i].Address, queries[i].Port, ref hits[i]);
         }
         while (!EndRead(version));
     }
 
-    /// <summary>Whether a binding names this address.</summary>
+    /// <summary>Whether a binding names this address, or a rule has it.</summary>
     public bool IsShared(IPv4Address address)
     {
         bool shared;
         uint version;
-        do shared = BeginRead(out version).FindAddress(address) >= 0;
+        do
+        {
+            BindingTableState state = BeginRead(out version);
+            shared = state.FindAddress(address) >= 0 || (state.Rules?.IsShared(address) ?? false);
+        }
         while (!EndRead(version));
         return shared;
     }
@@ -107,7 +116,7 @@ public sealed partial class BindingTable
             int slot = state.FindSlot(softwire);
             address = (uint)slot < (uint)state.Ends.Length ? new IPv4Address(state.Ends[slot].Address) : default;
             int located = slot >= 0 && state.IsWholeAddress(address, slot) ? slot | BindingTableState.WholeAddress : slot;
-            found = state.Read(located, out hit) == BindingLookup.Found;
+            found = state.Read(located, out hit) == BindingLookup.Found || (state.Rules?.TryFindSoftwire(softwire, out hit, out address) ?? false);
         }
         while (!EndRead(version));
         return found;

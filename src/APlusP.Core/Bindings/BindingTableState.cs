@@ -52,6 +52,9 @@ sealed class BindingTableState
 
     public SlotEnds CommonEnds { get; set; }
 
+    /// <summary>Asked for what no binding has; null where there are none.</summary>
+    public RuleTable? Rules { get; set; }
+
     public static BindingTableState Empty => new()
     {
         Addresses = new AddressRecord[16],
@@ -74,6 +77,7 @@ sealed class BindingTableState
             Prrs = prrs ?? Prrs,
             MixedEnds = MixedEnds,
             CommonEnds = CommonEnds,
+            Rules = Rules,
         };
 
     /// <summary>The slot of (address, port), perhaps an empty one, with <see cref="WholeAddress"/>; or a negative answer.</summary>
@@ -174,6 +178,13 @@ sealed class BindingTableState
         hit.WholeAddress = (located & WholeAddress) != 0;
         hit.Lookup = BindingLookup.Found;
         return BindingLookup.Found;
+    }
+
+    /// <summary>Where the bindings have no answer but "shared" or "not shared", the rules may have a better one.</summary>
+    public static BindingLookup AskRules(RuleTable rules, IPv4Address address, ushort port, ref BindingHit hit)
+    {
+        if (rules.Find(address, port, out BindingHit byRule) != BindingLookup.NotShared) hit = byRule;
+        return hit.Lookup;
     }
 
     /// <summary>The slot of a softwire, or -1.</summary>

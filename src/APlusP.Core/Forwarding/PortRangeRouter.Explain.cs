@@ -46,9 +46,10 @@ public sealed partial class PortRangeRouter
     {
         Journey!.Look(hit);
         IPv6Address softwire = hit.Softwire;
-        Binding? row = hit.Lookup == BindingLookup.Found ? _table.Bindings.FirstOrDefault(b => b.Softwire == softwire) : null;
+        Binding? row = hit.Lookup == BindingLookup.Found ? _table.BindingOf(softwire) : null;
+        string rule = row is not null && !_table.HasBinding(softwire) ? $", by the rule for {_table.Rules!.RuleOf(softwire)!.Rule.IPv4}" : "";
         Journey.Add(name, row is not null
-            ? $"{row.Address} ports {row.Ports}, softwire {row.Softwire}, PRR {row.Prr}, payload MTU {row.PayloadMtu}"
+            ? $"{row.Address} ports {row.Ports}, softwire {row.Softwire}, PRR {row.Prr}, payload MTU {row.PayloadMtu}{rule}"
             : hit.Lookup == BindingLookup.NotShared ? "not a shared address"
             : hit.Lookup == BindingLookup.NoBinding ? "a shared address, but nobody has this port"
             : $"softwire {softwire}");

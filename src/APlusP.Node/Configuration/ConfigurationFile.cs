@@ -139,9 +139,12 @@ public static class ConfigurationFile
         string file = top.Text("bindings-file", "");
         if (file.Length > 0) ReadBindingsFile(top, Path.Combine(Path.GetDirectoryName(path) ?? "", file), bindings, diagnostics);
         else if (top.Has("bindings-file") && top.Text("bindings-file", "-").Length == 0) top.Refuse("bindings-file", ErrorCodes.ConfigurationBadValue, "'bindings-file' is empty; write a path, or leave the key out.");
+        var rules = new ReadRules(ends, pathMtu, diagnostics);
+        foreach (SectionReader section in top.Sections("rule", ConfigurationSchema.Prr)) rules.Read(section, PathMtu(section), bindings);
         bindings.CheckTogether();
+        rules.CheckTogether(bindings);
 
-        var configuration = new PrrConfiguration { Options = options, Bindings = bindings.Bindings, Names = bindings.Names };
+        var configuration = new PrrConfiguration { Options = options, Bindings = bindings.Bindings, Names = bindings.Names, Rules = rules.Rules };
         return configuration with
         {
             Device = Device(top, configuration.Device),

@@ -3,12 +3,16 @@ namespace APlusP.Node.Configuration;
 /// <summary>Every key that a configuration file may hold, by table; "" is the top of the file. Each stands in docs/configuration.md.</summary>
 public static class ConfigurationSchema
 {
+    // Parameters of a mapping rule, called as in RFC 7598 section 4.1 and RFC 8676.
+    static readonly string[] RuleKeys = ["name", "rule-ipv6-prefix", "rule-ipv4-prefix", "ea-length", "psid-offset", "psid-length", "psid", "interface-identifier"];
+
     public static IReadOnlyDictionary<string, string[]> Prr { get; } = new Dictionary<string, string[]>
     {
-        [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "icmp", "binding"],
+        [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "icmp", "binding", "rule"],
         ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second"],
         ["binding"] = ["name", "address", "ports", "psid", "softwire", "prr", "path-mtu"],
         ["binding.psid"] = ["offset", "length", "psid"],
+        ["rule"] = [.. RuleKeys, "prr", "path-mtu"],
     };
 
     public static IReadOnlyDictionary<string, string[]> Smap { get; } = new Dictionary<string, string[]>
@@ -29,4 +33,7 @@ public static class ConfigurationSchema
 
     /// <summary>Words of <c>filtering</c> in <c>[napt]</c>, in the order of <see cref="Core.Forwarding.NaptFiltering"/>.</summary>
     public static IReadOnlyList<string> Filterings { get; } = ["endpoint-independent", "address-dependent", "address-and-port-dependent"];
+
+    /// <summary>Words of <c>interface-identifier</c> in <c>[[rule]]</c>, in the order of <see cref="Core.PortSets.InterfaceIdentifierForm"/>.</summary>
+    public static IReadOnlyList<string> InterfaceIdentifiers { get; } = ["rfc7597", "draft-03"];
 }

@@ -11,6 +11,9 @@ public sealed record PrrConfiguration
 
     public required IReadOnlyList<Binding> Bindings { get; init; }
 
+    /// <summary>Mapping rules; those without EA bits for a whole address or a PSID have one subscriber, and are in <see cref="Bindings"/> as that.</summary>
+    public IReadOnlyList<RuleBinding> Rules { get; init; } = [];
+
     /// <summary>Subscriber names by softwire address; a binding without a name is not here.</summary>
     public required IReadOnlyDictionary<IPv6Address, string> Names { get; init; }
 

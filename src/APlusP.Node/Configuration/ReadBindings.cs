@@ -25,6 +25,8 @@ sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, 
 
     public IReadOnlyDictionary<IPv6Address, string> Names => _names;
 
+    public Place PlaceOf(int index) => _places[index];
+
     public bool HasName(string name) => _named.ContainsKey(name);
 
     public void Add(IPv4Address address, PortSet ports, IPv6Address softwire, IPv6Address? prr, int? ownPathMtu, string? name, Place place)

@@ -122,6 +122,24 @@ sealed class SectionReader
         return null;
     }
 
+    public IPv4Prefix? IPv4Prefix(string key)
+    {
+        if (Take<string>(key, "an IPv4 prefix such as \"192.0.2.0/24\"") is not { } text) return null;
+        if (Core.Addresses.IPv4Prefix.TryParse(text, out IPv4Prefix prefix, out string error)) return prefix;
+        Refuse(key, ErrorCodes.ConfigurationBadValue, $"{Capital(Shorten(error))}.");
+        return null;
+    }
+
+    public IPv6Prefix? IPv6Prefix(string key)
+    {
+        if (Take<string>(key, "an IPv6 prefix such as \"2001:db8::/40\"") is not { } text) return null;
+        if (Core.Addresses.IPv6Prefix.TryParse(text, out IPv6Prefix prefix, out string error)) return prefix;
+        Refuse(key, ErrorCodes.ConfigurationBadValue, $"{Capital(Shorten(error))}.");
+        return null;
+    }
+
+    static string Capital(string text) => $"{char.ToUpperInvariant(text[0])}{text[1..]}";
+
     /// <summary><c>ports</c> or <c>psid</c>, of which exactly one is needed.</summary>
     public PortSet? Ports(IReadOnlyDictionary<string, string[]> schema)
     {
@@ -168,7 +186,7 @@ sealed class SectionReader
         return PortSet.FromPsid(offset, length, value);
     }
 
-    int? WholeNumber(string key, int? otherwise) =>
+    public int? WholeNumber(string key, int? otherwise) =>
         !Has(key) ? otherwise : TakeValue<long>(key, "an integer, without quotes") is { } number ? (int)Math.Clamp(number, int.MinValue, int.MaxValue) : null;
 
     public void Refuse(string key, string code, string message, string? suggestion = null) => _diagnostics.Error(PlaceOf(key), code, message, suggestion);

@@ -46,7 +46,14 @@ public sealed record TrafficStatus(string From, long Received, long ReceivedByte
 /// <summary>Packets from one side dropped for one reason.</summary>
 public sealed record DropStatus(string From, string Reason, long Packets);
 
-public sealed record PrrStatus(int Bindings, int SharedAddresses);
+public sealed record PrrStatus(int Bindings, int SharedAddresses)
+{
+    /// <summary>Mapping rules; their subscribers are not counted among the bindings.</summary>
+    public IReadOnlyList<RuleStatus> Rules { get; init; } = [];
+}
+
+/// <summary>A mapping rule, and how many subscribers it has room for.</summary>
+public sealed record RuleStatus(string? Name, string RuleIpv4Prefix, string RuleIpv6Prefix, int EaLength, int PsidOffset, int PsidLength, string Prr, int PayloadMtu, double Capacity);
 
 public sealed record SmapStatus
 {

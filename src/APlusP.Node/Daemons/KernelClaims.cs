@@ -63,11 +63,11 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
             .SelectMany(i => i.GetIPProperties().UnicastAddresses)
             .Any(a => a.Address.ToString().Split('%')[0] == address);
 
-    public static DeviceRoute RouteTo(IPv4Address address, int mtu)
+    public static DeviceRoute RouteTo(IPv4Prefix prefix, int mtu)
     {
         byte[] bytes = new byte[IPv4Address.Size];
-        address.Write(bytes);
-        return new DeviceRoute(bytes, 32, mtu);
+        prefix.Address.Write(bytes);
+        return new DeviceRoute(bytes, prefix.Length, mtu);
     }
 
     public static DeviceRoute RouteTo(IPv6Address address)

@@ -20,7 +20,7 @@ public sealed class PrrDaemon : Daemon
         : base("prr", configurationPath, log)
     {
         _configuration = AroundTun(ConfigurationFile.LoadPrr(configurationPath));
-        _table = BindingTable.Build(_configuration.Bindings);
+        _table = BindingTable.Build(_configuration.Bindings, _configuration.Rules);
         _routers = [.. Enumerable.Range(0, _configuration.Workers).Select(_ => new PortRangeRouter(_table, _configuration.Options, TimeProvider.System))];
     }
 
@@ -30,7 +30,7 @@ public sealed class PrrDaemon : Daemon
         _configuration.Device, _configuration.ControlSocket, _routers, Origin.FromInternet, Origin.FromSmap,
         _configuration.Options.SoftwireAddresses, _configuration.Options.IcmpSource,
         () => Claims.Route(Routes(_configuration)),
-        $"{_table.Count} binding(s) on {SharedAddresses(_configuration)} address(es)");
+        $"{_table.Count} binding(s) on {SharedAddresses(_configuration)} address(es), {_configuration.Rules.Count} mapping rule(s)");
 
     /// <summary>The kernel forwards into and out of the TUN, and takes one from the TTL as it does.</summary>
     static PrrConfiguration AroundTun(PrrConfiguration configuration) =>
@@ -39,13 +39,18 @@ public sealed class PrrDaemon : Daemon
     static int SharedAddresses(PrrConfiguration configuration) => configuration.Bindings.Select(b => b.Address).Distinct().Count();
 
     /// <summary>
-    /// Each shared address, with the largest packet that any of its softwires carries: above it the kernel answers, or fragments,
-    /// before a packet reaches us.
+    /// Each shared address and each rule's IPv4 prefix, with the largest packet that any of its softwires carries: above it the kernel answers,
+    /// or fragments, before a packet reaches us.
     /// </summary>
     static IEnumerable<DeviceRoute> Routes(PrrConfiguration configuration) =>
         configuration.Bindings
-            .GroupBy(b => b.Address, (address, bindings) => KernelClaims.RouteTo(address, bindings.Max(b => b.PayloadMtu)))
+            .GroupBy(b => b.Address, (address, bindings) => KernelClaims.RouteTo(new IPv4Prefix(address, 32), Math.Max(bindings.Max(b => b.PayloadMtu), RuleMtu(configuration, address))))
+            .Concat(configuration.Rules.Where(r => r.Rule.IPv4.Length < 32 || !configuration.Bindings.Any(b => b.Address == r.Rule.IPv4.Address)).Select(r => KernelClaims.RouteTo(r.Rule.IPv4, r.PayloadMtu)))
             .Concat(SoftwireRoutes(configuration.Options.SoftwireAddresses));
+
+    /// <summary>What subscribers of an address have who are there by a rule.</summary>
+    static int RuleMtu(PrrConfiguration configuration, IPv4Address address) =>
+        configuration.Rules.Where(r => r.Rule.IPv4.Contains(address)).MaxBy(r => r.Rule.IPv4.Length)?.PayloadMtu ?? 0;
 
     private protected override string ReloadConfiguration()
     {
@@ -57,12 +62,16 @@ public sealed class PrrDaemon : Daemon
         RefuseChange("softwire-address", string.Join(", ", _configuration.Options.SoftwireAddresses), string.Join(", ", next.Options.SoftwireAddresses));
 
         // The faults of a list as a whole are found in a table that nobody reads.
-        BindingTable.Build(next.Bindings);
+        BindingTable.Build(next.Bindings, next.Rules);
+        IReadOnlyList<RuleBinding> rulesBefore = _configuration.Rules;
         Dictionary<IPv6Address, Binding> before = _configuration.Bindings.ToDictionary(b => b.Softwire);
         Dictionary<IPv6Address, Binding> after = next.Bindings.ToDictionary(b => b.Softwire);
         List<Binding> gone = [.. before.Values.Where(b => !after.ContainsKey(b.Softwire))];
         List<Binding> added = [.. after.Values.Where(b => !before.ContainsKey(b.Softwire))];
         List<Binding> changed = [.. after.Values.Where(b => before.TryGetValue(b.Softwire, out Binding? had) && had != b)];
+
+        // Who moves between a rule and a binding has one of both at any time: the rules of before are asked last until all is done.
+        _table.SetRules([.. next.Rules], keepBefore: true);
 
         // Ports may move from one subscriber to another: all are given back before any is given out. Whoever keeps ports keeps them
         // throughout; only who wants what another has not given back yet (or divides an address anew) is taken out until they have.
@@ -81,15 +90,22 @@ public sealed class PrrDaemon : Daemon
         }
 
         foreach (Binding binding in added) _table.Add(binding);
+        _table.SetRules([.. next.Rules]);
         foreach (PortRangeRouter router in _routers) router.Options = next.Options;
         Claims.Route(Routes(next));
         _configuration = next;
-        return $"bindings +{after.Count - before.Count + gone.Count} -{gone.Count} ~{changed.Count}, {_table.Count} in all";
+        string rules = next.Rules.Count + rulesBefore.Count == 0 ? ""
+            : $"; rules +{next.Rules.Except(rulesBefore).Count()} -{rulesBefore.Except(next.Rules).Count()}, {next.Rules.Count} in all";
+        return $"bindings +{after.Count - before.Count + gone.Count} -{gone.Count} ~{changed.Count}, {_table.Count} in all{rules}";
     }
 
     private protected override StatusDocument Complete(StatusDocument status) => status with
     {
         SoftwireAddresses = [.. _configuration.Options.SoftwireAddresses.Select(a => a.ToString())],
-        Prr = new PrrStatus(_table.Count, SharedAddresses(_configuration)),
+        Prr = new PrrStatus(_table.Count, SharedAddresses(_configuration))
+        {
+            Rules = [.. _configuration.Rules.Select(r => new RuleStatus(
+                r.Name, $"{r.Rule.IPv4}", $"{r.Rule.IPv6}", r.Rule.EaLength, r.Rule.PsidOffset, r.Rule.PsidLength, $"{r.Prr}", r.PayloadMtu, r.Rule.Capacity))],
+        },
     };
 }

@@ -38,7 +38,7 @@ public sealed class Benchmark
             throw new APlusPException(ErrorCodes.NothingToReplay, "nothing to measure: give a capture by --from-internet or --from-smap, or both.");
         _directions = [.. directions];
         Bindings = configuration.Bindings.Count;
-        _router = new PortRangeRouter(BindingTable.Build(configuration.Bindings), configuration.Options with { TtlAlreadyTaken = false }, TimeProvider.System);
+        _router = new PortRangeRouter(BindingTable.Build(configuration.Bindings, configuration.Rules), configuration.Options with { TtlAlreadyTaken = false }, TimeProvider.System);
         // What a device of this MTU would hand out; 1984 makes the stride 2112 octets.
         _batch = new PacketBatch(BatchSize, Math.Max(1984, _directions.Max(d => d.Longest)));
     }

@@ -55,7 +55,7 @@ public sealed class Replay
     /// bindings contradict each other (AP1003), or packets went unaccounted for (AP4006).</exception>
     public static ReplayResult OfPrr(PrrConfiguration configuration, ReplayFiles files)
     {
-        var table = BindingTable.Build(configuration.Bindings);
+        var table = BindingTable.Build(configuration.Bindings, configuration.Rules);
         PrrOptions options = configuration.Options with { TtlAlreadyTaken = false };
         return new Replay().Run(files, s_prr, clock => new PortRangeRouter(table, options, clock));
     }

@@ -1,0 +1,91 @@
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
+using APlusP.Core.PortSets;
+
+namespace APlusP.Node.Configuration;
+
+/// <summary>The mapping rules as they are read, each with its place, and what they mean together and beside the bindings.</summary>
+sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics)
+{
+    readonly List<RuleBinding> _rules = [];
+    readonly List<Place> _places = [];
+    readonly Dictionary<string, Place> _named = new(StringComparer.Ordinal);
+
+    public IReadOnlyList<RuleBinding> Rules => _rules;
+
+    /// <summary>Reads one <c>[[rule]]</c> of a PRR.</summary>
+    public void Read(SectionReader section, int? ownPathMtu, ReadBindings bindings)
+    {
+        IPv6Address? prr = section.IPv6("prr");
+        string? name = Name(section);
+        if (Parameters(section) is not { } rule || ownAddresses.Count == 0) return;
+        Place place = section.PlaceOf("rule-ipv4-prefix");
+        if (rule.IPv4.Length == 0)
+            section.Refuse("rule-ipv4-prefix", ErrorCodes.ConfigurationContradiction, "The Rule IPv4 prefix 0.0.0.0/0 would lead the whole Internet into softwires; write the prefix that this PRR shares.");
+
+        // One subscriber, whose ports are known: a binding, and checked as one.
+        if (rule.EaLength == 0 && rule.IPv4.Length == 32)
+        {
+            rule.TryMapEndUser(rule.IPv6, out MappedSubscriber? only, out _);
+            bindings.Add(rule.IPv4.Address, only!.Ports, only.Ce, prr, ownPathMtu, name, place);
+            return;
+        }
+
+        if (prr is { } chosen && !ownAddresses.Contains(chosen))
+            section.Refuse("prr", ErrorCodes.ConfigurationForeignPrr, $"The rule's PRR end {chosen} is not among 'softwire-address' ({string.Join(", ", ownAddresses)}).");
+        foreach (IPv6Address own in ownAddresses)
+            if (rule.TryReadCe(own, out _, out _))
+                section.Refuse("rule-ipv6-prefix", ErrorCodes.ConfigurationContradiction, $"The PRR's own end {own} is a subscriber's by this rule; give the PRR an address outside {rule.IPv6}.");
+        if (rule is { PsidOffset: 0, PsidLength: > 0 })
+            diagnostics.Warn(section.PlaceOf(section.Has("psid-offset") ? "psid-offset" : "rule-ipv4-prefix"), ErrorCodes.ConfigurationSystemPorts, "With a PSID offset of 0 the system ports 0-1023 go to subscribers; servers there are then theirs. RFC 7597 section 5.1 keeps them out by an offset above 0.");
+        if (name is not null && !_named.TryAdd(name, place))
+            diagnostics.Error(place, ErrorCodes.ConfigurationTwice, $"The name '{name}' stands twice: here and at {_named[name]}.");
+        _rules.Add(new RuleBinding(rule, prr ?? ownAddresses[0], (ownPathMtu ?? pathMtu) - ReadBindings.Overhead) { Name = name });
+        _places.Add(place);
+    }
+
+    static string? Name(SectionReader section)
+    {
+        if (!section.Has("name")) return null;
+        string name = section.Text("name", "-");
+        if (name.Length > 0 && !name.Any(c => char.IsControl(c) || char.IsSurrogate(c))) return name;
+        section.Refuse("name", ErrorCodes.ConfigurationBadValue, "'name' is empty or holds control characters; write what people call this rule.");
+        return null;
+    }
+
+    /// <summary>The parameters of a <c>[[rule]]</c>, as PRR and SMAP both have them; null where they are no rule, which is told.</summary>
+    public static MappingRule? Parameters(SectionReader section)
+    {
+        section.Require("rule-ipv6-prefix", "\"2001:db8::/40\"");
+        section.Require("rule-ipv4-prefix", "\"192.0.2.0/24\"");
+        section.Require("ea-length", "16");
+        IPv6Prefix? ipv6 = section.IPv6Prefix("rule-ipv6-prefix");
+        IPv4Prefix? ipv4 = section.IPv4Prefix("rule-ipv4-prefix");
+        int? ea = section.WholeNumber("ea-length", null), offset = section.WholeNumber("psid-offset", MappingRule.DefaultPsidOffset);
+        int? length = section.WholeNumber("psid-length", null), psid = section.WholeNumber("psid", null);
+        var form = (InterfaceIdentifierForm)section.Word("interface-identifier", 0, ConfigurationSchema.InterfaceIdentifiers);
+        if (ipv6 is null || ipv4 is null || ea is null || offset is null || (length is null && section.Has("psid-length")) || (psid is null && section.Has("psid"))) return null;
+        var rule = new MappingRule(ipv6.Value, ipv4.Value, ea.Value) { PsidOffset = offset.Value, ExplicitPsidLength = length, ExplicitPsid = psid, Form = form };
+        if (rule.Fault is not { } fault) return rule;
+        section.Refuse(section.Has("psid-length") ? "psid-length" : "ea-length", ErrorCodes.NotAMappingRule, $"This is not a mapping rule: {fault}.");
+        return null;
+    }
+
+    /// <summary>Tells every two rules that contradict each other, and, where there are none, every binding that contradicts a rule.</summary>
+    public void CheckTogether(ReadBindings bindings)
+    {
+        bool any = false;
+        foreach (RuleTable.Conflict conflict in RuleTable.Conflicts([.. _rules.Select(r => r.Rule)]))
+        {
+            any = true;
+            diagnostics.Error(_places[conflict.Later], ErrorCodes.RuleConflict, $"{conflict.Message[..1].ToUpperInvariant()}{conflict.Message[1..]}. The other is at {_places[conflict.Earlier]}.");
+        }
+
+        if (any || _rules.Count == 0) return;
+        var table = new RuleTable(_rules);
+        for (int i = 0; i < bindings.Bindings.Count; i++)
+            if (table.ConflictOf(bindings.Bindings[i]) is { } message)
+                diagnostics.Error(bindings.PlaceOf(i), ErrorCodes.RuleConflict, $"{message[..1].ToUpperInvariant()}{message[1..]}.");
+    }
+}
