@@ -28,14 +28,17 @@ static partial class ConfigVerb
         {
             try
             {
-                string path = parse.GetValue(file)!;
-                return parse.GetValue(from) switch
+                string path = parse.GetValue(file)!, format = parse.GetValue(from)!;
+                int status = format switch
                 {
                     "snabb" => Write(SnabbFormat.Read(ForeignFile.At(path)), $"From {path}, a configuration of a Snabb lwAFTR.", parse.GetValue(output)),
                     "vpp" => Write(VppFormat.Read(ForeignFile.At(path)), $"From {path}, commands of VPP's MAP.", parse.GetValue(output)),
                     "ietf-softwire" => Write(SoftwireYangReader.Read(ForeignFile.At(path), parse.GetValue(instance)), $"From {path}, a configuration by RFC 8676.", parse.GetValue(output)),
                     _ => ImportReport(path, parse.GetValue(output)),
                 };
+                if (status != 0 && ForeignFile.At(path).GuessFormat() is { } likely && likely != format)
+                    Console.Error.WriteLine($"aplusp: {ErrorCodes.ForeignSyntax}: {path} was read as of the format '{format}', but looks like '{likely}'. Try --from {likely}.");
+                return status;
             }
             catch (APlusPException error) when (error.Code == ErrorCodes.ConfigurationUnreadable)
             {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using APlusP.Tests.Configuration;
 
 namespace APlusP.Tests.Cli;
@@ -79,6 +80,34 @@ public sealed class ConfigFormatsTests : IDisposable
             (exit, _, error) = Run("config", "import", "--from", format, "none.conf");
             Assert.Equal(2, exit);
             Assert.StartsWith("aplusp: AP1001: ", error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_file_of_another_format_is_told_so()
+    {
+        Assert.EndsWith("Try --from snabb.\n", Run("config", "import", Put("snabb.conf", ImportedFiles.Golden("snabb.conf"))).Error, StringComparison.Ordinal);
+        Assert.EndsWith("Try --from ietf-softwire.\n", Run("config", "import", "--from", "vpp", Put("br.json", ImportedFiles.Golden("ietf-softwire.json"))).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_migration_page_shows_what_its_commands_print()
+    {
+        string page = DocumentationTests.Read("docs/migration.md");
+        foreach (Match file in Regex.Matches(page, "```file (?<name>\\S+)\n(?<text>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture)) Put(file.Groups["name"].Value, file.Groups["text"].Value);
+        MatchCollection runs = Regex.Matches(page, @"(?<=```console\n|\G)\$ (?<command>[^\n]+)\n(?<output>((?!\$ |```)[^\n]*\n)*)", RegexOptions.ExplicitCapture);
+        Assert.Equal(7, runs.Count);
+        foreach (Match run in runs)
+        {
+            using Process shell = Process.Start(new ProcessStartInfo("sh", ["-c", $"PATH=\"{AppContext.BaseDirectory}:$PATH\"; exec 2>&1; {run.Groups["command"].Value}"])
+            {
+                UseShellExecute = false,
+                RedirectStandardOutput = true,
+                WorkingDirectory = _directory,
+            })!;
+            Assert.Equal(run.Groups["output"].Value, shell.StandardOutput.ReadToEnd());
+            shell.WaitForExit();
+            Assert.Equal(0, shell.ExitCode);
         }
     }
 

@@ -7,7 +7,7 @@ namespace APlusP.Tests.Configuration;
 
 public class DocumentationTests
 {
-    static string Read(string path)
+    public static string Read(string path)
     {
         string directory = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(directory, "aplusp.slnx"))) directory = Path.GetDirectoryName(directory)!;

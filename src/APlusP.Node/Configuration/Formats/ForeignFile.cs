@@ -1,3 +1,4 @@
+using System.Text;
 using APlusP.Core;
 
 namespace APlusP.Node.Configuration.Formats;
@@ -12,6 +13,19 @@ public sealed record ForeignFile(string Path, Func<Stream> Open)
     {
         ConfigurationFile.EnsureReadable(path);
         return new ForeignFile(path, () => new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan));
+    }
+
+    /// <summary>The format that the file's beginning looks like, as <c>--from</c> names it; null where it looks like none.</summary>
+    public string? GuessFormat()
+    {
+        using var reader = new StreamReader(Open(), Encoding.UTF8);
+        char[] buffer = new char[1 << 16];
+        var beginning = new string(buffer, 0, reader.ReadBlock(buffer));
+        return beginning.TrimStart().StartsWith('{') ? "ietf-softwire"
+            : beginning.Contains("softwire-config", StringComparison.Ordinal) ? "snabb"
+            : beginning.Contains("map add ", StringComparison.Ordinal) ? "vpp"
+            : beginning.Contains("PrrAddrV", StringComparison.Ordinal) ? "report"
+            : null;
     }
 }
 
