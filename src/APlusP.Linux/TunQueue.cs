@@ -49,17 +49,21 @@ public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Or
         for (int i = 0; i < batch.Count; i++)
         {
             if (!batch[i].Verdict.Sends) continue;
-            ReadOnlySpan<byte> packet = batch.Bytes(i);
-            if (ownAddress is not null && ownAddress.Owns(packet))
-            {
-                if (!ownAddress.TrySend(packet)) SendFailures++;
-                continue;
-            }
+            for (int taken = 0; batch.TryTakePiece(i, ref taken, out ReadOnlySpan<byte> packet);) Send(packet);
+        }
+    }
 
-            fixed (byte* buffer = packet)
-            {
-                if (LibC.Write(_fd, buffer, (nuint)packet.Length) < 0) SendFailures++;
-            }
+    void Send(ReadOnlySpan<byte> packet)
+    {
+        if (ownAddress is not null && ownAddress.Owns(packet))
+        {
+            if (!ownAddress.TrySend(packet)) SendFailures++;
+            return;
+        }
+
+        fixed (byte* buffer = packet)
+        {
+            if (LibC.Write(_fd, buffer, (nuint)packet.Length) < 0) SendFailures++;
         }
     }
 

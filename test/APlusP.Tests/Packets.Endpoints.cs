@@ -11,6 +11,27 @@ static partial class Packets
         byte trafficClass = 0) =>
         Tcp(Host(source), Port(source), Host(destination), Port(destination), flags, payload, ttl, trafficClass);
 
+    /// <summary>TCP with options, padded to whole words.</summary>
+    public static byte[] TcpWithOptions(string source, string destination, TcpFlags flags, byte[] options, int payload = 0)
+    {
+        int size = 20 + (options.Length + 3) / 4 * 4;
+        byte[] segment = new byte[size + payload];
+        Ports(segment, Port(source), Port(destination));
+        segment[12] = (byte)(size / 4 << 4);
+        segment[13] = (byte)flags;
+        options.CopyTo(segment, 20);
+        Fill(segment.AsSpan(size));
+        return IPv4(Host(source), Host(destination), IpProtocol.Tcp, segment, checksumAt: 16);
+    }
+
+    /// <summary>An ICMPv6 error about a packet, of which it embeds as much as fits 1280 octets.</summary>
+    public static byte[] IcmpV6Error(string source, string destination, byte[] about, IcmpV6Type type, byte code = 0, int rest = 0)
+    {
+        byte[] message = [(byte)type, code, 0, 0, (byte)(rest >> 24), (byte)(rest >> 16), (byte)(rest >> 8), (byte)rest, .. about.AsSpan(0, Math.Min(about.Length, 1280 - 48))];
+        Set16(message, 2, IcmpV6Checksum(message, source, destination));
+        return Softwire(source, destination, message, next: IpProtocol.IcmpV6);
+    }
+
     public static byte[] Udp(string source, string destination, int payload = 12, byte ttl = 64, byte trafficClass = 0, bool withChecksum = true) =>
         Udp(Host(source), Port(source), Host(destination), Port(destination), payload, ttl, withChecksum, trafficClass);
 

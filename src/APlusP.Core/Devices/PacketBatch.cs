@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Wire;
 
 namespace APlusP.Core.Devices;
 
@@ -24,6 +25,12 @@ public struct PacketSlot
     public Origin Origin;
 
     public Verdict Verdict;
+
+    /// <summary>Octets of the largest piece in which an IPv6 packet is to be sent (RFC 8200 section 4.5); 0 sends it whole.</summary>
+    public int FragmentSize;
+
+    /// <summary>Identification of the fragments, where it is sent in pieces.</summary>
+    public uint FragmentIdentification;
 }
 
 /// <summary>
@@ -126,6 +133,55 @@ public sealed class PacketBatch
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, slot.Length);
         slot.Length = length;
         return _memory.AsSpan(slot.Start, length);
+    }
+
+    /// <summary>
+    /// What is to be sent of a packet, piece by piece: the whole of it, or its IPv6 fragments in order. A piece is made in the packet's own buffer, over the
+    /// one before it, so each must be sent before the next is asked for, and the packet is gone afterwards.
+    /// </summary>
+    /// <param name="index">The packet; its verdict says that it sends.</param>
+    /// <param name="taken">0 to begin with; the batch's own note of how far it is.</param>
+    /// <param name="piece">The octets to send.</param>
+    /// <returns>False when all of it was taken.</returns>
+    /// <remarks>
+    /// The 48 octets of both headers are written in front of each piece's payload, where the payload of the piece before it stood:
+    /// <code>
+    ///  | free | IPv6 |        payload         |
+    ///  |IPv6|F| first piece |        rest     |
+    ///          ... |IPv6|F| second piece |    |
+    /// </code>
+    /// </remarks>
+    public bool TryTakePiece(int index, ref int taken, out ReadOnlySpan<byte> piece)
+    {
+        const int headers = IPv6Header.Size + IPv6FragmentHeader.Size;
+        ref PacketSlot slot = ref _slots[index];
+        if (slot.FragmentSize == 0 || slot.Length <= slot.FragmentSize)
+        {
+            piece = _memory.AsSpan(slot.Start, slot.Length);
+            if (taken != 0) return false;
+            taken = slot.Length;
+            return true;
+        }
+
+        int payload = slot.Length - IPv6Header.Size, before = taken;
+        piece = default;
+        if (before == payload) return false;
+        int most = (slot.FragmentSize - headers) & ~7;
+        int now = Math.Min(most, payload - before);
+
+        // Where the last piece's header stands, and where this one's goes.
+        int from = before == 0 ? slot.Start : slot.Start + before - most - IPv6FragmentHeader.Size;
+        int to = slot.Start + before - IPv6FragmentHeader.Size;
+        _memory.AsSpan(from, headers).CopyTo(_memory.AsSpan(to));
+        Span<byte> fragment = _memory.AsSpan(to, headers + now);
+        IPv6Header.TryRead(fragment, out IPv6Header header);
+        IpProtocol next = before == 0 ? header.NextHeader : (IpProtocol)fragment[IPv6Header.Size];
+        header.PayloadLength = (ushort)(IPv6FragmentHeader.Size + now);
+        header.NextHeader = IpProtocol.Fragment;
+        IPv6FragmentHeader.Write(fragment[IPv6Header.Size..], next, before, before + now < payload, slot.FragmentIdentification);
+        taken = before + now;
+        piece = fragment;
+        return true;
     }
 
     public void Clear() => Count = 0;

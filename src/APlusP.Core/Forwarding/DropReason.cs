@@ -22,9 +22,6 @@ public enum DropReason : byte
     /// <summary>An extension header that a softwire packet must not carry, a chain too long, or an option that must be discarded (RFC 8200 section 4.2).</summary>
     BadExtensionHeader,
 
-    /// <summary>The outer packet is a fragment.</summary>
-    OuterFragment,
-
     /// <summary>The softwire carries something other than IPv4 (next header not 4).</summary>
     NotIPv4InIPv6,
 
@@ -38,9 +35,6 @@ public enum DropReason : byte
 
     /// <summary>The IPv4 header checksum is wrong.</summary>
     BadIPv4Checksum,
-
-    /// <summary>The IPv4 packet is a fragment.</summary>
-    Fragment,
 
     /// <summary>The transport header is cut short, or its checksum or length cannot be right.</summary>
     BadTransportHeader,
@@ -63,8 +57,25 @@ public enum DropReason : byte
     /// <summary>The TTL ran out here.</summary>
     TtlExpired,
 
-    /// <summary>Larger than the softwire carries in one piece.</summary>
+    /// <summary>Larger than the softwire carries, and its sender forbids fragments; or larger than any buffer.</summary>
     TooBig,
+
+    // Fragments, inner and outer
+
+    /// <summary>A fragment that cannot be right by itself: empty, past the end of any packet, or so short that it hides its transport header (RFC 1858, RFC 3128).</summary>
+    BadFragment,
+
+    /// <summary>A fragment of an outer packet that has come already (RFC 8200 section 4.5).</summary>
+    DuplicateFragment,
+
+    /// <summary>Fragments of one outer packet that overlap or contradict each other; all of it is dropped (RFC 8200 section 4.5, RFC 5722).</summary>
+    FragmentOverlap,
+
+    /// <summary>The rest of its packet did not come in time.</summary>
+    FragmentTimeout,
+
+    /// <summary>It had to make room for newer fragments.</summary>
+    FragmentsExceeded,
 
     // Source check of the PRR (RFC 7596 section 6.2, RFC 7597 section 8.1)
 

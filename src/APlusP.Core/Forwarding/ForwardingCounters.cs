@@ -32,6 +32,14 @@ public sealed class ForwardingCounters
         if (verdict.Fate == Fate.Dropped) _drops[(int)origin * s_reasons + (int)verdict.Reason]++;
     }
 
+    /// <summary>Counts what became of a packet that was <see cref="Fate.Held"/> before.</summary>
+    public void Settle(Origin origin, Verdict verdict)
+    {
+        _packets[(int)origin * s_fates + (int)Fate.Held]--;
+        _packets[(int)origin * s_fates + (int)verdict.Fate]++;
+        if (verdict.Fate == Fate.Dropped) _drops[(int)origin * s_reasons + (int)verdict.Reason]++;
+    }
+
     public long Packets(Origin origin, Fate fate) => _packets[(int)origin * s_fates + (int)fate];
 
     public long Drops(Origin origin, DropReason reason) => _drops[(int)origin * s_reasons + (int)reason];

@@ -15,6 +15,9 @@ public static class IcmpErrors
 
     const byte TimeToLive = 64;
 
+    /// <summary>Precedence of ICMPv4 errors, RFC 1812 section 4.3.2.5.</summary>
+    public const byte InternetworkControl = 0xc0;
+
     /// <summary>
     /// Whether an error about this packet may be sent at all: not about another ICMP error, not about a later fragment, and not
     /// from or to what is no single host, RFC 1122 section 3.2.2.
@@ -23,7 +26,7 @@ public static class IcmpErrors
     {
         if (!header.Source.IsUnicast || !header.Destination.IsUnicast || header.IsLaterFragment) return false;
         return header.Protocol != IpProtocol.Icmp
-            || (IcmpV4Header.TryRead(packet[header.Size..header.TotalLength], out IcmpV4Header icmp) && icmp.IsQuery);
+            || (IcmpV4Header.TryRead(packet[header.Size..Math.Min(header.TotalLength, packet.Length)], out IcmpV4Header icmp) && icmp.IsQuery);
     }
 
     /// <summary>Puts an ICMPv4 error in front of the IPv4 packet that it is about, and cuts that to size.</summary>
@@ -40,7 +43,7 @@ public static class IcmpErrors
         const int added = IPv4Header.MinSize + IcmpV4Header.Size;
         batch.Truncate(index, Math.Min(batch.Bytes(index).Length, MaxV4 - added));
         Span<byte> packet = batch.Prepend(index, added);
-        IPv4Header.Write(packet, trafficClass: 0, packet.Length, TimeToLive, IpProtocol.Icmp, source, destination);
+        IPv4Header.Write(packet, InternetworkControl, packet.Length, TimeToLive, IpProtocol.Icmp, source, destination);
         Span<byte> message = packet[IPv4Header.MinSize..];
         IcmpV4Header.Write(message, type, code, rest);
         IcmpV4Header.TryRead(message, out IcmpV4Header icmp);
@@ -70,7 +73,8 @@ public static class IcmpErrors
         FinishV6(message, self, asker);
     }
 
-    static void FinishV6(Span<byte> message, IPv6Address source, IPv6Address destination)
+    /// <summary>Gives an ICMPv6 message its checksum; the field must be 0.</summary>
+    internal static void FinishV6(Span<byte> message, IPv6Address source, IPv6Address destination)
     {
         IcmpV6Header.TryRead(message, out IcmpV6Header icmp);
         icmp.Checksum = Checksum.Of(message, Checksum.PseudoHeader(source, destination, IpProtocol.IcmpV6, message.Length));

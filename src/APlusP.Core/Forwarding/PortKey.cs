@@ -36,6 +36,14 @@ static class PortKey
         return whole ? DropReason.None : DropReason.BadTransportHeader;
     }
 
+    /// <summary>The destination port of a packet of which an ICMP error of any family holds the beginning; results as of <see cref="OfSource"/>.</summary>
+    public static DropReason OfEmbeddedDestination(Span<byte> embedded, in IPv4Header header, out ushort port) =>
+        TryReadEmbedded(embedded, header.Destination, isSource: true, out port) ? DropReason.None : DropReason.IcmpNotTranslatable;
+
+    /// <summary>As <see cref="OfEmbeddedDestination"/>, of the source port.</summary>
+    public static DropReason OfEmbeddedSource(Span<byte> embedded, in IPv4Header header, out ushort port) =>
+        TryReadEmbedded(embedded, header.Source, isSource: false, out port) ? DropReason.None : DropReason.IcmpNotTranslatable;
+
     /// <summary>Whether there is no port but the packet is whole, so that it may still reach the holder of a whole address.</summary>
     public static bool IsPortless(DropReason reason) => reason is DropReason.ProtocolWithoutPorts or DropReason.IcmpNotTranslatable;
 

@@ -18,7 +18,21 @@ public sealed partial class PortRangeRouter
         if (!policy.IsOurs(outer.Destination)) return RefuseDestination(batch, index, outer);
 
         DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol protocol, out int offset);
-        if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.IcmpV6) return HearIcmpV6(batch, index, offset, outer, policy);
+        if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.Fragment)
+        {
+            Verdict waits = TakeOuterFragment(batch, index, offset, outer);
+            if (waits.Fate != Fate.None) return waits;
+            packet = batch.Bytes(index);
+            IPv6Header.TryRead(packet, out outer);
+            fault = Softwire.FindInner(batch, index, outer, out protocol, out offset);
+        }
+
+        if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.IcmpV6)
+        {
+            Verdict heard = _end.HearIcmpV6(batch, index, offset, outer, policy.Options.HopLimit, out SoftwireError error);
+            return heard.Fate == Fate.None ? PassOn(batch, index, policy, error, offset + IcmpV6Header.Size + error.Inner) : heard;
+        }
+
         if (fault != DropReason.None) return Verdict.Drop(fault);
         Journey?.Add("outer", $"{outer.Source} > {outer.Destination}, one of our softwire addresses; IPv4 begins after {offset} octets");
 
@@ -27,10 +41,25 @@ public sealed partial class PortRangeRouter
         if (fault != DropReason.None) return Verdict.Drop(fault);
         if (header.TotalLength < inner.Length) batch.Truncate(index, offset + header.TotalLength);
 
-        DropReason portless = PortKey.OfSource(inner, header, out ushort port);
-        if (portless != DropReason.None && !PortKey.IsPortless(portless)) return Verdict.Drop(portless);
+        ushort port;
+        DropReason portless;
         pending.Inner = offset;
-        pending.Portless = portless;
+        if (header.IsFragment)
+        {
+            // Only who may speak for the address at all has fragments remembered.
+            if (!IsBoundTo(outer.Source, outer.Destination, header.Source)) return RefuseSource(batch, index, policy, pending, header.Source, new Softwire.Path(outer.Destination, outer.Source));
+            Verdict waits = FindPortsOfFragment(inner, header, outer.Source, batch.Bytes(index), ref pending, out port, out _);
+            if (waits.Fate != Fate.None) return waits;
+            if (pending.Fault != DropReason.None) return Verdict.Drop(pending.Fault);
+            portless = pending.Portless;
+        }
+        else
+        {
+            portless = PortKey.OfSource(inner, header, out port);
+            if (portless != DropReason.None && !PortKey.IsPortless(portless)) return Verdict.Drop(portless);
+            pending.Portless = portless;
+        }
+
         query = new BindingQuery(header.Source, port);
         if (Journey is not null) TellInner(header, "source", port, portless);
         return default;
@@ -43,27 +72,47 @@ public sealed partial class PortRangeRouter
             ? Verdict.Consume
             : Verdict.Drop(DropReason.NotForUs);
 
-    /// <summary>The softwire's end answers pings, also behind extension headers; errors about softwires are read and done with.</summary>
-    Verdict HearIcmpV6(PacketBatch batch, int index, int offset, IPv6Header outer, Policy policy)
+    /// <summary>A part of an outer packet: kept where a subscriber sent it, until the packet is whole (RFC 6333 section 6.3).</summary>
+    Verdict TakeOuterFragment(PacketBatch batch, int index, int fragmentAt, in IPv6Header outer)
     {
-        Span<byte> packet = batch.Bytes(index), message = packet[offset..];
-        if (!IcmpV6Header.TryRead(message, out IcmpV6Header icmp)
-            || Checksum.Of(message, Checksum.PseudoHeader(outer.Source, outer.Destination, IpProtocol.IcmpV6, message.Length)) != 0)
-            return Verdict.Drop(DropReason.BadTransportHeader);
-        if (icmp.Type != IcmpV6Type.EchoRequest) return Verdict.Consume;
-        if (!outer.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
+        if (!_table.TryFindSoftwire(outer.Source, out BindingHit known, out _)) return Verdict.Drop(DropReason.UnknownSoftwire);
+        return known.Prr != outer.Destination ? Verdict.Drop(DropReason.WrongPrrAddress) : _reassembly.Take(batch, index, fragmentAt);
+    }
 
-        if (offset > IPv6Header.Size)
+    bool IsBoundTo(IPv6Address softwire, IPv6Address prr, IPv4Address address) =>
+        _table.TryFindSoftwire(softwire, out BindingHit known, out IPv4Address bound) && known.Prr == prr && bound == address;
+
+    /// <summary>An ICMPv6 error about a softwire packet of ours becomes the ICMPv4 error for the sender of the packet inside, RFC 2473 section 8.3.</summary>
+    Verdict PassOn(PacketBatch batch, int index, Policy policy, in SoftwireError error, int innerAt)
+    {
+        Span<byte> inner = batch.Bytes(index)[innerAt..];
+        IPv4Header.TryReadEmbedded(inner, out IPv4Header header);
+
+        // We sent it only if its destination is bound to that softwire; a later fragment does not say its port.
+        if (!_table.TryFindSoftwire(error.Path.To, out BindingHit hit, out IPv4Address bound) || hit.Prr != error.Path.From || bound != header.Destination)
+            return Verdict.Consume;
+        if (PortKey.OfEmbeddedDestination(inner, header, out ushort port) == DropReason.None
+            && (_table.Find(header.Destination, port, out BindingHit holder) != BindingLookup.Found || holder.Softwire != error.Path.To)) return Verdict.Consume;
+        Journey?.Add("icmpv6 error", $"{error.Type} about a packet to {error.Path.To}");
+        if (!_end.Hear(error, header, hit.PayloadMtu, out byte code, out uint rest) || !IcmpErrors.MayTellSender(inner, header)) return Verdict.Consume;
+
+        // A subscriber's own packet, hairpinned: the error goes into its softwire.
+        Softwire.Path? subscriber = null;
+        PortKey.OfEmbeddedSource(inner, header, out ushort sourcePort);
+        BindingLookup sender = _table.Find(header.Source, sourcePort, out BindingHit back);
+        if (sender == BindingLookup.NoBinding) return Verdict.Consume;
+        if (sender == BindingLookup.Found) subscriber = new Softwire.Path(back.Prr, back.Softwire);
+        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, header.Source.Value))
         {
-            // The reply has no extension headers: the addresses move up to the message. Only they are read from this copy.
-            Span<byte> header = packet[..IPv6Header.Size];
-            packet = batch.TrimFront(index, offset - IPv6Header.Size);
-            header.CopyTo(packet);
-            IPv6Header.TryRead(packet, out outer);
+            Counters.IcmpSuppressed++;
+            return Verdict.Consume;
         }
 
-        Softwire.TryAnswerPing(packet, IPv6Header.Size, outer, policy.Options.HopLimit);
-        Counters.IcmpV6Sent++;
+        IPv4Address self = policy.Options.IcmpSource ?? header.Destination, to = header.Source;
+        batch.TrimFront(index, innerAt);
+        IcmpErrors.WriteV4(batch, index, IcmpV4Type.DestinationUnreachable, code, self, to, rest);
+        if (subscriber is { } path) Tell(batch, index, policy, path);
+        Counters.IcmpV4Sent++;
         return Verdict.Answer;
     }
 
@@ -85,7 +134,9 @@ public sealed partial class PortRangeRouter
         if (!header.Destination.IsUnicast) return Verdict.Drop(DropReason.MartianDestination);
 
         Span<byte> inner = batch.TrimFront(index, pending.Inner);
-        DropReason portless = PortKey.OfDestination(inner, header, out ushort port);
+        ushort port = pending.DestinationPort;
+        DropReason portless = pending.Follows ? pending.Portless : PortKey.OfDestination(inner, header, out port);
+        if (policy.ClampMss) _end.ClampMss(inner, header, outer.Source, hit.PayloadMtu);
         if (_table.Find(header.Destination, port, out BindingHit receiver) != BindingLookup.NotShared)
             return Hairpin(batch, index, policy, portless, receiver, back);
 
@@ -112,7 +163,7 @@ public sealed partial class PortRangeRouter
         // A subscriber who sends what has no port is who it says it is: RFC 7596 has nothing to tell it.
         if (PortKey.IsPortless(reason)) return Verdict.Drop(reason);
         if (!policy.Options.SendIcmpV6Errors || !back.To.IsUnicast) return Verdict.Drop(reason);
-        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond))
+        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, (ulong)back.To.Value))
         {
             Counters.IcmpSuppressed++;
             return Verdict.Drop(reason);
@@ -130,12 +181,13 @@ public sealed partial class PortRangeRouter
         if (Journey is not null) TellLookup("hairpin lookup", receiver);
         if (!policy.Options.Hairpinning) return Verdict.Drop(DropReason.HairpinDisabled);
         IPv4Header.TryRead(batch.Bytes(index), out IPv4Header header);
-        Verdict refused = CheckReceiver(batch, index, policy, portless, receiver, header, back);
+        Verdict refused = CheckReceiver(batch, index, policy, portless, receiver, header, back, out int payloadMtu);
         if (refused.Fate != Fate.None) return refused;
         if (header.TimeToLive <= 1) return DropTelling(batch, index, policy, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0, back);
 
         header.DecrementTimeToLive();
-        Softwire.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(receiver.Prr, receiver.Softwire));
+        if (policy.ClampMss) _end.ClampMss(batch.Bytes(index), header, receiver.Softwire, receiver.PayloadMtu);
+        _end.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(receiver.Prr, receiver.Softwire), payloadMtu);
         return Verdict.Hairpin;
     }
 }

@@ -2,6 +2,8 @@ using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
+using APlusP.Core.Forwarding.Fragments;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
 
 namespace APlusP.Core.Forwarding;
@@ -20,16 +22,26 @@ public sealed partial class PortRangeRouter : IForwarder
 
     readonly BindingTable _table;
     readonly IcmpRateLimiter _icmpLimit;
+    readonly SoftwireEnd _end;
+    readonly Reassembly _reassembly;
+    readonly FragmentFollower _followers;
     readonly BindingQuery[] _queries = new BindingQuery[PieceSize];
     readonly BindingHit[] _hits = new BindingHit[PieceSize];
     readonly Pending[] _pending = new Pending[PieceSize];
     Policy _policy;
 
-    public PortRangeRouter(BindingTable table, PrrOptions options, TimeProvider time)
+    /// <param name="table">The bindings.</param>
+    /// <param name="options">How it behaves.</param>
+    /// <param name="time">The clock of rate limits and fragments.</param>
+    /// <param name="paths">What the paths to the softwires carry, shared by all routers of a PRR; null where the bindings alone say so.</param>
+    public PortRangeRouter(BindingTable table, PrrOptions options, TimeProvider time, PathMtuTable? paths = null)
     {
         _table = table;
         _policy = new Policy(options);
         _icmpLimit = new IcmpRateLimiter(time);
+        _end = new SoftwireEnd(options.Secret, paths, time, Counters);
+        _reassembly = new Reassembly(options.Fragments, time, Mix.Of(options.Secret, 1), Counters);
+        _followers = new FragmentFollower(options.Fragments, time, Mix.Of(options.Secret, 2), Counters);
     }
 
     public ForwardingCounters Counters { get; } = new();
@@ -44,13 +56,37 @@ public sealed partial class PortRangeRouter : IForwarder
     /// <summary>Where set, each packet's steps are written down, for <see cref="Explain"/>; never in a daemon.</summary>
     public PacketJourney? Journey { get; set; }
 
-    public void Process(PacketBatch batch)
+    public void Process(PacketBatch batch) => Process(batch, wereHeld: false);
+
+    void Process(PacketBatch batch, bool wereHeld)
     {
+        _end.Advance();
         for (int start = 0; start < batch.Count; start += PieceSize)
-            ProcessPiece(batch, start, Math.Min(PieceSize, batch.Count - start), Volatile.Read(ref _policy));
+            ProcessPiece(batch, start, Math.Min(PieceSize, batch.Count - start), Volatile.Read(ref _policy), wereHeld);
     }
 
-    void ProcessPiece(PacketBatch batch, int start, int count, Policy policy)
+    public bool Continue(PacketBatch batch)
+    {
+        batch.Clear();
+        if (_followers.HasReady)
+        {
+            _followers.TakeReady(batch);
+            Process(batch, wereHeld: true);
+            return true;
+        }
+
+        _end.TakeProbes(batch, Origin.FromInternet, _policy.Options.HopLimit);
+        return batch.Count > 0;
+    }
+
+    public int MillisecondsUntilDue(int most)
+    {
+        _reassembly.Expire();
+        _followers.Expire();
+        return _end.MillisecondsUntilDue(most);
+    }
+
+    void ProcessPiece(PacketBatch batch, int start, int count, Policy policy, bool wereHeld)
     {
         for (int i = 0; i < count; i++)
         {
@@ -79,7 +115,8 @@ public sealed partial class PortRangeRouter : IForwarder
             }
 
             Journey?.Judge(slot.Verdict);
-            Counters.Count(slot.Origin, slot.Verdict, _pending[i].Octets);
+            if (wereHeld) Counters.Settle(slot.Origin, slot.Verdict);
+            else Counters.Count(slot.Origin, slot.Verdict, _pending[i].Octets);
         }
     }
 
@@ -90,20 +127,26 @@ public sealed partial class PortRangeRouter : IForwarder
     Verdict DropTelling(PacketBatch batch, int index, Policy policy, DropReason reason, IcmpV4Type type, byte code, in Softwire.Path? subscriber,
     uint rest = 0)
     {
+        // What the sender must know to go on is told always: RFC 2473 section 7.2, RFC 1812 section 4.3.3.4.
+        bool isOptional = type == IcmpV4Type.DestinationUnreachable && code != IcmpV4Header.FragmentationNeeded;
         Span<byte> packet = batch.Bytes(index);
-        if (!policy.Options.SendIcmpV4Errors || !IPv4Header.TryRead(packet, out IPv4Header header)
+        if ((isOptional && !policy.Options.SendIcmpV4Errors) || !IPv4Header.TryRead(packet, out IPv4Header header)
             || !IcmpErrors.MayTellSender(packet, header)) return Verdict.Drop(reason);
-        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond))
+        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, header.Source.Value))
         {
             Counters.IcmpSuppressed++;
             return Verdict.Drop(reason);
         }
 
         IcmpErrors.WriteV4(batch, index, type, code, policy.Options.IcmpSource ?? header.Destination, header.Source, rest);
-        if (subscriber is { } path) Softwire.Encapsulate(batch, index, trafficClass: 0, policy.Options.HopLimit, path);
+        if (subscriber is { } path) Tell(batch, index, policy, path);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(reason);
     }
+
+    /// <summary>Puts an ICMPv4 error of ours into the softwire of the subscriber that it is for. It fits every path.</summary>
+    void Tell(PacketBatch batch, int index, Policy policy, in Softwire.Path path) =>
+        _end.Encapsulate(batch, index, IcmpErrors.InternetworkControl, policy.Options.HopLimit, path, PathMtuTable.Least - SoftwireEnd.Overhead);
 
     /// <summary>What the first pass knows of a packet that the second needs.</summary>
     struct Pending
@@ -119,6 +162,11 @@ public sealed partial class PortRangeRouter : IForwarder
 
         /// <summary>Why the packet has no port, though it may still belong to a whole address.</summary>
         public DropReason Portless;
+
+        /// <summary>A later fragment: its ports are those of the first, <see cref="DestinationPort"/> too.</summary>
+        public bool Follows;
+
+        public ushort DestinationPort;
     }
 
     /// <summary>Options as the hot path wants them.</summary>
@@ -129,6 +177,8 @@ public sealed partial class PortRangeRouter : IForwarder
         public PrrOptions Options { get; } = options;
 
         public readonly bool TtlAlreadyTaken = options.TtlAlreadyTaken;
+
+        public readonly bool ClampMss = options.ClampMss;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool IsOurs(IPv6Address address)

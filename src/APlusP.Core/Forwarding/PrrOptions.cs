@@ -1,4 +1,5 @@
 using APlusP.Core.Addresses;
+using APlusP.Core.Forwarding.Fragments;
 
 namespace APlusP.Core.Forwarding;
 
@@ -26,7 +27,10 @@ public sealed record PrrOptions
     /// <summary>Whether ICMPv4 from the Internet is passed to subscribers, RFC 7596 section 8.1.</summary>
     public bool AllowIcmpFromInternet { get; init; } = true;
 
-    /// <summary>Whether the Internet, or a subscriber that hairpins, hears of an unbound port by ICMPv4 3/1, and of other failures by their types, RFC 7596 section 6.2.</summary>
+    /// <summary>
+    /// Whether the Internet, or a subscriber that hairpins, hears of an unbound port by ICMPv4 3/1, and of a protocol without ports by 3/2, RFC 7596 section 6.2.
+    /// That a packet is too big or its TTL over is told always.
+    /// </summary>
     public bool SendIcmpV4Errors { get; init; }
 
     /// <summary>Whether a SMAP that fails the source check hears so by ICMPv6 1/5, RFC 7596 section 6.2.</summary>
@@ -34,4 +38,19 @@ public sealed record PrrOptions
 
     /// <summary>ICMP errors a second, both families together; the burst is as large.</summary>
     public int IcmpErrorsPerSecond { get; init; } = 100;
+
+    /// <summary>Of these, to one host.</summary>
+    public int IcmpErrorsPerHost { get; init; } = 20;
+
+    /// <summary>Whether the maximum segment size of TCP is lowered to what the softwire carries.</summary>
+    public bool ClampMss { get; init; } = true;
+
+    /// <summary>Whether a packet that is too large goes in fragments of the softwire even where its sender forbids fragments, for peers that ignore ICMPv4 3/4.</summary>
+    public bool IgnoreDontFragment { get; init; }
+
+    /// <summary>Bounds of fragment state; those of the start count.</summary>
+    public FragmentOptions Fragments { get; init; } = new();
+
+    /// <summary>What makes flow labels and fragment identifications unforeseeable; 0 makes them repeatable, for captures.</summary>
+    public ulong Secret { get; init; }
 }

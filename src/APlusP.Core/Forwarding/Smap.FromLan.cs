@@ -1,5 +1,6 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
+using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.Napt;
 using APlusP.Core.Wire;
 
@@ -18,23 +19,61 @@ public sealed partial class Smap
         if (header.Source == _options.SharedAddress) return Verdict.Drop(DropReason.SourceNotLan);
         if (!header.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
         if (!header.Destination.IsUnicast) return Verdict.Drop(DropReason.MartianDestination);
-        if (header.TotalLength > _options.PayloadMtu) return Verdict.Drop(DropReason.TooBig);
+        if (!NaptProtocols.TryOf(header.Protocol, out NaptProtocol protocol)) return Verdict.Drop(DropReason.ProtocolWithoutPorts);
+
+        FragmentKey key = default;
+        bool isFirst = header.IsFragment && !header.IsLaterFragment;
+        if (header.IsFragment)
+        {
+            fault = FragmentFollower.Check(header);
+            if (fault != DropReason.None) return Verdict.Drop(fault);
+            key = FragmentKey.Of(header, default, Origin.FromLan);
+            if (!isFirst) return FollowFromLan(batch, index, key, ref header);
+        }
+
         if (!_options.TtlAlreadyTaken)
         {
             if (header.TimeToLive <= 1) return DropTellingLan(batch, index, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0);
             header.DecrementTimeToLive();
         }
 
-        if (!NaptProtocols.TryOf(header.Protocol, out NaptProtocol protocol)) return Verdict.Drop(DropReason.ProtocolWithoutPorts);
         Span<byte> payload = packet[header.Size..];
-        return protocol == NaptProtocol.Icmp
+        Verdict verdict = protocol == NaptProtocol.Icmp
             ? IcmpFromLan(batch, index, ref header, payload)
             : TransportFromLan(batch, index, protocol, ref header, payload);
+        if (isFirst) Learn(key, header, verdict);
+        return verdict;
+    }
+
+    /// <summary>What became of the first fragment becomes of the others.</summary>
+    void Learn(in FragmentKey key, in IPv4Header header, Verdict verdict)
+    {
+        var fate = new FragmentFate
+        {
+            Source = header.Source,
+            Destination = header.Destination,
+            Identification = header.Identification,
+            Hairpins = verdict.Fate == Fate.Hairpinned,
+        };
+        _followers.Learn(key, fate, verdict.Reason);
+    }
+
+    Verdict FollowFromLan(PacketBatch batch, int index, in FragmentKey key, ref IPv4Header header)
+    {
+        Verdict waits = _followers.Follow(key, batch.Bytes(index), out FragmentFate fate);
+        if (waits.Fate != Fate.None) return waits;
+        int payloadMtu = 0;
+        if (!fate.Hairpins && !Fits(header, out payloadMtu)) return RefuseTooBig(batch, index, payloadMtu);
+        if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
+        header.Source = fate.Source;
+        header.Destination = fate.Destination;
+        header.Identification = fate.Identification;
+        return fate.Hairpins ? Verdict.Hairpin : SendToPrr(batch, index, header, payloadMtu);
     }
 
     Verdict TransportFromLan(PacketBatch batch, int index, NaptProtocol protocol, ref IPv4Header header, Span<byte> payload)
     {
-        if (!TryReadTransport(payload, protocol, out TransportHeader transport)) return Verdict.Drop(DropReason.BadTransportHeader);
+        if (!TryReadTransport(payload, protocol, header, out TransportHeader transport)) return Verdict.Drop(DropReason.BadTransportHeader);
         var inside = new Endpoint(header.Source.Value, transport.SourcePort);
         var remote = new Endpoint(header.Destination.Value, transport.DestinationPort);
         TcpFlags flags = protocol == NaptProtocol.Tcp ? transport.TcpFlags : TcpFlags.None;
@@ -43,6 +82,8 @@ public sealed partial class Smap
         bool hairpin = header.Destination == _options.SharedAddress && _napt.Owns(remote.Port);
         if (hairpin && !_options.Hairpinning) return Verdict.Drop(DropReason.HairpinDisabled);
         if (hairpin && !_napt.IsInUse(protocol, remote.Port)) return Verdict.Drop(DropReason.NoMapping);
+        int payloadMtu = 0;
+        if (!hairpin && !Fits(header, out payloadMtu)) return RefuseTooBig(batch, index, payloadMtu);
 
         DropReason refused = _napt.Outbound(protocol, inside, remote, flags, out ushort external);
         if (refused != DropReason.None) return RefusePort(batch, index, refused);
@@ -64,8 +105,8 @@ public sealed partial class Smap
             return Verdict.Hairpin;
         }
 
-        Encapsulate(batch, index, header.TrafficClass);
-        return Verdict.Forward;
+        Identify(ref header);
+        return SendToPrr(batch, index, header, payloadMtu);
     }
 
     Verdict IcmpFromLan(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload)
@@ -73,6 +114,7 @@ public sealed partial class Smap
         if (!IcmpV4Header.TryRead(payload, out IcmpV4Header icmp)) return Verdict.Drop(DropReason.BadTransportHeader);
         if (icmp.IsError) return IcmpErrorFromLan(batch, index, ref header, payload);
         if (!icmp.IsQuery) return Verdict.Drop(DropReason.IcmpNotTranslatable);
+        if (!Fits(header, out int payloadMtu)) return RefuseTooBig(batch, index, payloadMtu);
 
         var inside = new Endpoint(header.Source.Value, icmp.Identifier);
         var remote = new Endpoint(header.Destination.Value, 0);
@@ -80,14 +122,17 @@ public sealed partial class Smap
         if (refused != DropReason.None) return RefusePort(batch, index, refused);
         icmp.Identifier = external;
         header.Source = _options.SharedAddress;
-        Encapsulate(batch, index, header.TrafficClass);
-        return Verdict.Forward;
+        Identify(ref header);
+        return SendToPrr(batch, index, header, payloadMtu);
     }
 
     /// <summary>An error about a packet that came in: the packet inside goes back to what it was outside, RFC 5508 REQ-5.</summary>
     Verdict IcmpErrorFromLan(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload)
     {
+        // Of an error in fragments the checksum cannot be told, nor mended.
+        if (header.IsFragment) return Verdict.Drop(DropReason.IcmpNotTranslatable);
         if (Checksum.Of(payload) != 0) return Verdict.Drop(DropReason.BadTransportHeader);
+        if (!Fits(header, out int payloadMtu)) return Verdict.Drop(DropReason.TooBig);
         Span<byte> embedded = payload[IcmpV4Header.Size..];
         if (!TryReadEmbedded(embedded, out IPv4Header about, out NaptProtocol protocol, out ushort source, out ushort destination))
             return Verdict.Drop(DropReason.IcmpNotTranslatable);
@@ -113,26 +158,28 @@ public sealed partial class Smap
 
         FinishIcmp(payload);
         if (hairpin) return Verdict.Hairpin;
-        Encapsulate(batch, index, header.TrafficClass);
-        return Verdict.Forward;
+        Identify(ref header);
+        return SendToPrr(batch, index, header, payloadMtu);
     }
 
     /// <summary>No port for this flow: the host hears so, with the code that the operator chose (RFC 5508 REQ-8 or RFC 6888).</summary>
     Verdict RefusePort(PacketBatch batch, int index, DropReason reason) =>
         DropTellingLan(batch, index, reason, IcmpV4Type.DestinationUnreachable, _options.ExhaustionIcmpCode);
 
-    Verdict DropTellingLan(PacketBatch batch, int index, DropReason reason, IcmpV4Type type, byte code)
+    Verdict DropTellingLan(PacketBatch batch, int index, DropReason reason, IcmpV4Type type, byte code, uint rest = 0)
     {
+        // Only exhaustion may be kept quiet: the rest the sender must know to go on.
+        bool isOptional = type == IcmpV4Type.DestinationUnreachable && code != IcmpV4Header.FragmentationNeeded;
         Span<byte> packet = batch.Bytes(index);
-        if (!_options.SendIcmpErrors || !IPv4Header.TryRead(packet, out IPv4Header header) || !IcmpErrors.MayTellSender(packet, header))
+        if ((isOptional && !_options.SendIcmpErrors) || !IPv4Header.TryRead(packet, out IPv4Header header) || !IcmpErrors.MayTellSender(packet, header))
             return Verdict.Drop(reason);
-        if (!_icmpLimit.TryTake(_options.IcmpErrorsPerSecond))
+        if (!_icmpLimit.TryTake(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, header.Source.Value))
         {
             Counters.IcmpSuppressed++;
             return Verdict.Drop(reason);
         }
 
-        IcmpErrors.WriteV4(batch, index, type, code, _options.IcmpSource ?? _options.SharedAddress, header.Source);
+        IcmpErrors.WriteV4(batch, index, type, code, _options.IcmpSource ?? _options.SharedAddress, header.Source, rest);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(reason);
     }

@@ -1,5 +1,6 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
+using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.Napt;
 using APlusP.Core.Wire;
 
@@ -14,11 +15,19 @@ public sealed partial class Smap
         if (!IPv6Header.TryRead(packet, out IPv6Header outer)) return Verdict.Drop(DropReason.Truncated);
         if (outer.Destination != _options.SoftwireAddress) return Verdict.Drop(DropReason.NotForUs);
         DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol next, out int offset);
+        if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.Fragment)
+        {
+            if (outer.Source != _options.PrrAddress) return Verdict.Drop(DropReason.NotFromPrr);
+            Verdict waits = _reassembly.Take(batch, index, offset);
+            if (waits.Fate != Fate.None) return waits;
+            IPv6Header.TryRead(batch.Bytes(index), out outer);
+            fault = Softwire.FindInner(batch, index, outer, out next, out offset);
+        }
+
         if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.IcmpV6)
         {
-            if (!Softwire.TryAnswerPing(batch.Bytes(index), offset, outer, _options.HopLimit)) return Verdict.Consume;
-            Counters.IcmpV6Sent++;
-            return Verdict.Answer;
+            Verdict heard = _end.HearIcmpV6(batch, index, offset, outer, _options.HopLimit, out SoftwireError error);
+            return heard.Fate == Fate.None ? PassOn(batch, index, error, offset + IcmpV6Header.Size + error.Inner) : heard;
         }
 
         if (fault != DropReason.None) return Verdict.Drop(fault);
@@ -30,26 +39,75 @@ public sealed partial class Smap
         if (fault != DropReason.None) return Verdict.Drop(fault);
         if (!header.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
         if (header.Destination != _options.SharedAddress) return Verdict.Drop(DropReason.NotOurPort);
-        if (!Softwire.JoinCongestion(outerTrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
+        if (!NaptProtocols.TryOf(header.Protocol, out NaptProtocol protocol)) return Verdict.Drop(DropReason.ProtocolWithoutPorts);
 
+        FragmentKey key = default;
+        FragmentFate first = default;
+        bool isFirst = header.IsFragment && !header.IsLaterFragment;
+        if (header.IsFragment)
+        {
+            fault = FragmentFollower.Check(header);
+            if (fault != DropReason.None) return Verdict.Drop(fault);
+            key = FragmentKey.Of(header, outer.Source, Origin.FromPrr);
+            Verdict waits = isFirst ? default : _followers.Follow(key, batch.Bytes(index), out first);
+            if (waits.Fate != Fate.None) return waits;
+        }
+
+        if (!Softwire.JoinCongestion(outerTrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
         batch.TrimFront(index, offset);
         inner = batch.Truncate(index, header.TotalLength);
-        if (!NaptProtocols.TryOf(header.Protocol, out NaptProtocol protocol)) return Verdict.Drop(DropReason.ProtocolWithoutPorts);
+        if (header.IsLaterFragment)
+        {
+            if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
+            header.Destination = first.Destination;
+            return Verdict.Forward;
+        }
+
         Span<byte> payload = inner[header.Size..];
-        return protocol == NaptProtocol.Icmp
+        Verdict verdict = protocol == NaptProtocol.Icmp
             ? IcmpFromPrr(batch, index, ref header, payload)
-            : TransportFromPrr(protocol, ref header, payload);
+            : TransportFromPrr(batch, index, protocol, ref header, payload);
+        if (isFirst) Learn(key, header, verdict);
+        return verdict;
     }
 
-    Verdict TransportFromPrr(NaptProtocol protocol, ref IPv4Header header, Span<byte> payload)
+    /// <summary>
+    /// An ICMPv6 error about a packet that we sent to the PRR becomes the ICMPv4 error for the host whose packet that was (RFC 2473 section 8.3), who
+    /// must know it again.
+    /// </summary>
+    Verdict PassOn(PacketBatch batch, int index, in SoftwireError error, int innerAt)
     {
-        if (!TryReadTransport(payload, protocol, out TransportHeader transport)) return Verdict.Drop(DropReason.BadTransportHeader);
+        if (error.Path != PathToPrr) return Verdict.Consume;
+        Span<byte> inner = batch.Bytes(index)[innerAt..];
+        IPv4Header.TryReadEmbedded(inner, out IPv4Header header);
+        if (header.Source != _options.SharedAddress) return Verdict.Consume;
+        if (!_end.Hear(error, header, _options.PayloadMtu, out byte code, out uint rest) || !IcmpErrors.MayTellSender(inner, header)) return Verdict.Consume;
+        if (!TryReadEmbedded(inner, out header, out NaptProtocol protocol, out ushort source, out ushort destination)) return Verdict.Consume;
+        var remote = new Endpoint(header.Destination.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : destination);
+        if (!_napt.TryFindInside(protocol, source, remote, out Endpoint inside)) return Verdict.Consume;
+        if (!_icmpLimit.TryTake(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, inside.Address))
+        {
+            Counters.IcmpSuppressed++;
+            return Verdict.Consume;
+        }
+
+        RewriteEmbedded(inner, ref header, protocol, isSource: true, new IPv4Address(inside.Address), inside.Port);
+        batch.TrimFront(index, innerAt);
+        IcmpErrors.WriteV4(batch, index, IcmpV4Type.DestinationUnreachable, code, _options.IcmpSource ?? _options.SharedAddress, new IPv4Address(inside.Address), rest);
+        Counters.IcmpV4Sent++;
+        return Verdict.Answer;
+    }
+
+    Verdict TransportFromPrr(PacketBatch batch, int index, NaptProtocol protocol, ref IPv4Header header, Span<byte> payload)
+    {
+        if (!TryReadTransport(payload, protocol, header, out TransportHeader transport)) return Verdict.Drop(DropReason.BadTransportHeader);
         if (!_napt.Owns(transport.DestinationPort)) return Verdict.Drop(DropReason.NotOurPort);
-        if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
+        if (!TakeTimeToLive(ref header)) return ExpireTelling(batch, index, header);
         var remote = new Endpoint(header.Source.Value, transport.SourcePort);
         TcpFlags flags = protocol == NaptProtocol.Tcp ? transport.TcpFlags : TcpFlags.None;
         DropReason refused = _napt.Inbound(protocol, transport.DestinationPort, remote, flags, out Endpoint inside);
         if (refused != DropReason.None) return Verdict.Drop(refused);
+        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _options.PrrAddress, _options.PayloadMtu);
         DeliverTransport(protocol, ref header, ref transport, inside);
         return Verdict.Forward;
     }
@@ -64,14 +122,14 @@ public sealed partial class Smap
     Verdict IcmpFromPrr(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload)
     {
         if (!IcmpV4Header.TryRead(payload, out IcmpV4Header icmp)) return Verdict.Drop(DropReason.BadTransportHeader);
-        if (icmp.IsError) return IcmpErrorFromPrr(ref header, payload);
+        if (icmp.IsError) return IcmpErrorFromPrr(batch, index, ref header, payload);
         if (!icmp.IsQuery) return Verdict.Drop(DropReason.IcmpNotTranslatable);
         if (!_napt.Owns(icmp.Identifier)) return Verdict.Drop(DropReason.NotOurPort);
 
         // A ping to an identifier that no host uses asks whether this home is there: the SMAP answers in its place.
-        if (icmp.Type == IcmpV4Type.Echo && !_napt.IsInUse(NaptProtocol.Icmp, icmp.Identifier)) return AnswerPing(batch, index, ref header, payload, ref icmp);
+        if (icmp.Type == IcmpV4Type.Echo && !header.IsFragment && !_napt.IsInUse(NaptProtocol.Icmp, icmp.Identifier)) return AnswerPing(batch, index, ref header, payload, ref icmp);
 
-        if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
+        if (!TakeTimeToLive(ref header)) return ExpireTelling(batch, index, header);
         var remote = new Endpoint(header.Source.Value, 0);
         DropReason refused = _napt.Inbound(NaptProtocol.Icmp, icmp.Identifier, remote, TcpFlags.None, out Endpoint inside);
         if (refused != DropReason.None) return Verdict.Drop(refused);
@@ -88,14 +146,15 @@ public sealed partial class Smap
         header.Source = _options.SharedAddress;
         header.Destination = asker;
         header.TimeToLive = AnswerTimeToLive;
-        Encapsulate(batch, index, header.TrafficClass);
+        _end.Encapsulate(batch, index, header.TrafficClass, _options.HopLimit, PathToPrr, _end.PayloadMtu(PathToPrr, _options.PayloadMtu, header.TotalLength));
         Counters.IcmpV4Sent++;
         return Verdict.Answer;
     }
 
     /// <summary>An error about a packet that we sent: it goes to whoever sent that, who must know the packet again, RFC 5508 REQ-4.</summary>
-    Verdict IcmpErrorFromPrr(ref IPv4Header header, Span<byte> payload)
+    Verdict IcmpErrorFromPrr(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload)
     {
+        if (header.IsFragment) return Verdict.Drop(DropReason.IcmpNotTranslatable);
         if (Checksum.Of(payload) != 0) return Verdict.Drop(DropReason.BadTransportHeader);
         Span<byte> embedded = payload[IcmpV4Header.Size..];
         if (!TryReadEmbedded(embedded, out IPv4Header about, out NaptProtocol protocol, out ushort source, out ushort destination)
@@ -109,6 +168,22 @@ public sealed partial class Smap
         header.Destination = new IPv4Address(inside.Address);
         FinishIcmp(payload);
         return Verdict.Forward;
+    }
+
+    /// <summary>The sender on the Internet hears by ICMPv4 11/0 that its packet ended here, as of any router.</summary>
+    Verdict ExpireTelling(PacketBatch batch, int index, in IPv4Header header)
+    {
+        if (!IcmpErrors.MayTellSender(batch.Bytes(index), header)) return Verdict.Drop(DropReason.TtlExpired);
+        if (!_icmpLimit.TryTake(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, header.Source.Value))
+        {
+            Counters.IcmpSuppressed++;
+            return Verdict.Drop(DropReason.TtlExpired);
+        }
+
+        IcmpErrors.WriteV4(batch, index, IcmpV4Type.TimeExceeded, 0, _options.SharedAddress, header.Source);
+        TellPrr(batch, index);
+        Counters.IcmpV4Sent++;
+        return Verdict.DropAndTell(DropReason.TtlExpired);
     }
 
     bool TakeTimeToLive(ref IPv4Header header)

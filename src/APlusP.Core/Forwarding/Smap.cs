@@ -1,6 +1,8 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
+using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.Napt;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
 
 namespace APlusP.Core.Forwarding;
@@ -16,19 +18,28 @@ public sealed partial class Smap : IForwarder
     readonly TimeProvider _time;
     readonly IcmpRateLimiter _icmpLimit;
     readonly Random _random;
+    readonly SoftwireEnd _end;
+    readonly Reassembly _reassembly;
+    readonly FragmentFollower _followers;
     SmapOptions _options;
     NaptTable _napt;
+    IdentificationPool _identifications;
 
     /// <param name="options">How it behaves.</param>
     /// <param name="time">The clock of flows and rate limits.</param>
     /// <param name="seed">Makes the choice of ports repeatable, for captures and tests; otherwise it cannot be foretold.</param>
-    public Smap(SmapOptions options, TimeProvider time, int? seed = null)
+    /// <param name="paths">What the path to the PRR carries; null where the configuration alone says so.</param>
+    public Smap(SmapOptions options, TimeProvider time, int? seed = null, PathMtuTable? paths = null)
     {
         _options = options;
         _time = time;
         _icmpLimit = new IcmpRateLimiter(time);
         _random = seed is { } s ? new Random(s) : new UnforeseeableRandom();
         _napt = new NaptTable(options, _random);
+        _identifications = new IdentificationPool(options.Ports, _random);
+        _end = new SoftwireEnd(options.Secret, paths, time, Counters);
+        _reassembly = new Reassembly(options.Fragments, time, Mix.Of(options.Secret, 1), Counters);
+        _followers = new FragmentFollower(options.Fragments, time, Mix.Of(options.Secret, 2), Counters);
     }
 
     public ForwardingCounters Counters { get; } = new();
@@ -44,6 +55,7 @@ public sealed partial class Smap : IForwarder
         {
             bool flush = value.SharedAddress != _options.SharedAddress || !value.Ports.Equals(_options.Ports) || value.Mode != _options.Mode
                 || value.MaxFlows != _options.MaxFlows;
+            if (!value.Ports.Equals(_options.Ports)) _identifications = new IdentificationPool(value.Ports, _random);
             _options = value;
             if (flush) _napt = new NaptTable(value, _random);
             else _napt.Options = value;
@@ -60,9 +72,12 @@ public sealed partial class Smap : IForwarder
             [.. _napt.Hosts().Select(h => new NaptHostUse(new IPv4Address(h.Address), h.Ports)).OrderByDescending(h => h.Ports)]);
     }
 
-    public void Process(PacketBatch batch)
+    public void Process(PacketBatch batch) => Process(batch, wereHeld: false);
+
+    void Process(PacketBatch batch, bool wereHeld)
     {
         Advance();
+        _end.Advance();
         for (int i = 0; i < batch.Count; i++)
         {
             ref PacketSlot slot = ref batch[i];
@@ -74,19 +89,68 @@ public sealed partial class Smap : IForwarder
                 _ => Verdict.Drop(DropReason.NotForUs),
             };
             slot.Verdict = verdict;
-            Counters.Count(slot.Origin, verdict, octets);
+            if (wereHeld) Counters.Settle(slot.Origin, verdict);
+            else Counters.Count(slot.Origin, verdict, octets);
         }
+    }
+
+    public bool Continue(PacketBatch batch)
+    {
+        batch.Clear();
+        if (_followers.HasReady)
+        {
+            _followers.TakeReady(batch);
+            Process(batch, wereHeld: true);
+            return true;
+        }
+
+        _end.TakeProbes(batch, Origin.FromLan, _options.HopLimit);
+        return batch.Count > 0;
+    }
+
+    public int MillisecondsUntilDue(int most)
+    {
+        _reassembly.Expire();
+        _followers.Expire();
+        return _end.MillisecondsUntilDue(most);
     }
 
     void Advance() => _napt.Advance(_time.GetTimestamp() / _time.TimestampFrequency);
 
-    void Encapsulate(PacketBatch batch, int index, byte trafficClass) => Softwire.Encapsulate(
-        batch, index, trafficClass, _options.HopLimit, new Softwire.Path(_options.SoftwireAddress, _options.PrrAddress));
+    Softwire.Path PathToPrr => new(_options.SoftwireAddress, _options.PrrAddress);
+
+    /// <summary>Sends a translated packet into the softwire: with a maximum segment size that fits it, in one piece or several.</summary>
+    Verdict SendToPrr(PacketBatch batch, int index, in IPv4Header header, int payloadMtu)
+    {
+        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _options.PrrAddress, _options.PayloadMtu);
+        _end.Encapsulate(batch, index, header.TrafficClass, _options.HopLimit, PathToPrr, payloadMtu);
+        return Verdict.Forward;
+    }
+
+    /// <summary>Whether a packet may go into the softwire: what is too large only where it may be fragmented, RFC 2473 section 7.2.</summary>
+    bool Fits(in IPv4Header header, out int payloadMtu)
+    {
+        payloadMtu = _end.PayloadMtu(PathToPrr, _options.PayloadMtu, header.TotalLength);
+        return header.TotalLength <= payloadMtu || !header.DontFragment || _options.IgnoreDontFragment;
+    }
+
+    Verdict RefuseTooBig(PacketBatch batch, int index, int payloadMtu) =>
+        DropTellingLan(batch, index, DropReason.TooBig, IcmpV4Type.DestinationUnreachable, IcmpV4Header.FragmentationNeeded, (uint)payloadMtu);
+
+    /// <summary>Gives a packet of ours that may be in fragments somewhere an identification that no other home uses, RFC 7597 section 8.3.3.</summary>
+    void Identify(ref IPv4Header header)
+    {
+        if (_options.RewriteIdentification && (!header.DontFragment || header.IsFragment)) header.Identification = _identifications.Take();
+    }
+
+    /// <summary>Sends what the SMAP itself says into the softwire.</summary>
+    void TellPrr(PacketBatch batch, int index) =>
+        _end.Encapsulate(batch, index, IcmpErrors.InternetworkControl, _options.HopLimit, PathToPrr, PathMtuTable.Least - SoftwireEnd.Overhead);
 
     /// <summary>Reads what the NAPT needs of a transport header, and checks that all of it is there that will be rewritten.</summary>
-    static bool TryReadTransport(Span<byte> payload, NaptProtocol protocol, out TransportHeader header) => protocol == NaptProtocol.Tcp
-        ? TransportHeader.TryReadTcp(payload, out header)
-        : TransportHeader.TryReadUdp(payload, out header);
+    static bool TryReadTransport(Span<byte> payload, NaptProtocol protocol, scoped in IPv4Header header, out TransportHeader transport) => protocol == NaptProtocol.Tcp
+        ? TransportHeader.TryReadTcp(payload, out transport)
+        : TransportHeader.TryReadUdp(payload, out transport, header.IsFragment);
 
     /// <summary>Mends a transport checksum after an address and a port changed; UDP without a checksum stays without (RFC 768).</summary>
     static void MendChecksum(ref TransportHeader header, NaptProtocol protocol, uint oldAddress, uint newAddress, ushort oldPort, ushort newPort)

@@ -1,4 +1,5 @@
 using APlusP.Core.Addresses;
+using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.PortSets;
 
 namespace APlusP.Core.Forwarding;
@@ -70,6 +71,27 @@ public sealed record SmapOptions
     public byte ExhaustionIcmpCode { get; init; } = 13;
 
     public int IcmpErrorsPerSecond { get; init; } = 100;
+
+    /// <inheritdoc cref="PrrOptions.IcmpErrorsPerHost"/>
+    public int IcmpErrorsPerHost { get; init; } = 20;
+
+    /// <inheritdoc cref="PrrOptions.ClampMss"/>
+    public bool ClampMss { get; init; } = true;
+
+    /// <inheritdoc cref="PrrOptions.IgnoreDontFragment"/>
+    public bool IgnoreDontFragment { get; init; }
+
+    /// <summary>
+    /// Whether IPv4 packets that may be fragmented, or are, get identifications out of the port set, so that those of two homes behind one address differ
+    /// (RFC 7597 section 8.3.3, RFC 6864 section 5.2).
+    /// </summary>
+    public bool RewriteIdentification { get; init; } = true;
+
+    /// <inheritdoc cref="PrrOptions.Fragments"/>
+    public FragmentOptions Fragments { get; init; } = new();
+
+    /// <inheritdoc cref="PrrOptions.Secret"/>
+    public ulong Secret { get; init; }
 
     public NaptTimers Timers { get; init; } = new();
 }

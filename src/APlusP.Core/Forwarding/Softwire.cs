@@ -16,20 +16,12 @@ static class Softwire
     /// <summary>The ends of a softwire, as a packet travels it.</summary>
     public readonly record struct Path(IPv6Address From, IPv6Address To);
 
-    /// <summary>Puts the outer header in front of a checked IPv4 packet. The traffic class is copied whole (RFC 6040 section 4.1, RFC 2983 section 4).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Encapsulate(PacketBatch batch, int index, byte trafficClass, byte hopLimit, in Path path)
-    {
-        Span<byte> packet = batch.Prepend(index, IPv6Header.Size);
-        IPv6Header.Write(packet, trafficClass, packet.Length - IPv6Header.Size, IpProtocol.IPv4, hopLimit, path.From, path.To);
-    }
-
     /// <summary>
     /// Finds the IPv4 packet in a softwire packet that has arrived, and cuts trailing octets off. The buffer still begins with the
     /// outer header.
     /// </summary>
     /// <returns><see cref="DropReason.None"/>, or why there is none; <see cref="DropReason.NotIPv4InIPv6"/> leaves
-    /// <paramref name="offset"/> and <paramref name="protocol"/> at what is there instead.</returns>
+    /// <paramref name="offset"/> and <paramref name="protocol"/> at what is there instead, <see cref="IpProtocol.Fragment"/> for a part of a packet.</returns>
     public static DropReason FindInner(PacketBatch batch, int index, in IPv6Header outer, out IpProtocol protocol, out int offset)
     {
         Span<byte> packet = batch.Truncate(index, IPv6Header.Size + outer.PayloadLength);
@@ -41,7 +33,6 @@ static class Softwire
             {
                 case ExtensionHeaderWalk.Truncated: return DropReason.Truncated;
                 case ExtensionHeaderWalk.Refused: return DropReason.BadExtensionHeader;
-                case ExtensionHeaderWalk.IsFragment: return DropReason.OuterFragment;
             }
 
             if (protocol != IpProtocol.IPv4) return DropReason.NotIPv4InIPv6;
@@ -50,24 +41,11 @@ static class Softwire
         return DropReason.None;
     }
 
-    /// <summary>Turns an ICMPv6 echo request for this end of the softwire into its reply (RFC 4443 section 4.2); false where it is none, or damaged.</summary>
-    public static bool TryAnswerPing(Span<byte> packet, int offset, in IPv6Header outer, byte hopLimit)
-    {
-        Span<byte> message = packet[offset..];
-        if (offset != IPv6Header.Size || !IcmpV6Header.TryRead(message, out IcmpV6Header icmp) || icmp.Type != IcmpV6Type.EchoRequest) return false;
-        IPv6Address asker = outer.Source, self = outer.Destination;
-        if (!asker.IsUnicast
-            || Checksum.Of(message, Checksum.PseudoHeader(asker, self, IpProtocol.IcmpV6, message.Length)) != 0) return false;
-        IcmpErrors.AnswerEchoV6(packet, offset, hopLimit, self, asker);
-        return true;
-    }
-
     /// <summary>What is wrong with an IPv4 header that begins the octets, apart from its addresses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DropReason Check(Span<byte> bytes, out IPv4Header header) =>
         !IPv4Header.TryRead(bytes, out header) ? DropReason.BadIPv4Header
         : !header.HasValidChecksum ? DropReason.BadIPv4Checksum
-        : header.IsFragment ? DropReason.Fragment
         : DropReason.None;
 
     /// <summary>

@@ -1,10 +1,10 @@
 namespace APlusP.Core.Forwarding;
 
 /// <summary>What became of a packet. Every packet received meets exactly one of these, so that
-/// received = forwarded + hairpinned + answered + consumed + dropped in every run.</summary>
+/// received = forwarded + hairpinned + answered + consumed + dropped + held in every run.</summary>
 public enum Fate : byte
 {
-    /// <summary>Not judged yet; never seen outside the data plane.</summary>
+    /// <summary>Not judged yet, or, where it sends, no packet that was received but one of the data plane's own.</summary>
     None,
 
     /// <summary>Sent on, to the Internet, a SMAP, the LAN or the PRR.</summary>
@@ -21,6 +21,9 @@ public enum Fate : byte
 
     /// <summary>Not delivered; <see cref="Verdict.Reason"/> says why.</summary>
     Dropped,
+
+    /// <summary>A fragment that waits for others of its packet. The count is of those that wait now: each meets another fate in the end.</summary>
+    Held,
 }
 
 /// <summary>
@@ -50,6 +53,11 @@ public readonly record struct Verdict
     public static Verdict Hairpin => new(Fate.Hairpinned, DropReason.None, sends: true);
 
     public static Verdict Answer => new(Fate.Answered, DropReason.None, sends: true);
+
+    public static Verdict Hold => new(Fate.Held, DropReason.None, sends: false);
+
+    /// <summary>A packet that the data plane sends of its own accord.</summary>
+    public static Verdict Own => new(Fate.None, DropReason.None, sends: true);
 
     public static Verdict Consume => new(Fate.Consumed, DropReason.None, sends: false);
 

@@ -62,6 +62,16 @@ public readonly ref struct IPv4Header
 
     public ushort TotalLength => BigEndian.Read16(ref _at, 2);
 
+    public ushort Identification
+    {
+        get => BigEndian.Read16(ref _at, 4);
+        set
+        {
+            HeaderChecksum = Checksum.Update(HeaderChecksum, Identification, value);
+            BigEndian.Write16(ref _at, 4, value);
+        }
+    }
+
     public bool DontFragment => (Unsafe.Add(ref _at, 6) & 0x40) != 0;
 
     /// <summary>A part of a larger packet: more fragments follow, or this is not the first.</summary>
@@ -69,6 +79,11 @@ public readonly ref struct IPv4Header
 
     /// <summary>A part that does not begin with the transport header.</summary>
     public bool IsLaterFragment => (BigEndian.Read16(ref _at, 6) & 0x1fff) != 0;
+
+    public bool MoreFragments => (Unsafe.Add(ref _at, 6) & 0x20) != 0;
+
+    /// <summary>Where a fragment's payload stands in that of the whole packet, in octets.</summary>
+    public int FragmentOffset => (BigEndian.Read16(ref _at, 6) & 0x1fff) * 8;
 
     public byte TimeToLive
     {

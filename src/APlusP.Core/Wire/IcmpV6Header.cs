@@ -35,6 +35,9 @@ public readonly ref struct IcmpV6Header
 
     public bool IsError => _at < 128;
 
+    /// <summary>The four octets behind the checksum: of Packet Too Big the MTU, of an echo its identifier and sequence number.</summary>
+    public uint Rest => BigEndian.Read32(ref _at, 4);
+
     public ushort Checksum
     {
         get => BigEndian.Read16(ref _at, 2);

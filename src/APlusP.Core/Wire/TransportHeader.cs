@@ -49,11 +49,14 @@ public readonly ref struct TransportHeader
         return bytes.Length >= TcpMinSize && bytes[12] >> 4 >= 5 && (bytes[12] >> 4) * 4 <= bytes.Length;
     }
 
-    /// <summary>Checks that the UDP header is there, and that its length is that of a whole header at least and no more than there is.</summary>
-    public static bool TryReadUdp(Span<byte> bytes, out TransportHeader header)
+    /// <summary>
+    /// Checks that the UDP header is there, and that its length is that of a whole header at least and no more than there is; a first fragment
+    /// has less.
+    /// </summary>
+    public static bool TryReadUdp(Span<byte> bytes, out TransportHeader header, bool isFragment = false)
     {
         header = new TransportHeader(ref MemoryMarshal.GetReference(bytes));
-        return bytes.Length >= UdpSize && BigEndian.Read16(ref bytes[0], 4) is var length && length >= UdpSize && length <= bytes.Length;
+        return bytes.Length >= UdpSize && BigEndian.Read16(ref bytes[0], 4) is var length && length >= UdpSize && (isFragment || length <= bytes.Length);
     }
 
     public ushort SourcePort

@@ -73,12 +73,15 @@ sealed class Worker : IDisposable
             {
                 while (_errands.TryDequeue(out Action? errand)) errand();
                 _queue.Receive(_batch);
-                if (_batch.Count > 0)
+                bool idle = _batch.Count == 0;
+                if (!idle)
                 {
                     Forwarder.Process(_batch);
                     _queue.Send(_batch);
                 }
-                else if (!_queue.Wait(IdleWait))
+
+                while (Forwarder.Continue(_batch)) _queue.Send(_batch);
+                if (idle && !_queue.Wait(Forwarder.MillisecondsUntilDue(IdleWait)))
                 {
                     throw new IOException("The TUN device is gone; somebody has deleted it.");
                 }

@@ -44,7 +44,7 @@ public sealed class Replay
     readonly List<Input> _inputs = [];
     IForwarder _forwarder = null!;
     CaptureWriter? _ipv4, _ipv6;
-    long _ipv4Sent, _ipv6Sent, _told;
+    long _sent, _ipv4Sent, _ipv6Sent, _told;
 
     Replay()
     {
@@ -177,26 +177,42 @@ public sealed class Replay
         Span<int> lengths = stackalloc int[BatchSize];
         for (int i = 0; i < _batch.Count; i++) lengths[i] = _batch[i].Length;
         _forwarder.Process(_batch);
-        for (int i = 0; i < _batch.Count; i++)
+        for (int i = 0; i < _batch.Count; i++) _seen.Count(_batch[i].Origin, _batch[i].Verdict, lengths[i]);
+        long last = _timestamps[_batch.Count - 1];
+        for (int i = 0; i < _batch.Count; i++) Write(i, _timestamps[i]);
+
+        // Fragments that waited go on with the time of the one that they waited for.
+        while (_forwarder.Continue(_batch))
         {
-            PacketSlot slot = _batch[i];
-            _seen.Count(slot.Origin, slot.Verdict, lengths[i]);
-            if (!slot.Verdict.Sends) continue;
-            if (slot.Verdict.Fate is Fate.Answered or Fate.Dropped) _told++;
-            ReadOnlySpan<byte> packet = _batch.Bytes(i);
-            if (packet[0] >> 4 == 4)
+            for (int i = 0; i < _batch.Count; i++)
             {
-                _ipv4Sent++;
-                _ipv4?.Write(packet, _timestamps[i]);
-            }
-            else
-            {
-                _ipv6Sent++;
-                _ipv6?.Write(packet, _timestamps[i]);
+                if (_batch[i].Verdict != Verdict.Own) _seen.Settle(_batch[i].Origin, _batch[i].Verdict);
+                Write(i, last);
             }
         }
 
         _batch.Clear();
+    }
+
+    void Write(int index, long timestamp)
+    {
+        PacketSlot slot = _batch[index];
+        if (!slot.Verdict.Sends) return;
+        if (slot.Verdict.Fate is Fate.Answered or Fate.Dropped) _told++;
+        _sent++;
+        for (int taken = 0; _batch.TryTakePiece(index, ref taken, out ReadOnlySpan<byte> packet);)
+        {
+            if (packet[0] >> 4 == 4)
+            {
+                _ipv4Sent++;
+                _ipv4?.Write(packet, timestamp);
+            }
+            else
+            {
+                _ipv6Sent++;
+                _ipv6?.Write(packet, timestamp);
+            }
+        }
     }
 
     /// <summary>
@@ -214,18 +230,24 @@ public sealed class Replay
             Balance($"{side}: packets handed over", input.HandedOver, "frames less those skipped and cut", input.Frames - input.NotIP - input.Cut);
             Balance($"{side}: octets seen", _seen.ReceivedOctets(origin), "octets counted", counted.ReceivedOctets(origin));
             Balance($"{side}: packets without a fate", counted.Packets(origin, Fate.None), "none", 0);
-            foreach (Fate fate in Enum.GetValues<Fate>())
+
+            // A fragment that was held may have been dropped since, or found its place in a whole packet: that is counted but not seen.
+            foreach (Fate fate in (Fate[])[Fate.Forwarded, Fate.Hairpinned, Fate.Answered])
                 Balance($"{side}: packets seen {ForwardingCounters.Kebab(fate)}", _seen.Packets(origin, fate), "counted", counted.Packets(origin, fate));
+            Balance($"{side}: packets seen held, consumed or dropped", Quiet(_seen, origin), "counted", Quiet(counted, origin));
             foreach (DropReason reason in Enum.GetValues<DropReason>())
-                Balance($"{side}: drops seen as {ForwardingCounters.Kebab(reason)}", _seen.Drops(origin, reason), "counted", counted.Drops(origin, reason));
+                Balance($"{side}: drops seen as {ForwardingCounters.Kebab(reason)}", Math.Min(_seen.Drops(origin, reason), counted.Drops(origin, reason)), "at most counted", _seen.Drops(origin, reason));
             long reasons = Enum.GetValues<DropReason>().Where(r => r != DropReason.None).Sum(r => counted.Drops(origin, r));
             Balance($"{side}: packets dropped", counted.Packets(origin, Fate.Dropped), "dropped by a named reason", reasons);
         }
 
         Balance("answers and errors sent", _told, "ICMP messages counted", counted.IcmpV4Sent + counted.IcmpV6Sent);
         long delivered = result.Origins.Sum(o => counted.Packets(o, Fate.Forwarded) + counted.Packets(o, Fate.Hairpinned));
-        Balance("packets sent", result.IPv4Sent + result.IPv6Sent, "forwarded, hairpinned, answered or told", delivered + _told);
+        Balance("packets sent", _sent, "forwarded, hairpinned, answered or told", delivered + _told);
     }
+
+    static long Quiet(ForwardingCounters counters, Origin origin) =>
+        counters.Packets(origin, Fate.Held) + counters.Packets(origin, Fate.Consumed) + counters.Packets(origin, Fate.Dropped);
 
     static void Balance(string left, long one, string right, long other)
     {

@@ -15,14 +15,14 @@ public class IcmpErrorTests
     {
         var clock = new HandClock();
         var limiter = new IcmpRateLimiter(clock);
-        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100)));
+        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 100, 7)));
         clock.Advance(TimeSpan.FromMilliseconds(9));
-        Assert.False(limiter.TryTake(100));
+        Assert.False(limiter.TryTake(100, 100, 7));
         clock.Advance(TimeSpan.FromMilliseconds(1));
-        Assert.True(limiter.TryTake(100));
-        Assert.False(limiter.TryTake(100));
+        Assert.True(limiter.TryTake(100, 100, 7));
+        Assert.False(limiter.TryTake(100, 100, 7));
         clock.Advance(TimeSpan.FromHours(100));
-        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100)));
+        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 100, 7)));
     }
 
     [Fact]
@@ -30,8 +30,20 @@ public class IcmpErrorTests
     {
         var clock = new HandClock();
         var limiter = new IcmpRateLimiter(clock);
-        Assert.False(limiter.TryTake(0));
-        Assert.Equal(10, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(10)));
+        Assert.False(limiter.TryTake(0, 100, 7));
+        Assert.Equal(10, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(10, 100, 7)));
+    }
+
+    [Fact]
+    public void One_hosts_flood_leaves_another_its_errors()
+    {
+        var clock = new HandClock();
+        var limiter = new IcmpRateLimiter(clock);
+        Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 7)));
+        Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 8)));
+        clock.Advance(TimeSpan.FromMilliseconds(50));
+        Assert.Equal(1, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 7)));
+        Assert.Equal(66, Enumerable.Range(0, 500).Count(i => limiter.TryTake(100, 20, (ulong)(100 + i))) + 2, 2.0);
     }
 
     [Theory]

@@ -68,8 +68,13 @@ static class PrrPacketClasses
         InDrop("from a multicast address", Packets.Tcp("224.0.0.5:443", "192.0.2.1:10000"), DropReason.MartianSource),
         InDrop("to an address that is not shared", Packets.Tcp(Server, "192.0.2.99:10000"), DropReason.NotSharedAddress),
         InDrop("a fragment to an address that is not shared", Packets.Fragment(Packets.Udp(Server, "192.0.2.99:1", 100), 8, 64), DropReason.NotSharedAddress),
-        InDrop("a first fragment", Packets.Fragment(Packets.Udp(Server, "192.0.2.1:10000", 100), 0, 64), DropReason.Fragment),
-        InDrop("a last fragment", Packets.Fragment(Packets.Udp(Server, "192.0.2.1:10000", 100), 64, 64), DropReason.Fragment),
+        In("a first fragment", Packets.Fragment(Packets.Udp(Server, "192.0.2.1:10000", 100), 0, 64), Anna),
+        new("a last fragment", Origin.FromInternet, Packets.Fragment(Packets.Udp("198.51.100.8:443", "192.0.2.1:10000", 100), 64, 64), Verdict.Hold),
+        InDrop("a first fragment that hides the flags of tcp", Packets.Fragment(Packets.Tcp(Server, "192.0.2.1:10000", 100), 0, 16), DropReason.BadFragment),
+        InDrop("a later fragment over the flags of tcp", Packets.Fragment(Packets.Tcp(Server, "192.0.2.1:10000", 100), 8, 64), DropReason.BadFragment),
+        InDrop("a fragment past the end of any packet", Packets.AsFragment(Packets.Udp(Server, "192.0.2.1:10000", 100), 8190, more: false), DropReason.BadFragment),
+        InDrop("an empty fragment", Packets.AsFragment(Packets.IPv4(Away, Shared, IpProtocol.Udp, []), 8, more: false), DropReason.BadFragment),
+        InDrop("a first fragment of an error that embeds too little", Packets.Fragment(Packets.IcmpError(Away, Shared, s_out), 0, 32), DropReason.IcmpNotTranslatable),
         InDrop("to a port that nobody has", Packets.Tcp(Server, "192.0.2.1:9999"), DropReason.NoBinding),
         InDrop("to port 0, which nobody has", Packets.Tcp(Server, "192.0.2.1:0"), DropReason.NoBinding),
         InDrop("to a system port of a psid address, a = 6", Packets.Tcp(Server, "192.0.2.18:52"), DropReason.NoBinding),
@@ -86,10 +91,10 @@ static class PrrPacketClasses
         InDrop("an icmp error that embeds too little", Packets.IcmpError(Away, Shared, s_out, embedded: 27), DropReason.IcmpNotTranslatable),
         InDrop("an icmp error about a later fragment", Packets.IcmpError(Away, Shared, Packets.Fragment(Packets.Udp("192.0.2.1:10000", Server, 64), 8, 64)), DropReason.IcmpNotTranslatable),
         InDrop("icmp where it is switched off", Packets.Echo(Away, Shared, 10007), DropReason.IcmpNotAllowed, s_noIcmp),
-        InDrop("ttl 1", Packets.Ttl(s_in, 1), DropReason.TtlExpired),
-        InDrop("ttl 0", Packets.Ttl(s_in, 0), DropReason.TtlExpired),
-        InDrop("one octet more than the softwire carries", Packets.Udp(Server, "192.0.2.1:11001", payload: 1241 - 28), DropReason.TooBig),
-        InDrop("too large, and may be fragmented", Packets.MayBeFragmented(Packets.Udp(Server, "192.0.2.1:11001", payload: 1400)), DropReason.TooBig),
+        InDrop("ttl 1 of what nobody hears of", Packets.Ttl(Packets.IcmpError(Away, Shared, s_out), 1), DropReason.TtlExpired),
+        Told("ttl 0", Origin.FromInternet, Packets.Ttl(s_in, 0), DropReason.TtlExpired, IcmpV4(Shared, Packets.Ttl(s_in, 0), IcmpV4Type.TimeExceeded, 0), Options),
+        Told("one octet more than the softwire carries", Origin.FromInternet, Packets.Udp(Server, "192.0.2.1:11001", payload: 1241 - 28), DropReason.TooBig,
+            IcmpV4(Shared, Packets.Udp(Server, "192.0.2.1:11001", payload: 1241 - 28), IcmpV4Type.DestinationUnreachable, 4, 1240), Options),
 
         // From SMAPs, delivered
         Out("tcp from a range", s_out, Anna),
@@ -122,8 +127,10 @@ static class PrrPacketClasses
             Packets.Encapsulate(Packets.Udp("192.0.2.1:10000", "192.0.2.18:1232", ttl: 63), Border, Dora), s_tun),
         OutDrop("a hairpin where it is switched off", Packets.Tcp("192.0.2.1:10000", "192.0.2.1:11001"), DropReason.HairpinDisabled, s_noHairpin),
         OutDrop("a hairpin to a port that nobody has", Packets.Tcp("192.0.2.1:10000", "192.0.2.1:1"), DropReason.NoBinding),
-        OutDrop("a hairpin larger than the receiver's softwire carries", Packets.Udp("192.0.2.1:10000", "192.0.2.1:11001", 1300), DropReason.TooBig),
-        OutDrop("a hairpin of ttl 1", Packets.Tcp("192.0.2.1:10000", "192.0.2.1:11001", ttl: 1), DropReason.TtlExpired, s_tun),
+        Told("a hairpin larger than the receiver's softwire carries", Origin.FromSmap, FromAnna(Packets.Udp("192.0.2.1:10000", "192.0.2.1:11001", 1300)), DropReason.TooBig,
+            Packets.Encapsulate(IcmpV4(Shared, Packets.Udp("192.0.2.1:10000", "192.0.2.1:11001", 1300), IcmpV4Type.DestinationUnreachable, 4, 1240), Border, Anna, 0xc0), Options),
+        Told("a hairpin of ttl 1", Origin.FromSmap, FromAnna(Packets.Tcp("192.0.2.1:10000", "192.0.2.1:11001", ttl: 1)), DropReason.TtlExpired,
+            Packets.Encapsulate(IcmpV4(Shared, Packets.Tcp("192.0.2.1:10000", "192.0.2.1:11001", ttl: 1), IcmpV4Type.TimeExceeded, 0), Border, Anna, 0xc0), s_tun),
         new("a hairpin of gre to a shared address", Origin.FromSmap, Packets.Encapsulate(Packets.IPv4(Whole, Shared, (IpProtocol)47, new byte[20]), Gerda, Border),
             Verdict.Drop(DropReason.ProtocolWithoutPorts)),
 
@@ -147,8 +154,12 @@ static class PrrPacketClasses
         Outer("an option that must not be skipped", Packets.Encapsulate(s_out, Anna, Border, extensionHeaders: Packets.Option(0xc9)), DropReason.BadExtensionHeader),
         Outer("a routing header that goes on", Packets.Encapsulate(s_out, Anna, Border, extensionHeaders: Packets.RoutingHeader(1)), DropReason.BadExtensionHeader),
         Outer("a chain without end", Packets.Encapsulate(s_out, Anna, Border, extensionHeaders: [.. Enumerable.Repeat(Packets.EncapsulationLimit, 12)]), DropReason.BadExtensionHeader),
-        Outer("a first outer fragment", Packets.Encapsulate(s_out, Anna, Border, extensionHeaders: Packets.FragmentHeader(0, more: true)), DropReason.OuterFragment),
-        Outer("a last outer fragment", Packets.Encapsulate(s_out, Anna, Border, extensionHeaders: Packets.FragmentHeader(1232, more: false)), DropReason.OuterFragment),
+        new("a last outer fragment", Origin.FromSmap, Packets.Encapsulate(s_out, Berta, Border, extensionHeaders: Packets.FragmentHeader(1232, more: false)), Verdict.Hold),
+        Outer("an outer fragment from a softwire that nobody has", Packets.Encapsulate(s_out, Stranger, Border, extensionHeaders: Packets.FragmentHeader(1232, more: false)), DropReason.UnknownSoftwire),
+        Outer("an outer fragment to another softwire address than the binding's", Packets.Encapsulate(s_out, Anna, OtherBorder, extensionHeaders: Packets.FragmentHeader(1232, more: false)), DropReason.WrongPrrAddress),
+        Outer("a first outer fragment of no whole units", Packets.Encapsulate([.. s_out, 1], Anna, Border, extensionHeaders: Packets.FragmentHeader(0, more: true)), DropReason.BadFragment),
+        Outer("an outer fragment past the end of any packet", Packets.Encapsulate(s_out, Anna, Border, extensionHeaders: Packets.FragmentHeader(65528, more: false)), DropReason.BadFragment),
+        Outer("a fragment header inside a whole packet of fragments", Packets.Encapsulate(s_out, Anna, Border, extensionHeaders: [Packets.FragmentHeader(0, more: false), Packets.RoutingHeader(1)]), DropReason.BadExtensionHeader),
         Outer("udp over ipv6", Packets.Softwire(Anna, Border, s_out[20..], next: IpProtocol.Udp), DropReason.NotIPv4InIPv6),
         Outer("ipv6 in ipv6", Packets.Softwire(Anna, Border, FromAnna(s_out), next: (IpProtocol)41), DropReason.NotIPv4InIPv6),
         Outer("icmpv6 with a wrong checksum", Flip(Packets.IcmpV6(Anna, Border, IcmpV6Type.EchoRequest), 50), DropReason.BadTransportHeader),
@@ -160,7 +171,10 @@ static class PrrPacketClasses
         Outer("an inner header of 16 octets", FromAnna([0x44, .. s_out[1..]]), DropReason.BadIPv4Header),
         Outer("an inner packet of version 6", FromAnna([0x65, .. s_out[1..]]), DropReason.BadIPv4Header),
         Outer("a wrong inner checksum", FromAnna(Stale(s_out)), DropReason.BadIPv4Checksum),
-        OutDrop("an inner fragment", Packets.Fragment(Packets.Udp("192.0.2.1:10000", Server, 100), 0, 64), DropReason.Fragment),
+        Out("an inner first fragment", Packets.Fragment(Packets.Udp("192.0.2.1:10000", Server, 100), 0, 64), Anna),
+        OutDrop("an inner fragment past the end of any packet", Packets.AsFragment(Packets.Udp("192.0.2.1:10000", Server, 100), 8190, more: false), DropReason.BadFragment),
+        OutDrop("an inner fragment of somebody else's address", Packets.Fragment(Packets.Udp("192.0.2.18:1232", Server, 100), 64, 64), DropReason.SourceAddressNotBound),
+        OutDrop("an inner first fragment from the neighbour's port", Packets.Fragment(Packets.Udp("192.0.2.1:11001", Server, 100), 0, 64), DropReason.SourcePortNotBound),
         OutDrop("inner udp cut inside its ports", Packets.IPv4(Shared, Away, IpProtocol.Udp, new byte[3]), DropReason.BadTransportHeader),
         OutDrop("an inner redirect", Packets.Echo(Shared, Away, 10000, IcmpV4Type.Redirect), DropReason.IcmpNotTranslatable),
         OutDrop("an error about a packet to somebody else", Packets.IcmpError(Shared, Away, Packets.Tcp(Server, "192.0.2.18:1232")), DropReason.IcmpNotTranslatable),
@@ -168,7 +182,6 @@ static class PrrPacketClasses
         OutDrop("to a multicast group", Packets.Udp("192.0.2.1:10000", "239.0.0.1:5"), DropReason.MartianDestination),
         OutDrop("to the broadcast address", Packets.Udp("192.0.2.1:10000", "255.255.255.255:5"), DropReason.MartianDestination),
         OutDrop("to a loopback address", Packets.Udp("192.0.2.1:10000", "127.0.0.1:5"), DropReason.MartianDestination),
-        OutDrop("ttl 1 from a subscriber", Packets.Ttl(s_out, 1), DropReason.TtlExpired),
         Outer("congestion met by a packet that cannot hear of it", FromAnna(s_out, Packets.Ce), DropReason.CongestionExperienced),
 
         // Spoofed
@@ -192,9 +205,9 @@ static class PrrPacketClasses
         Told("too large, told with the mtu", Origin.FromInternet, Packets.Udp(Server, "192.0.2.1:11001", 1300), DropReason.TooBig,
             IcmpV4(Shared, Packets.Udp(Server, "192.0.2.1:11001", 1300), IcmpV4Type.DestinationUnreachable, 4, 1240)),
         Told("ttl 1 from a subscriber, told through the softwire", Origin.FromSmap, FromAnna(Packets.Ttl(s_out, 1)), DropReason.TtlExpired,
-            Packets.Encapsulate(IcmpV4(Away, Packets.Ttl(s_out, 1), IcmpV4Type.TimeExceeded, 0), Border, Anna)),
+            Packets.Encapsulate(IcmpV4(Away, Packets.Ttl(s_out, 1), IcmpV4Type.TimeExceeded, 0), Border, Anna, 0xc0)),
         Told("a hairpin to a port that nobody has, told through the softwire", Origin.FromSmap, FromAnna(Packets.Tcp("192.0.2.1:10000", "192.0.2.1:1")), DropReason.NoBinding,
-            Packets.Encapsulate(IcmpV4(Shared, Packets.Tcp("192.0.2.1:10000", "192.0.2.1:1"), IcmpV4Type.DestinationUnreachable, 1), Border, Anna)),
+            Packets.Encapsulate(IcmpV4(Shared, Packets.Tcp("192.0.2.1:10000", "192.0.2.1:1"), IcmpV4Type.DestinationUnreachable, 1), Border, Anna, 0xc0)),
         Told("a spoofed port, told by icmpv6", Origin.FromSmap, FromAnna(Packets.Tcp("192.0.2.1:9999", Server)), DropReason.SourcePortNotBound,
             IcmpV6(Border, Anna, FromAnna(Packets.Tcp("192.0.2.1:9999", Server)))),
         Told("an unknown softwire, told by icmpv6", Origin.FromSmap, Packets.Encapsulate(s_out, Stranger, Border), DropReason.UnknownSoftwire,
@@ -206,6 +219,9 @@ static class PrrPacketClasses
         new("a spoof from a multicast address is not told", Origin.FromSmap, Packets.Encapsulate(s_out, "ff02::1", Border),
             Verdict.Drop(DropReason.UnknownSoftwire), Options: Telling),
     ];
+
+    /// <summary>Those whose fate does not depend on what came before.</summary>
+    public static PacketClass[] Stateless { get; } = [.. All.Where(c => c.Expected.Fate != Fate.Held)];
 
     public static TheoryData<string> Names => [.. All.Select(c => c.Name)];
 
@@ -241,14 +257,15 @@ static class PrrPacketClasses
         return Packets.MendHeader(packet);
     }
 
-    static PacketClass Told(string name, Origin origin, byte[] packet, DropReason reason, byte[] error) =>
-        new(name, origin, packet, Verdict.DropAndTell(reason), error, Telling);
+    static PacketClass Told(string name, Origin origin, byte[] packet, DropReason reason, byte[] error, PrrOptions? options = null) =>
+        new(name, origin, packet, Verdict.DropAndTell(reason), error, options ?? Telling);
 
     /// <summary>The ICMPv4 error about a packet as RFC 792 and 1812 draw it, made by the builder.</summary>
     static byte[] IcmpV4(string source, byte[] offending, IcmpV4Type type, byte code, int rest = 0)
     {
         string to = APlusP.Core.Addresses.IPv4Address.Read(offending.AsSpan(12)).ToString();
         byte[] error = Packets.IcmpError(source, to, offending, type, code, embedded: 548, rest);
+        error[1] = 0xc0;
         error[4] = error[5] = 0;
         return Packets.MendHeader(error);
     }

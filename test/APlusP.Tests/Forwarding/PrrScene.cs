@@ -38,6 +38,7 @@ static class PrrScene
     {
         SoftwireAddresses = [IPv6Address.Parse(Border), IPv6Address.Parse(OtherBorder)],
         IcmpErrorsPerSecond = 1_000_000,
+        IcmpErrorsPerHost = 1_000_000,
     };
 
     public static PrrOptions Telling { get; } = Options with { SendIcmpV4Errors = true, SendIcmpV6Errors = true };
@@ -72,7 +73,7 @@ static class PrrScene
 
     public static Result FromSmap(this PortRangeRouter router, byte[] octets) => router.Send(Origin.FromSmap, octets);
 
-    /// <summary>received = forwarded + hairpinned + answered + consumed + dropped, and dropped = the sum over reasons; nothing without a fate.</summary>
+    /// <summary>received = forwarded + hairpinned + answered + consumed + dropped + held, and dropped = the sum over reasons; nothing without a fate.</summary>
     public static void AccountsBalance(ForwardingCounters counters)
     {
         foreach (Origin origin in (Origin[])[Origin.FromInternet, Origin.FromSmap])

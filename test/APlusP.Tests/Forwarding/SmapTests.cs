@@ -300,7 +300,7 @@ public class SmapTests
     public void What_cannot_be_translated_is_dropped_by_its_reason()
     {
         Smap smap = Make(Options());
-        Assert.Equal(DropReason.Fragment, Judge(smap, Packets.AsFragment(Packets.Udp(HostB, 1, Server, 2, 80), 0, more: true), Origin.FromLan).Reason);
+        Assert.Equal(DropReason.BadFragment, Judge(smap, Packets.AsFragment(Packets.Udp(HostB, 1, Server, 2, 81), 0, more: true), Origin.FromLan).Reason);
         Assert.Equal(DropReason.TooBig, Judge(smap, Packets.Udp(HostB, 1, Server, 2, payload: 1433), Origin.FromLan).Reason);
         Assert.Equal(DropReason.ProtocolWithoutPorts, Judge(smap, Packets.IPv4(HostB, Server, (IpProtocol)47, new byte[20]), Origin.FromLan).Reason);
         Assert.Equal(DropReason.SourceNotLan, Judge(smap, Packets.Udp(Shared, 10001, Server, 2), Origin.FromLan).Reason);

@@ -32,6 +32,10 @@ public class ReplayTests
                 if (Counts) Counters.Count(batch[i].Origin, batch[i].Verdict, batch[i].Length);
             }
         }
+
+        public bool Continue(PacketBatch batch) => false;
+
+        public int MillisecondsUntilDue(int most) => most;
     }
 
     static Timed[] At(params long[] offsets) => [.. offsets.Select((o, i) => new Timed(Timed.Start + o, Packets.Udp("198.51.100.7", 53, "192.0.2.1", 10050 + i)))];

@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace APlusP.Core.Forwarding.Napt;
+namespace APlusP.Core.Forwarding;
 
 /// <summary>The heads of hash chains whose links lie in the entries themselves. Hashes are keyed, so that nobody outside can aim at one chain.</summary>
 sealed class ChainTable(int entries, ulong key)

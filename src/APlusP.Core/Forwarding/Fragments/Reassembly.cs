@@ -1,0 +1,97 @@
+using APlusP.Core.Devices;
+using APlusP.Core.Wire;
+
+namespace APlusP.Core.Forwarding.Fragments;
+
+/// <summary>
+/// Puts the fragments of outer IPv6 packets together again before the softwire is opened, RFC 6333 section 5.3, by the rules of RFC 8200 section 4.5:
+/// fragments that overlap condemn their packet (RFC 5722).
+/// </summary>
+sealed class Reassembly(FragmentOptions options, TimeProvider time, ulong key, ForwardingCounters counters)
+{
+    const int MaxPayload = 65535;
+
+    // The two low bits of the traffic class where congestion was met, RFC 3168 section 5.
+    const byte CongestionExperienced = 3;
+
+    readonly FragmentTable _table = new(options, options.ReassemblyTimeout * time.TimestampFrequency, key, counters);
+
+    /// <summary>Fragments that wait.</summary>
+    public int Waiting => _table.Waiting;
+
+    public void Expire() => _table.Expire(time.GetTimestamp());
+
+    /// <summary>Takes a fragment in; where it was the last that was missing, the whole packet stands in its buffer afterwards.</summary>
+    /// <param name="batch">The batch of the fragment.</param>
+    /// <param name="index">The fragment.</param>
+    /// <param name="fragmentAt">Where its fragment header begins.</param>
+    /// <returns>The default where the packet is whole now; otherwise what becomes of the fragment.</returns>
+    public Verdict Take(PacketBatch batch, int index, int fragmentAt)
+    {
+        ref PacketSlot slot = ref batch[index];
+        Span<byte> packet = batch.Bytes(index);
+        IPv6Header.TryRead(packet, out IPv6Header outer);
+        IPv6FragmentHeader.TryRead(packet[fragmentAt..], out IPv6FragmentHeader fragment);
+        Span<byte> payload = packet[(fragmentAt + IPv6FragmentHeader.Size)..];
+        int offset = fragment.Offset, end = offset + payload.Length;
+        if (payload.IsEmpty || end > MaxPayload || (fragment.MoreFragments && payload.Length % 8 != 0)) return Verdict.Drop(DropReason.BadFragment);
+
+        _table.Expire(time.GetTimestamp());
+        int at = _table.FindOrAdd(FragmentKey.Of(outer, fragment.Identification, slot.Origin), time.GetTimestamp());
+        ref Datagram datagram = ref _table[at];
+        if (datagram.Refused != DropReason.None) return Verdict.Drop(datagram.Refused);
+
+        // Where the fragment goes, and whether it lies over what is there.
+        int after = 0;
+        for (int part = datagram.Parts; part != 0 && _table.PartAt(part).Offset <= offset; part = _table.PartAt(part).Next) after = part;
+        int next = after != 0 ? _table.PartAt(after).Next : datagram.Parts;
+        if (after != 0 && _table.PartAt(after).Offset == offset && _table.PartAt(after).Length == payload.Length
+            && fragment.MoreFragments == (datagram.Total != end)) return Verdict.Drop(DropReason.DuplicateFragment);
+        bool overlaps = (after != 0 && _table.PartAt(after).Offset + _table.PartAt(after).Length > offset)
+            || (next != 0 && _table.PartAt(next).Offset < end);
+        bool contradicts = datagram.Total >= 0 ? end > datagram.Total || (!fragment.MoreFragments && end != datagram.Total)
+            : !fragment.MoreFragments && next != 0;
+        if (overlaps || contradicts)
+        {
+            _table.Refuse(at, DropReason.FragmentOverlap);
+            return Verdict.Drop(DropReason.FragmentOverlap);
+        }
+
+        if (!_table.MakeRoom(at, payload.Length)) return Verdict.Drop(DropReason.FragmentsExceeded);
+        _table.Keep(at, after, payload, offset, slot.Origin);
+        datagram.Octets += payload.Length;
+        if (!fragment.MoreFragments) datagram.Total = end;
+        if ((outer.TrafficClass & CongestionExperienced) == CongestionExperienced) datagram.MetCongestion = true;
+        if (offset == 0)
+        {
+            datagram.NextHeader = fragment.NextHeader;
+            datagram.TrafficClass = outer.TrafficClass;
+        }
+
+        return datagram.Octets == datagram.Total ? Finish(batch, index, at) : Verdict.Hold;
+    }
+
+    Verdict Finish(PacketBatch batch, int index, int at)
+    {
+        ref Datagram datagram = ref _table[at];
+        Origin origin = batch[index].Origin;
+        Span<byte> room = batch.Receive(index);
+        int total = datagram.Total;
+
+        // This fragment stands for the packet from here on; the others have done their part.
+        bool fits = IPv6Header.Size + total <= room.Length;
+        for (int i = 1; i < datagram.PartCount; i++) counters.Settle(origin, fits ? Verdict.Consume : Verdict.Drop(DropReason.TooBig));
+        if (!fits)
+        {
+            _table.PutTogether(at, []);
+            return Verdict.Drop(DropReason.TooBig);
+        }
+
+        IPv6Header.TryRead(batch.Bytes(index), out IPv6Header outer);
+        byte trafficClass = (byte)(datagram.TrafficClass | (datagram.MetCongestion ? CongestionExperienced : 0));
+        IPv6Header.Write(room, trafficClass, total, datagram.NextHeader, outer.HopLimit, outer.Source, outer.Destination, outer.FlowLabel);
+        _table.PutTogether(at, room.Slice(IPv6Header.Size, total));
+        batch.Received(index, IPv6Header.Size + total, origin);
+        return default;
+    }
+}

@@ -1,0 +1,282 @@
+using APlusP.Core.Addresses;
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.Fragments;
+using APlusP.Core.Wire;
+using static APlusP.Tests.Forwarding.PrrScene;
+using static APlusP.Tests.Forwarding.OnTheWire;
+
+namespace APlusP.Tests.Forwarding;
+
+/// <summary>Fragments through the PRR, inner and outer, in every order, and what hostile ones do.</summary>
+public class FragmentTests
+{
+    const string Server = "198.51.100.7:53";
+
+    readonly HandClock _time = new();
+
+    PortRangeRouter Router(PrrOptions? options = null) => PrrScene.Router(options ?? Options with { TtlAlreadyTaken = true }, _time);
+
+    public static TheoryData<int, int, int[], int[]> Vectors => new()
+    {
+        { 1461, 1500, [1448, 13], [1496, 61] },
+        { 1500, 1500, [1448, 52], [1496, 100] },
+        { 1500, 1460, [1408, 92], [1456, 140] },
+        { 1500, 1280, [1232, 268], [1280, 316] },
+        { 1241, 1280, [1232, 9], [1280, 57] },
+        { 1240, 1280, [1240], [1280] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Vectors))]
+    public void A_packet_that_may_be_fragmented_goes_in_fragments_of_the_softwire_and_the_inner_packet_stays_whole(int inner, int pathMtu, int[] payloads, int[] totals)
+    {
+        byte[] packet = Packets.MayBeFragmented(Packets.Udp(Server, "192.0.2.50:10000", inner - 28));
+        var binding = new APlusP.Core.Bindings.Binding(IPv4Address.Parse("192.0.2.50"), APlusP.Core.PortSets.PortSet.Parse("10000-10999"),
+            IPv6Address.Parse(Anna), IPv6Address.Parse(Border), pathMtu - 40);
+        var router = new PortRangeRouter(APlusP.Core.Bindings.BindingTable.Build([binding]), Options with { TtlAlreadyTaken = true }, _time);
+        List<byte[]> sent = Through(router, Origin.FromInternet, packet);
+        Assert.Equal(totals, sent.Select(p => p.Length));
+        int header = sent.Count > 1 ? 48 : 40;
+        Assert.Equal(payloads, sent.Select(p => p.Length - header));
+        Assert.Equal(packet, sent.SelectMany(p => p[header..]));
+
+        // Octet by octet, by a builder of the tests' own; the identification counts from 1.
+        byte[] whole = Packets.Encapsulate(packet, Border, Anna);
+        if (sent.Count > 1) Assert.Equal(OuterParts(whole, sent[0][47], payloads[0], inner), sent);
+        else Assert.Equal(whole, sent[0]);
+    }
+
+    [Fact]
+    public void A_packet_of_65535_octets_goes_through_a_path_of_1280()
+    {
+        byte[] packet = Packets.MayBeFragmented(Packets.Udp(Server, "192.0.2.1:11001", 65535 - 28));
+        var batch = new PacketBatch(1, 66000);
+        batch.TryAdd(packet, Origin.FromInternet);
+        PortRangeRouter router = Router();
+        router.Process(batch);
+        var whole = new List<byte>();
+        int pieces = 0;
+        for (int taken = 0; batch.TryTakePiece(0, ref taken, out ReadOnlySpan<byte> piece); pieces++)
+        {
+            Assert.InRange(piece.Length, 49, 1280);
+            whole.AddRange(piece[48..]);
+        }
+
+        Assert.Equal((65535 + 1231) / 1232, pieces);
+        Assert.Equal(packet, whole);
+    }
+
+    [Fact]
+    public void Who_forbids_fragments_hears_the_size_and_is_fragmented_where_the_operator_says_so()
+    {
+        byte[] packet = Packets.Udp(Server, "192.0.2.1:11001", 1500 - 28);
+        byte[] error = Assert.Single(Through(Router(), Origin.FromInternet, packet));
+        Assert.Equal([3, 4], error[20..22]);
+        Assert.Equal([1240 >> 8, 1240 & 255], error[26..28]);
+        Assert.Equal([1280, 316], Through(Router(Options with { IgnoreDontFragment = true, TtlAlreadyTaken = true }), Origin.FromInternet, packet).Select(p => p.Length));
+    }
+
+    [Theory]
+    [InlineData(0, 1, 2)]
+    [InlineData(2, 1, 0)]
+    [InlineData(1, 0, 2)]
+    [InlineData(2, 0, 1)]
+    public void Outer_fragments_are_put_together_in_any_order(params int[] order)
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        byte[][] parts = OuterParts(FromAnna(inner), 99, 512, 1024, inner.Length);
+        PortRangeRouter router = Router();
+        Assert.Equal(inner, Assert.Single(Through(router, Origin.FromSmap, order.Select(i => parts[i]))));
+        AccountsBalance(router.Counters);
+        Assert.Equal(2, router.Counters.Packets(Origin.FromSmap, Fate.Consumed));
+        Assert.Equal(1, router.Counters.Packets(Origin.FromSmap, Fate.Forwarded));
+        Assert.Equal(0, router.Counters.Packets(Origin.FromSmap, Fate.Held));
+    }
+
+    [Fact]
+    public void Fragments_of_two_subscribers_with_one_identification_are_kept_apart()
+    {
+        byte[] a = Packets.Udp("192.0.2.1:10000", Server, 1400), b = Packets.Udp("192.0.2.1:11001", Server, 1400);
+        byte[][] ofAnna = OuterParts(FromAnna(a), 5, 800, a.Length), ofBerta = OuterParts(Packets.Encapsulate(b, Berta, Border), 5, 800, b.Length);
+        Assert.Equal([a, b], Through(Router(), Origin.FromSmap, ofAnna[0], ofBerta[0], ofAnna[1], ofBerta[1]));
+    }
+
+    [Fact]
+    public void Congestion_met_by_one_fragment_is_met_by_the_packet()
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400, trafficClass: Packets.Ect0);
+        byte[][] parts = OuterParts(FromAnna(inner, Packets.Ect0), 5, 800, inner.Length);
+        parts[1][1] |= Packets.Ce << 4;
+        Assert.Equal(Packets.Ce, Assert.Single(Through(Router(), Origin.FromSmap, parts))[1] & 3);
+    }
+
+    [Fact]
+    public void Fragments_that_overlap_condemn_their_packet_and_no_other()
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        byte[] whole = FromAnna(inner);
+        PortRangeRouter router = Router();
+        Assert.Empty(Through(router, Origin.FromSmap, OuterPart(whole, 0, 512, true), OuterPart(whole, 504, 1000, true), OuterPart(whole, 512, inner.Length, false)));
+        Assert.Equal(3, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentOverlap));
+        Assert.Single(Through(router, Origin.FromSmap, OuterParts(whole, 8, 512, inner.Length)));
+        AccountsBalance(router.Counters);
+    }
+
+    [Fact]
+    public void Fragments_that_contradict_each_other_about_the_end_condemn_their_packet()
+    {
+        byte[] whole = FromAnna(Packets.Udp("192.0.2.1:10000", Server, 1400));
+        PortRangeRouter router = Router();
+        Assert.Empty(Through(router, Origin.FromSmap, OuterPart(whole, 800, 1000, false), OuterPart(whole, 1000, 1200, true)));
+        Assert.Equal(2, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentOverlap));
+        Assert.Empty(Through(router, Origin.FromSmap, OuterPart(whole, 1000, 1200, true, 9), OuterPart(whole, 8, 1000, false, 9)));
+        Assert.Equal(4, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentOverlap));
+    }
+
+    [Fact]
+    public void A_duplicate_outer_fragment_does_no_harm()
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        byte[][] parts = OuterParts(FromAnna(inner), 99, 512, inner.Length);
+        PortRangeRouter router = Router();
+        Assert.Single(Through(router, Origin.FromSmap, parts[1], parts[1], parts[0]));
+        Assert.Equal(1, router.Counters.Drops(Origin.FromSmap, DropReason.DuplicateFragment));
+        AccountsBalance(router.Counters);
+    }
+
+    [Fact]
+    public void What_never_becomes_whole_is_given_up_after_its_time()
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        PortRangeRouter router = Router();
+        byte[][] parts = OuterParts(FromAnna(inner), 99, 512, inner.Length);
+        Assert.Empty(Through(router, Origin.FromSmap, parts[0]));
+        Assert.Empty(Through(router, Origin.FromInternet, Packets.Fragment(Packets.Udp(Server, "192.0.2.1:10000", 100), 64, 64)));
+        Assert.Equal(1, router.Counters.Packets(Origin.FromSmap, Fate.Held));
+        _time.Advance(TimeSpan.FromSeconds(10));
+        router.MillisecondsUntilDue(1000);
+        Assert.Equal(1, router.Counters.Drops(Origin.FromInternet, DropReason.FragmentTimeout));
+        Assert.Equal(0, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentTimeout));
+        _time.Advance(TimeSpan.FromSeconds(50));
+        router.MillisecondsUntilDue(1000);
+        Assert.Equal(1, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentTimeout));
+        AccountsBalance(router.Counters);
+
+        // The rest alone makes no packet any more.
+        Assert.Empty(Through(router, Origin.FromSmap, parts[1]));
+    }
+
+    [Theory]
+    [InlineData(0, 1, 2)]
+    [InlineData(2, 1, 0)]
+    [InlineData(1, 2, 0)]
+    [InlineData(1, 0, 2)]
+    public void Fragments_from_the_internet_follow_the_first_to_its_subscriber_in_any_order(params int[] order)
+    {
+        byte[] packet = Packets.Udp(Server, "192.0.2.1:11500", 1200);
+        byte[][] parts = Parts(packet, 400, 800, 1208);
+        PortRangeRouter router = Router();
+        List<byte[]> sent = Through(router, Origin.FromInternet, order.Select(i => parts[i]));
+        Assert.Equal(parts.Select(p => Packets.Encapsulate(p, Border, Berta)).Select(Convert.ToHexString).Order(), sent.Select(Convert.ToHexString).Order());
+        AccountsBalance(router.Counters);
+        Assert.Equal(3, router.Counters.Packets(Origin.FromInternet, Fate.Forwarded));
+    }
+
+    [Fact]
+    public void Fragments_of_a_large_ping_follow_its_identifier()
+    {
+        byte[][] parts = Parts(Packets.Echo("198.51.100.7", Shared, 11007, payload: 1600), 800, 1608);
+        Assert.Equal(parts.Select(p => Packets.Encapsulate(p, Border, Berta)), Through(Router(), Origin.FromInternet, parts));
+    }
+
+    [Fact]
+    public void Fragments_to_a_port_that_nobody_has_are_dropped_like_the_first()
+    {
+        PortRangeRouter router = Router();
+        Assert.Empty(Through(router, Origin.FromInternet, Parts(Packets.Udp(Server, "192.0.2.1:9999", 1200), 400, 800, 1208)));
+        Assert.Equal(3, router.Counters.Drops(Origin.FromInternet, DropReason.NoBinding));
+    }
+
+    [Fact]
+    public void Fragments_from_a_subscriber_pass_the_source_check_by_the_ports_of_the_first()
+    {
+        byte[][] parts = Parts(Packets.Udp("192.0.2.1:10000", Server, 1200), 400, 800, 1208);
+        PortRangeRouter router = Router();
+        List<byte[]> sent = Through(router, Origin.FromSmap, FromAnna(parts[2]), FromAnna(parts[1]), FromAnna(parts[0]));
+        Assert.Equal(parts[0], sent[0]);
+        Assert.Equal(parts.Select(Convert.ToHexString).Order(), sent.Select(Convert.ToHexString).Order());
+
+        // Berta sends later fragments of Anna's packet: they are hers, and wait for a first of hers.
+        Assert.Empty(Through(router, Origin.FromSmap, Packets.Encapsulate(parts[1], Berta, Border)));
+        AccountsBalance(router.Counters);
+    }
+
+    [Fact]
+    public void Fragments_hairpin_by_the_ports_of_the_first()
+    {
+        byte[] packet = Packets.Udp("192.0.2.1:10000", "192.0.2.18:1232", 1200, ttl: 64);
+        byte[][] parts = Parts(packet, 400, 1208);
+        PortRangeRouter router = Router();
+        List<byte[]> sent = Through(router, Origin.FromSmap, FromAnna(parts[1]), FromAnna(parts[0]));
+        Assert.Equal([Packets.Encapsulate(Packets.Ttl(parts[0], 63), Border, Dora), Packets.Encapsulate(Packets.Ttl(parts[1], 63), Border, Dora)], sent);
+        Assert.Equal(2, router.Counters.Packets(Origin.FromSmap, Fate.Hairpinned));
+    }
+
+    [Fact]
+    public void A_flood_of_fragments_is_bounded_and_costs_the_newest_nothing()
+    {
+        var options = new FragmentOptions { MaxPackets = 64, MaxOctets = 64 * 512 };
+        PortRangeRouter router = Router(Options with { TtlAlreadyTaken = true, Fragments = options });
+        var random = new Random(1);
+        byte[] packet = Packets.Udp(Server, "192.0.2.1:11500", 1200);
+        for (int i = 0; i < 5000; i++)
+        {
+            byte[] junk = Packets.Fragment(Packets.Udp($"203.0.113.{random.Next(256)}:53", "192.0.2.1:11500", 500), random.Next(2) * 256, 256);
+            junk[4] = (byte)random.Next(256);
+            junk[5] = (byte)i;
+            Through(router, Origin.FromInternet, Packets.MendHeader(junk));
+        }
+
+        Assert.True(router.Counters.Drops(Origin.FromInternet, DropReason.FragmentsExceeded) > 1000);
+        Assert.InRange(router.Counters.Packets(Origin.FromInternet, Fate.Held), 1, 64);
+        Assert.Equal(2, Through(router, Origin.FromInternet, Parts(packet, 800, 1208).Reverse()).Count);
+        AccountsBalance(router.Counters);
+    }
+
+    [Fact]
+    public void A_packet_in_more_parts_than_anybody_sends_is_not_kept()
+    {
+        byte[] packet = Packets.Udp(Server, "192.0.2.1:11500", 1200);
+        PortRangeRouter router = Router();
+        Through(router, Origin.FromInternet, Enumerable.Range(1, 100).Select(i => Packets.Fragment(packet, i * 8, 8)));
+        Assert.Equal(64, router.Counters.Packets(Origin.FromInternet, Fate.Held));
+        Assert.Equal(36, router.Counters.Drops(Origin.FromInternet, DropReason.FragmentsExceeded));
+    }
+
+    [Fact]
+    public void Fragments_allocate_nothing()
+    {
+        byte[][] outer = OuterParts(FromAnna(Packets.Udp("192.0.2.1:10000", Server, 1400)), 99, 512, 1428);
+        byte[][] inner = Parts(Packets.Udp(Server, "192.0.2.1:11500", 1200), 400, 1208);
+        PortRangeRouter router = Router();
+        var batch = new PacketBatch(8, 9000);
+        long before = 0;
+        for (int round = 0; round < 20; round++)
+        {
+            if (round == 10) before = GC.GetAllocatedBytesForCurrentThread();
+            batch.Clear();
+            foreach (byte[] part in outer) batch.TryAdd(part, Origin.FromSmap);
+            batch.TryAdd(inner[1], Origin.FromInternet);
+            batch.TryAdd(inner[0], Origin.FromInternet);
+            router.Process(batch);
+            while (router.Continue(batch))
+            {
+            }
+
+            _time.Advance(TimeSpan.FromSeconds(61));
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+}
