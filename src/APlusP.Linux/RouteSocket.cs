@@ -7,8 +7,7 @@ namespace APlusP.Linux;
 /// <summary>A route through a device, without a gateway.</summary>
 /// <param name="Destination">Address of the prefix: 4 octets for IPv4, 16 for IPv6.</param>
 /// <param name="PrefixLength">Its length; 0 is the default route.</param>
-/// <param name="Mtu">Largest packet that the kernel sends along it (it answers or fragments larger ones itself), or 0 for the device's.</param>
-public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLength, int Mtu)
+public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLength)
 {
     public override string ToString() => $"{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}";
 }
@@ -17,8 +16,8 @@ public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLen
 public sealed unsafe partial class RouteSocket : IDisposable
 {
     const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, NlmsgError = 2;
-    const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagReplace = 0x100, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
-    const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, RtaMetrics = 8, RtaxMtu = 2, ErrorAttributeMessage = 1;
+    const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
+    const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, ErrorAttributeMessage = 1;
     const byte AddrGenModeNone = 1, TableMain = 254, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
     const uint IffUp = 1;
     const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = 16;
@@ -80,10 +79,6 @@ public sealed unsafe partial class RouteSocket : IDisposable
     public bool TryAddRoute(DeviceRoute route, int device) =>
         Route(RtmNewRoute, FlagRequest | FlagAck | FlagCreate | FlagExclusive, route, device, "add the route to", accept: LibC.EEXIST);
 
-    /// <summary>Gives a route of ours another MTU, without a moment in which it is missing.</summary>
-    public void ReplaceRoute(DeviceRoute route, int device) =>
-        Route(RtmNewRoute, FlagRequest | FlagAck | FlagCreate | FlagReplace, route, device, "replace the route to", accept: 0);
-
     /// <summary>Removes a route through this device; false where it is gone already.</summary>
     public bool TryRemoveRoute(DeviceRoute route, int device) =>
         Route(RtmDelRoute, FlagRequest | FlagAck, route, device, "remove the route to", accept: LibC.ESRCH);
@@ -101,13 +96,6 @@ public sealed unsafe partial class RouteSocket : IDisposable
         message[7] = TypeUnicast;
         if (route.PrefixLength > 0) AppendAttribute(RtaDst, route.Destination.Span);
         AppendAttribute(RtaOif, device);
-        if (route.Mtu > 0 && type == RtmNewRoute)
-        {
-            int metrics = BeginNest(RtaMetrics);
-            AppendAttribute(RtaxMtu, route.Mtu);
-            EndNest(metrics);
-        }
-
         return Exchange($"{what} {route}", accept);
     }
 

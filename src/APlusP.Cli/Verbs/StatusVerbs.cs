@@ -79,10 +79,12 @@ static class StatusVerbs
         if (status.Prr is { Rules.Count: > 0 } ruled) Print(ruled.Rules);
         if (status.Smap is { } smap) Print(smap);
 
-        Table traffic = NewTable("from", "received", "forwarded", "hairpinned", "answered", "consumed", "dropped");
+        Table traffic = NewTable("from", "received", "forwarded", "hairpinned", "answered", "consumed", "dropped", "held");
         foreach (TrafficStatus side in status.Traffic)
-            traffic.AddRow(side.From["from-".Length..], $"{side.Received:N0}", $"{side.Forwarded:N0}", $"{side.Hairpinned:N0}", $"{side.Answered:N0}", $"{side.Consumed:N0}", $"{side.Dropped:N0}");
+            traffic.AddRow(side.From["from-".Length..], $"{side.Received:N0}", $"{side.Forwarded:N0}", $"{side.Hairpinned:N0}", $"{side.Answered:N0}", $"{side.Consumed:N0}", $"{side.Dropped:N0}", $"{side.Held:N0}");
         AnsiConsole.Write(traffic);
+        foreach (PathStatus path in status.NarrowPaths.Take(TopDrops))
+            AnsiConsole.WriteLine($"the path to {path.Softwire} carries {path.PathMtu} octets, {path.Configured} configured");
 
         if (status.SendFailures > 0) AnsiConsole.WriteLine($"{status.SendFailures:N0} packets were not taken by the kernel");
         if (status.Drops.Count == 0) return;

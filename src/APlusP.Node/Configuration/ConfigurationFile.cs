@@ -132,6 +132,10 @@ public static class ConfigurationFile
             SendIcmpV4Errors = icmp?.Flag("send-v4-errors", options.SendIcmpV4Errors) ?? options.SendIcmpV4Errors,
             SendIcmpV6Errors = icmp?.Flag("send-v6-errors", options.SendIcmpV6Errors) ?? options.SendIcmpV6Errors,
             IcmpErrorsPerSecond = icmp?.Number("errors-per-second", options.IcmpErrorsPerSecond, 0, 1_000_000) ?? options.IcmpErrorsPerSecond,
+            IcmpErrorsPerHost = icmp?.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000) ?? options.IcmpErrorsPerHost,
+            ClampMss = top.Flag("clamp-mss", options.ClampMss),
+            IgnoreDontFragment = top.Flag("ignore-df", options.IgnoreDontFragment),
+            Fragments = SoftwireSections.Fragments(top, ConfigurationSchema.Prr),
         };
 
         var bindings = new ReadBindings(ends, pathMtu, diagnostics);
@@ -150,6 +154,7 @@ public static class ConfigurationFile
             Device = Device(top, configuration.Device),
             ControlSocket = ControlSocket(top, configuration.ControlSocket),
             Workers = top.Number("workers", configuration.Workers, 1, 256),
+            Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Prr, otherwise: !top.Flag("anycast", otherwise: false)),
         };
     }
 
@@ -199,7 +204,13 @@ public static class ConfigurationFile
             PayloadMtu = (PathMtu(top) ?? 1500) - ReadBindings.Overhead,
             IcmpSource = top.IPv4("icmp-source"),
         };
-        options = options with { HopLimit = (byte)top.Number("hop-limit", options.HopLimit, 1, 255) };
+        options = options with
+        {
+            HopLimit = (byte)top.Number("hop-limit", options.HopLimit, 1, 255),
+            ClampMss = top.Flag("clamp-mss", options.ClampMss),
+            IgnoreDontFragment = top.Flag("ignore-df", options.IgnoreDontFragment),
+            Fragments = SoftwireSections.Fragments(top, ConfigurationSchema.Smap),
+        };
         if (top.Section("napt", ConfigurationSchema.Smap) is { } napt) options = ReadNapt(napt, options);
         if (top.Section("icmp", ConfigurationSchema.Smap) is { } icmp)
             options = options with
@@ -207,6 +218,7 @@ public static class ConfigurationFile
                 SendIcmpErrors = icmp.Flag("send-errors", options.SendIcmpErrors),
                 ExhaustionIcmpCode = (byte)icmp.Number("exhaustion-code", options.ExhaustionIcmpCode, 0, 15),
                 IcmpErrorsPerSecond = icmp.Number("errors-per-second", options.IcmpErrorsPerSecond, 0, 1_000_000),
+                IcmpErrorsPerHost = icmp.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000),
             };
         var configuration = new SmapConfiguration { Options = options };
         return configuration with
@@ -214,6 +226,7 @@ public static class ConfigurationFile
             Device = Device(top, configuration.Device),
             ControlSocket = ControlSocket(top, configuration.ControlSocket),
             DefaultRoute = top.Flag("default-route", configuration.DefaultRoute),
+            Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Smap, otherwise: true),
         };
     }
 
@@ -224,6 +237,7 @@ public static class ConfigurationFile
         Hairpinning = napt.Flag("hairpinning", options.Hairpinning),
         PortsPerHost = napt.Number("ports-per-host", options.PortsPerHost, 0, 65536, "ports"),
         MaxFlows = napt.Number("max-flows", options.MaxFlows, 1, 16_777_216, "flows"),
+        RewriteIdentification = napt.Flag("rewrite-identification", options.RewriteIdentification),
         Timers = napt.Section("timers", ConfigurationSchema.Smap) is { } timers ? ReadTimers(timers, options.Timers) : options.Timers,
     };
 

@@ -6,10 +6,17 @@ public static class ConfigurationSchema
     // Parameters of a mapping rule, called as in RFC 7598 section 4.1 and RFC 8676.
     static readonly string[] RuleKeys = ["name", "rule-ipv6-prefix", "rule-ipv4-prefix", "ea-length", "psid-offset", "psid-length", "psid", "interface-identifier"];
 
+    static string[] Fragments { get; } = ["reassembly-timeout", "follow-timeout", "max-packets", "max-memory"];
+
+    static string[] Discovery { get; } = ["enabled", "probing", "raise-after", "probes-per-second", "max-paths"];
+
     public static IReadOnlyDictionary<string, string[]> Prr { get; } = new Dictionary<string, string[]>
     {
-        [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "icmp", "binding", "rule"],
-        ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second"],
+        [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "anycast", "clamp-mss",
+            "ignore-df", "icmp", "fragments", "discovery", "binding", "rule"],
+        ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second", "errors-per-host"],
+        ["fragments"] = Fragments,
+        ["discovery"] = Discovery,
         ["binding"] = ["name", "address", "ports", "psid", "softwire", "prr", "path-mtu"],
         ["binding.psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "prr", "path-mtu"],
@@ -20,12 +27,14 @@ public static class ConfigurationSchema
         [""] =
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
-            "napt", "icmp",
+            "clamp-mss", "ignore-df", "napt", "icmp", "fragments", "discovery",
         ],
         ["psid"] = ["offset", "length", "psid"],
-        ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "max-flows", "timers"],
+        ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "max-flows", "rewrite-identification", "timers"],
         ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-reset", "icmp"],
-        ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second"],
+        ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second", "errors-per-host"],
+        ["fragments"] = Fragments,
+        ["discovery"] = Discovery,
     };
 
     /// <summary>Words of <c>mode</c> in <c>[napt]</c>, in the order of <see cref="Core.Forwarding.NaptMode"/>.</summary>

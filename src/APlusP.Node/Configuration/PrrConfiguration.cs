@@ -1,6 +1,7 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.PathMtus;
 
 namespace APlusP.Node.Configuration;
 
@@ -25,6 +26,9 @@ public sealed record PrrConfiguration
     /// <summary>TUN queues, each with a thread.</summary>
     public int Workers { get; init; } = 1;
 
+    /// <summary>How the path MTU of softwires is found out; off by default where the address is anycast (RFC 7597 section 8.3.1).</summary>
+    public DiscoveryOptions Discovery { get; init; } = new();
+
     /// <summary>What the file's reader warned of.</summary>
     public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];
 }
@@ -40,6 +44,9 @@ public sealed record SmapConfiguration
 
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;
+
+    /// <summary>How the path MTU of the softwire is found out.</summary>
+    public DiscoveryOptions Discovery { get; init; } = new();
 
     /// <summary>What the file's reader warned of.</summary>
     public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];

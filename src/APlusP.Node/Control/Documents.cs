@@ -35,16 +35,22 @@ public sealed record StatusDocument
     /// <summary>Packets that the kernel did not take from us.</summary>
     public required long SendFailures { get; init; }
 
+    /// <summary>Paths found to carry less than configured.</summary>
+    public IReadOnlyList<PathStatus> NarrowPaths { get; init; } = [];
+
     public PrrStatus? Prr { get; init; }
 
     public SmapStatus? Smap { get; init; }
 }
 
 /// <summary>What became of the packets from one side; received is the sum of the rest.</summary>
-public sealed record TrafficStatus(string From, long Received, long ReceivedBytes, long Forwarded, long Hairpinned, long Answered, long Consumed, long Dropped);
+public sealed record TrafficStatus(string From, long Received, long ReceivedBytes, long Forwarded, long Hairpinned, long Answered, long Consumed, long Dropped, long Held);
 
 /// <summary>Packets from one side dropped for one reason.</summary>
 public sealed record DropStatus(string From, string Reason, long Packets);
+
+/// <summary>What the path to the other end of a softwire carries, in octets of IPv6, and what the configuration says.</summary>
+public sealed record PathStatus(string Softwire, int PathMtu, int Configured);
 
 public sealed record PrrStatus(int Bindings, int SharedAddresses)
 {

@@ -1,8 +1,11 @@
+using System.Buffers.Binary;
 using System.Reflection;
+using System.Security.Cryptography;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Linux;
 using APlusP.Node.Control;
 
@@ -31,6 +34,12 @@ public abstract class Daemon : IDisposable
     public string Role { get; }
 
     public string ConfigurationPath { get; }
+
+    /// <summary>What nobody outside can foretell, for flow labels, identifications and probes.</summary>
+    private protected ulong Secret { get; } = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong))) | 1;
+
+    /// <summary>What the paths of the softwires carry.</summary>
+    private protected abstract PathMtuTable Paths { get; }
 
     /// <summary>Faults when the daemon cannot go on.</summary>
     public Task Failure => _failed.Task;
@@ -145,6 +154,10 @@ public abstract class Daemon : IDisposable
     {
         var counters = new Dictionary<string, long>(Sum().Named(Origins), StringComparer.Ordinal)
         {
+            ["path-mtu-lowered-by-message"] = Paths.LoweredByMessage,
+            ["path-mtu-lowered-by-probing"] = Paths.LoweredByProbe,
+            ["path-mtu-raised"] = Paths.Raised,
+            ["path-mtu-probes-sent"] = Paths.ProbesSent,
             ["device-send-failures"] = Workers.Sum(w => w.SendFailures),
         };
         return counters;
@@ -166,7 +179,8 @@ public abstract class Daemon : IDisposable
             SoftwireAddresses = [],
             Traffic = [.. Origins.Select(o => new TrafficStatus(
                 ForwardingCounters.Kebab(o), counters.Received(o), counters.ReceivedOctets(o), counters.Packets(o, Fate.Forwarded),
-                counters.Packets(o, Fate.Hairpinned), counters.Packets(o, Fate.Answered), counters.Packets(o, Fate.Consumed), counters.Packets(o, Fate.Dropped)))],
+                counters.Packets(o, Fate.Hairpinned), counters.Packets(o, Fate.Answered), counters.Packets(o, Fate.Consumed), counters.Packets(o, Fate.Dropped),
+                counters.Packets(o, Fate.Held)))],
             Drops = [.. from origin in Origins
                         from reason in Enum.GetValues<DropReason>()
                         let packets = counters.Drops(origin, reason)
@@ -174,6 +188,7 @@ public abstract class Daemon : IDisposable
                         orderby packets descending
                         select new DropStatus(ForwardingCounters.Kebab(origin), ForwardingCounters.Kebab(reason), packets)],
             SendFailures = Workers.Sum(w => w.SendFailures),
+            NarrowPaths = [.. Paths.Narrowed().Select(p => new PathStatus(p.Softwire.ToString(), p.PathMtu, p.Configured))],
         });
     }
 

@@ -36,12 +36,8 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
         var now = wanted.ToDictionary(r => r.ToString(), StringComparer.Ordinal);
         foreach ((string name, DeviceRoute route) in now)
         {
-            if (_routes.TryGetValue(name, out DeviceRoute? had))
-            {
-                if (had.Mtu == route.Mtu) continue;
-                _netlink.ReplaceRoute(route, device.Index);
-            }
-            else if (!_netlink.TryAddRoute(route, device.Index))
+            if (_routes.ContainsKey(name)) continue;
+            if (!_netlink.TryAddRoute(route, device.Index))
             {
                 log.RouteExists(name);
                 continue;
@@ -63,21 +59,21 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
             .SelectMany(i => i.GetIPProperties().UnicastAddresses)
             .Any(a => a.Address.ToString().Split('%')[0] == address);
 
-    public static DeviceRoute RouteTo(IPv4Prefix prefix, int mtu)
+    public static DeviceRoute RouteTo(IPv4Prefix prefix)
     {
         byte[] bytes = new byte[IPv4Address.Size];
         prefix.Address.Write(bytes);
-        return new DeviceRoute(bytes, prefix.Length, mtu);
+        return new DeviceRoute(bytes, prefix.Length);
     }
 
     public static DeviceRoute RouteTo(IPv6Address address)
     {
         byte[] bytes = new byte[IPv6Address.Size];
         address.Write(bytes);
-        return new DeviceRoute(bytes, 128, 0);
+        return new DeviceRoute(bytes, 128);
     }
 
-    public static DeviceRoute DefaultRoute(int mtu) => new(new byte[IPv4Address.Size], 0, mtu);
+    public static DeviceRoute DefaultRoute() => new(new byte[IPv4Address.Size], 0);
 
     public void Dispose()
     {

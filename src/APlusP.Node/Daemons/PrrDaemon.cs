@@ -3,6 +3,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Linux;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
@@ -21,8 +22,11 @@ public sealed class PrrDaemon : Daemon
     {
         _configuration = AroundTun(ConfigurationFile.LoadPrr(configurationPath));
         _table = BindingTable.Build(_configuration.Bindings, _configuration.Rules);
-        _routers = [.. Enumerable.Range(0, _configuration.Workers).Select(_ => new PortRangeRouter(_table, _configuration.Options, TimeProvider.System))];
+        Paths = new PathMtuTable(_configuration.Discovery, TimeProvider.System, Secret);
+        _routers = [.. Enumerable.Range(0, _configuration.Workers).Select(_ => new PortRangeRouter(_table, _configuration.Options, TimeProvider.System, Paths))];
     }
+
+    private protected override PathMtuTable Paths { get; }
 
     private protected override Origin[] Origins => [Origin.FromInternet, Origin.FromSmap];
 
@@ -33,24 +37,18 @@ public sealed class PrrDaemon : Daemon
         $"{_table.Count} binding(s) on {SharedAddresses(_configuration)} address(es), {_configuration.Rules.Count} mapping rule(s)");
 
     /// <summary>The kernel forwards into and out of the TUN, and takes one from the TTL as it does.</summary>
-    static PrrConfiguration AroundTun(PrrConfiguration configuration) =>
-        configuration with { Options = configuration.Options with { TtlAlreadyTaken = true } };
+    PrrConfiguration AroundTun(PrrConfiguration configuration) =>
+        configuration with { Options = configuration.Options with { TtlAlreadyTaken = true, Secret = Secret } };
 
     static int SharedAddresses(PrrConfiguration configuration) => configuration.Bindings.Select(b => b.Address).Distinct().Count();
 
     /// <summary>
-    /// Each shared address and each rule's IPv4 prefix, with the largest packet that any of its softwires carries: above it the kernel answers,
-    /// or fragments, before a packet reaches us.
+    /// Each shared address and each rule's IPv4 prefix. Without an MTU: above it the kernel would fragment the inner packet, which is ours to carry whole
+    /// (RFC 6333 section 5.3).
     /// </summary>
     static IEnumerable<DeviceRoute> Routes(PrrConfiguration configuration) =>
-        configuration.Bindings
-            .GroupBy(b => b.Address, (address, bindings) => KernelClaims.RouteTo(new IPv4Prefix(address, 32), Math.Max(bindings.Max(b => b.PayloadMtu), RuleMtu(configuration, address))))
-            .Concat(configuration.Rules.Where(r => r.Rule.IPv4.Length < 32 || !configuration.Bindings.Any(b => b.Address == r.Rule.IPv4.Address)).Select(r => KernelClaims.RouteTo(r.Rule.IPv4, r.PayloadMtu)))
+        configuration.Bindings.Select(b => new IPv4Prefix(b.Address, 32)).Concat(configuration.Rules.Select(r => r.Rule.IPv4)).Distinct().Select(KernelClaims.RouteTo)
             .Concat(SoftwireRoutes(configuration.Options.SoftwireAddresses));
-
-    /// <summary>What subscribers of an address have who are there by a rule.</summary>
-    static int RuleMtu(PrrConfiguration configuration, IPv4Address address) =>
-        configuration.Rules.Where(r => r.Rule.IPv4.Contains(address)).MaxBy(r => r.Rule.IPv4.Length)?.PayloadMtu ?? 0;
 
     private protected override string ReloadConfiguration()
     {
@@ -59,6 +57,8 @@ public sealed class PrrDaemon : Daemon
         RefuseChange("control-socket", _configuration.ControlSocket, next.ControlSocket);
         RefuseChange("workers", $"{_configuration.Workers}", $"{next.Workers}");
         RefuseChange("icmp-source", $"{_configuration.Options.IcmpSource}", $"{next.Options.IcmpSource}");
+        RefuseChange("[fragments]", $"{_configuration.Options.Fragments}", $"{next.Options.Fragments}");
+        RefuseChange("max-paths", $"{_configuration.Discovery.MaxPaths}", $"{next.Discovery.MaxPaths}");
         RefuseChange("softwire-address", string.Join(", ", _configuration.Options.SoftwireAddresses), string.Join(", ", next.Options.SoftwireAddresses));
 
         // The faults of a list as a whole are found in a table that nobody reads.
@@ -92,6 +92,7 @@ public sealed class PrrDaemon : Daemon
         foreach (Binding binding in added) _table.Add(binding);
         _table.SetRules([.. next.Rules]);
         foreach (PortRangeRouter router in _routers) router.Options = next.Options;
+        Paths.Options = next.Discovery;
         Claims.Route(Routes(next));
         _configuration = next;
         string rules = next.Rules.Count + rulesBefore.Count == 0 ? ""

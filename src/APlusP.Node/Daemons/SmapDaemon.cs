@@ -1,5 +1,6 @@
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Linux;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
@@ -16,8 +17,11 @@ public sealed class SmapDaemon : Daemon
         : base("smap", configurationPath, log)
     {
         _configuration = AroundTun(ConfigurationFile.LoadSmap(configurationPath));
-        _smap = new Smap(_configuration.Options, TimeProvider.System);
+        Paths = new PathMtuTable(_configuration.Discovery, TimeProvider.System, Secret);
+        _smap = new Smap(_configuration.Options, TimeProvider.System, paths: Paths);
     }
+
+    private protected override PathMtuTable Paths { get; }
 
     private protected override Origin[] Origins => [Origin.FromLan, Origin.FromPrr];
 
@@ -27,14 +31,14 @@ public sealed class SmapDaemon : Daemon
         () => Claims.Route(Routes(_configuration)),
         $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
 
-    static SmapConfiguration AroundTun(SmapConfiguration configuration) =>
-        configuration with { Options = configuration.Options with { TtlAlreadyTaken = true } };
+    SmapConfiguration AroundTun(SmapConfiguration configuration) =>
+        configuration with { Options = configuration.Options with { TtlAlreadyTaken = true, Secret = Secret } };
 
-    /// <summary>The IPv4 default route, with the largest packet that the softwire carries: the kernel tells hosts that send larger ones.</summary>
+    /// <summary>The IPv4 default route. Without an MTU, as the PRR's routes.</summary>
     static IEnumerable<DeviceRoute> Routes(SmapConfiguration configuration)
     {
         foreach (DeviceRoute route in SoftwireRoutes([configuration.Options.SoftwireAddress])) yield return route;
-        if (configuration.DefaultRoute) yield return KernelClaims.DefaultRoute(configuration.Options.PayloadMtu);
+        if (configuration.DefaultRoute) yield return KernelClaims.DefaultRoute();
     }
 
     private protected override string ReloadConfiguration()
@@ -44,7 +48,10 @@ public sealed class SmapDaemon : Daemon
         RefuseChange("control-socket", _configuration.ControlSocket, next.ControlSocket);
         RefuseChange("softwire-address", $"{_configuration.Options.SoftwireAddress}", $"{next.Options.SoftwireAddress}");
         RefuseChange("icmp-source", $"{_configuration.Options.IcmpSource}", $"{next.Options.IcmpSource}");
+        RefuseChange("[fragments]", $"{_configuration.Options.Fragments}", $"{next.Options.Fragments}");
+        RefuseChange("max-paths", $"{_configuration.Discovery.MaxPaths}", $"{next.Discovery.MaxPaths}");
         Workers[0].Between(() => _smap.Options = next.Options);
+        Paths.Options = next.Discovery;
         Claims.Route(Routes(next));
         _configuration = next;
         return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}";
