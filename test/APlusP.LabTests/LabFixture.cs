@@ -52,7 +52,7 @@ public abstract class LabFixture : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Runs a test, then holds every daemon to its account: received = forwarded + hairpinned + answered + consumed + dropped.</summary>
+    /// <summary>Runs a test, then holds every daemon to its account: received = forwarded + hairpinned + answered + consumed + dropped + held.</summary>
     public void Test(Action body)
     {
         try
@@ -91,7 +91,7 @@ public abstract class LabFixture : IDisposable
         foreach (string side in sides)
         {
             long received = counters[$"{side}-received"], dropped = counters[$"{side}-dropped"];
-            long fates = dropped + ((string[])["forwarded", "hairpinned", "answered", "consumed"]).Sum(fate => counters[$"{side}-{fate}"]);
+            long fates = dropped + ((string[])["forwarded", "hairpinned", "answered", "consumed", "held"]).Sum(fate => counters[$"{side}-{fate}"]);
             if (received != fates) return $"{side}-received is {received}, the fates are {fates}";
             long reasons = counters.Where(c => c.Key.StartsWith($"{side}-drop-", StringComparison.Ordinal)).Sum(c => c.Value);
             if (dropped != reasons) return $"{side}-dropped is {dropped}, the reasons are {reasons}";

@@ -14,7 +14,13 @@ static class Softwire
     const int EcnMask = 3, NotEct = 0, Ect0 = 2, Ect1 = 1, Ce = 3;
 
     /// <summary>The ends of a softwire, as a packet travels it.</summary>
-    public readonly record struct Path(IPv6Address From, IPv6Address To);
+    public readonly record struct Path(IPv6Address From, IPv6Address To)
+    {
+        // By hand, since the compiler's way goes through comparers that are allocated at their first use.
+        public bool Equals(Path other) => From.Value == other.From.Value && To.Value == other.To.Value;
+
+        public override int GetHashCode() => HashCode.Combine(From, To);
+    }
 
     /// <summary>
     /// Finds the IPv4 packet in a softwire packet that has arrived, and cuts trailing octets off. The buffer still begins with the

@@ -15,6 +15,12 @@ readonly record struct FragmentKey(UInt128 First, UInt128 Second, uint Identific
 
     public static FragmentKey Of(in IPv4Header header, IPv6Address softwire, Origin origin) =>
         new(softwire.Value, (UInt128)header.Source.Value << 32 | header.Destination.Value, header.Identification, header.Protocol, origin);
+
+    // By hand, since the compiler's way goes through comparers that are allocated at their first use.
+    public bool Equals(FragmentKey other) =>
+        First == other.First && Second == other.Second && Identification == other.Identification && Protocol == other.Protocol && Origin == other.Origin;
+
+    public override int GetHashCode() => HashCode.Combine(First, Second, Identification);
 }
 
 /// <summary>What is known of a packet of which fragments have come.</summary>
