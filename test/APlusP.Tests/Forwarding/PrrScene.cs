@@ -2,6 +2,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.PortSets;
 
 namespace APlusP.Tests.Forwarding;
@@ -34,11 +35,15 @@ static class PrrScene
         Bind(Whole, "all", Gerda),
     ];
 
+    /// <summary>As much fragment state as a test needs; thousands of routers are made.</summary>
+    public static FragmentOptions Few { get; } = new() { MaxPackets = 128, MaxOctets = 128 * 512 };
+
     public static PrrOptions Options { get; } = new()
     {
         SoftwireAddresses = [IPv6Address.Parse(Border), IPv6Address.Parse(OtherBorder)],
         IcmpErrorsPerSecond = 1_000_000,
         IcmpErrorsPerHost = 1_000_000,
+        Fragments = Few,
     };
 
     public static PrrOptions Telling { get; } = Options with { SendIcmpV4Errors = true, SendIcmpV6Errors = true };

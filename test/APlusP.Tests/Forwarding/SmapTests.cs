@@ -21,6 +21,7 @@ public class SmapTests
         SharedAddress = IPv4Address.Parse(Shared),
         Ports = PortSet.Parse(ports),
         PortsPerHost = 65536,
+        Fragments = PrrScene.Few,
     };
 
     Smap Make(SmapOptions options) => new(options, _time, seed: 1);
