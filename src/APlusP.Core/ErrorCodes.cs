@@ -156,4 +156,7 @@ public static class ErrorCodes
 
     /// <summary>A program of the lab did not come up, or ended by itself.</summary>
     public const string LabProcessEnded = "AP5006";
+
+    /// <summary>A setting of an emulated link that cannot be.</summary>
+    public const string LinkSettingWrong = "AP5007";
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using APlusP.Core;
 using APlusP.Core.PortSets;
+using APlusP.Lab.Links;
 
 namespace APlusP.Lab;
 
@@ -69,6 +70,9 @@ public sealed record LabPlan(string Name, IReadOnlyList<RoomPlan> Rooms)
 
     const string SoftwirePrefix = "2001:660:7301:4666";
 
+    /// <summary>The links that are emulated ones, see <see cref="WithLink"/>.</summary>
+    public IReadOnlyList<LinkPlan> Links { get; init; } = [];
+
     /// <summary>The experiment of the 2010 report, its figure 22 and table III.</summary>
     public static LabPlan Fig22(string name = "fig22") => new(name,
     [
@@ -95,4 +99,25 @@ public sealed record LabPlan(string Name, IReadOnlyList<RoomPlan> Rooms)
         this with { Rooms = [.. Rooms.Select(room => room.Number == number ? change(room) : room)] };
 
     public RoomPlan Room(int number) => Rooms.First(room => room.Number == number);
+
+    /// <summary>
+    /// The same with an emulated link: "room1" (and so on) between the provider's router and that room's SMAP, "prr" between the provider's
+    /// router and the PRR, "internet" between the PRR and the Internet. Down is towards the home, up is towards the Internet.
+    /// </summary>
+    public LabPlan WithLink(string name, LinkSettings? both = null) => WithLink(name, both ?? new LinkSettings(), both ?? new LinkSettings());
+
+    /// <inheritdoc cref="WithLink(string, LinkSettings?)"/>
+    public LabPlan WithLink(string name, LinkSettings down, LinkSettings up) =>
+        this with { Links = [.. Links.Where(link => link.Name != name), new LinkPlan(name, down, up)] };
+}
+
+/// <summary>A link of a lab that is emulated, and what it does at the beginning.</summary>
+public sealed record LinkPlan(string Name, LinkSettings Down, LinkSettings Up)
+{
+    /// <summary>The host (a namespace) that emulates it, between the two that it joins.</summary>
+    [JsonIgnore]
+    public string Host => $"link-{Name}";
+
+    /// <summary>Its devices: towards the Internet, and towards the home.</summary>
+    public const string Upper = "upper", Lower = "lower";
 }

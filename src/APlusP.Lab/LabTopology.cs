@@ -1,3 +1,7 @@
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Lab.Links;
+
 namespace APlusP.Lab;
 
 /// <summary>One end of a link: a host's interface.</summary>
@@ -70,6 +74,9 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
         ("net.ipv4.icmp_ratelimit", "0"),
     ];
 
+    // An emulated link is a wire: no address, and no word of its own.
+    static readonly (string, string)[] s_wire = [("net.ipv6.conf.all.disable_ipv6", "1"), ("net.ipv6.conf.default.disable_ipv6", "1")];
+
     static readonly (string, string)[] s_routesIPv4 = [("net.ipv4.ip_forward", "1")];
     static readonly (string, string)[] s_routesIPv6 = [("net.ipv6.conf.all.forwarding", "1")];
 
@@ -97,8 +104,36 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             }
         }
 
+        foreach (LinkPlan link in plan.Links)
+        {
+            (LinkEnd upper, LinkEnd lower) = EndsOf(plan, link.Name);
+            LabLink direct = links.Single(l => l.A == upper && l.B == lower || l.A == lower && l.B == upper);
+            links.Remove(direct);
+            hosts.Add(new LabHost(link.Host) { Sysctls = s_wire });
+            links.Add(direct with { A = upper, B = new(link.Host, LinkPlan.Upper) });
+            links.Add(direct with { A = new(link.Host, LinkPlan.Lower), B = lower });
+        }
+
         return new LabTopology(hosts, links);
     }
+
+    /// <summary>The interfaces that a link joins, by the name that <see cref="LabPlan.WithLink(string, LinkSettings?)"/> knows it by.</summary>
+    /// <exception cref="APlusPException">AP5005: there is no such link.</exception>
+    public static (LinkEnd Upper, LinkEnd Lower) EndsOf(LabPlan plan, string link) => link switch
+    {
+        "internet" => (new("internet", "prr"), new("prr", "internet")),
+        "prr" => (new("prr", "core"), new("core", "prr")),
+        _ when plan.Rooms.FirstOrDefault(room => link == $"room{room.Number}") is { } room => (new("core", room.Smap), new(room.Smap, "wan")),
+        _ => throw new APlusPException(ErrorCodes.LabNotFound, $"'{link}' is no link that can be emulated: there are internet, prr{string.Concat(plan.Rooms.Select(room => $", room{room.Number}"))}."),
+    };
+
+    /// <summary>Where an emulated link says that a packet is too big: an address of the network that it is part of, which nobody has.</summary>
+    public static HopAddresses HopOf(LabPlan plan, string link) => link switch
+    {
+        "internet" => new(null, IPv4Address.Parse("192.108.119.30")),
+        "prr" => new(IPv6Address.Parse($"{Provider}:d002::ffff"), null),
+        _ => new(IPv6Address.Parse($"{Leg(plan.Rooms.First(room => link == $"room{room.Number}"))}::ffff"), null),
+    };
 
     public LabHost? Find(string host) => Hosts.FirstOrDefault(h => h.Name == host);
 

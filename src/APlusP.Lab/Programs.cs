@@ -13,6 +13,7 @@ public static class Programs
         ("ethtool", "ethtool"),
         ("ip", "iproute2"),
         ("iperf3", "iperf3"),
+        ("nft", "nftables"),
         ("nginx", "nginx-light"),
         ("openssl", "openssl"),
         ("ping", "iputils-ping"),

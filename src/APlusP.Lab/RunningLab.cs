@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using APlusP.Core;
+using APlusP.Lab.Links;
 
 namespace APlusP.Lab;
 
@@ -50,6 +51,8 @@ public sealed partial class RunningLab
             progress?.Invoke($"building {lab.Topology.Hosts.Count} hosts and {lab.Topology.Links.Count} links");
             LabBuilder.Build(lab.Topology, Prefix(plan.Name));
             cancel.ThrowIfCancellationRequested();
+            if (plan.Links.Count > 0) progress?.Invoke($"starting {plan.Links.Count} emulated links");
+            lab.StartLinks();
             progress?.Invoke("starting web servers and the resolver");
             lab.StartServers();
             cancel.ThrowIfCancellationRequested();
@@ -188,6 +191,59 @@ public sealed partial class RunningLab
 
     /// <summary>The TUN device of a daemon.</summary>
     public static string DeviceOf(string daemon) => daemon == "prr" ? "aplusp-prr" : "aplusp-smap";
+
+    /// <summary>An emulated link of the plan.</summary>
+    /// <exception cref="APlusPException">AP5005: the lab was planned without it.</exception>
+    public LabLinkHandle Link(string name) => Plan.Links.Any(link => link.Name == name)
+        ? new LabLinkHandle(name, LinkSocket(name))
+        : throw new APlusPException(ErrorCodes.LabNotFound, $"the lab '{Plan.Name}' has no emulated link '{name}'{(Plan.Links.Count > 0 ? $"; it has {string.Join(", ", Plan.Links.Select(link => link.Name))}" : "")}. `aplusp lab up --link {name}` builds one with it.");
+
+    string LinkSocket(string name) => Path.Combine(Directory, $"link-{name}.sock");
+
+    void StartLinks()
+    {
+        foreach (LinkPlan link in Plan.Links)
+        {
+            HopAddresses hop = LabTopology.HopOf(Plan, link.Name);
+            Start(link.Host, "link",
+            [
+                State.Executable, "lab", "link", "run", LinkPlan.Upper, LinkPlan.Lower, "--socket", LinkSocket(link.Name),
+                .. hop.V6 is { } v6 ? (string[])["--hop-v6", v6.ToString()] : [],
+                .. hop.V4 is { } v4 ? (string[])["--hop-v4", v4.ToString()] : [],
+            ]);
+        }
+
+        foreach (LinkPlan link in Plan.Links)
+        {
+            Process(link.Host, "link")!.WaitUntil(() => LabDaemons.Answers(LinkSocket(link.Name)), s_startPatience, "begin to carry frames");
+            LabLinkHandle running = Link(link.Name);
+            running.Set(link.Down.ToChange(LinkWay.Down));
+            running.Set(link.Up.ToChange(LinkWay.Up));
+        }
+    }
+
+    /// <summary>
+    /// Gives an interface another MTU, as an administrator would: its host's kernel answers what no longer fits. What the other end still sends
+    /// larger than this is dropped without a word, as by a real receiver; an emulated link has an MTU for each way.
+    /// </summary>
+    public void SetMtu(string host, string device, int mtu) => Host(host).Ip($"link set {device} mtu {mtu}");
+
+    /// <summary>Lets a host swallow every ICMPv6 Packet Too Big and ICMP "fragmentation needed" that it forwards or would send, by nftables; or no longer.</summary>
+    public void FilterPacketTooBig(string host, bool filter)
+    {
+        Programs.Require("nft");
+        Commands.Require(["ip", "netns", "exec", Host(host).Name, "nft", "-f", "-"], filter
+            ? """
+              table inet aplusp-lab
+              delete table inet aplusp-lab
+              table inet aplusp-lab {
+                  chain forward { type filter hook forward priority 0; icmpv6 type packet-too-big counter drop; icmp type destination-unreachable icmp code frag-needed counter drop; }
+                  chain output { type filter hook output priority 0; icmpv6 type packet-too-big counter drop; icmp type destination-unreachable icmp code frag-needed counter drop; }
+              }
+
+              """
+            : "table inet aplusp-lab\ndelete table inet aplusp-lab\n");
+    }
 
     void StartServers()
     {

@@ -17,6 +17,7 @@ static class LabVerb
         Status(),
         Exec(),
         Capture(),
+        LabLinkVerb.Create(),
         Down(),
     };
 
@@ -28,13 +29,19 @@ static class LabVerb
     {
         var name = new Argument<string>("name") { Description = "Name of the lab; fig22 is the report's.", DefaultValueFactory = _ => DefaultName };
         var smaps = new Option<int?>("--smaps") { Description = "Build this many rooms of one host each instead, 252 ports a room." };
-        var command = new Command("up", "Build a lab: the network, its servers, the PRR and the SMAPs.") { name, smaps };
+        var link = new Option<string[]>("--link")
+        {
+            Description = "Make this link an emulated one, whose delay, loss, MTU and more `aplusp lab link set` changes: room1, room2 ..., prr, internet.",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var command = new Command("up", "Build a lab: the network, its servers, the PRR and the SMAPs.") { name, smaps, link };
         command.SetAction(parse =>
         {
             string labName = parse.GetValue(name)!;
             LabPlan plan = parse.GetValue(smaps) is { } count
                 ? LabPlan.Smaps(labName == DefaultName ? $"smaps{count}" : labName, count)
                 : LabPlan.Fig22(labName);
+            foreach (string emulated in parse.GetValue(link) ?? []) plan = plan.WithLink(emulated);
             using var interruption = new Interruption();
             RunningLab lab = RunningLab.Up(plan, Executable, step => Console.Error.WriteLine($"{step} ..."), interruption.Token);
             Console.WriteLine(LabDrawing.Draw(plan, _ => ""));
@@ -190,9 +197,9 @@ static class LabVerb
         return command;
     }
 
-    static Option<string?> LabOption() => new("--lab") { Description = "Name of the lab; not needed where only one is up." };
+    internal static Option<string?> LabOption() => new("--lab") { Description = "Name of the lab; not needed where only one is up." };
 
-    static RunningLab Open(string? name)
+    internal static RunningLab Open(string? name)
     {
         if (name is not null) return RunningLab.Open(name);
         IReadOnlyList<string> names = RunningLab.Names();
