@@ -81,7 +81,7 @@ static partial class ConfigVerb
         if (many) WriteNew(bindings, writer => PrrToml.Write(configuration, comment, toml, writer, Path.GetFileName(bindings)));
         else PrrToml.Write(configuration, comment, toml, null, "");
         WriteNew(output, writer => writer.Write(toml.ToString()));
-        Console.Error.WriteLine($"{configuration.Bindings.Count:N0} binding(s) of {configuration.Bindings.Select(b => b.Address).Distinct().Count():N0} address(es) in {output}{(many ? $" and {bindings}" : "")}");
+        Console.Error.WriteLine($"{(configuration.Rules.Count == 0 ? "" : $"{configuration.Rules.Count:N0} mapping rule(s) and ")}{configuration.Bindings.Count:N0} binding(s) of {configuration.Bindings.Select(b => b.Address).Distinct().Count():N0} address(es) in {output}{(many ? $" and {bindings}" : "")}");
         return 0;
     }
 
@@ -109,14 +109,15 @@ static partial class ConfigVerb
         };
         to.AcceptOnlyFromAmong("report", "ietf-softwire", "uci");
         var binding = new Option<string?>("--binding") { Description = "With uci and a PRR: which home, by its binding's name or softwire address." };
-        var command = new Command("export", "Print a configuration in another program's format. What that has no words for is listed on standard error.") { file, to, binding };
+        var rule = new Option<string?>("--rule") { Description = "With uci and a PRR: the homes of this mapping rule, by its name or IPv4 prefix." };
+        var command = new Command("export", "Print a configuration in another program's format. What that has no words for is listed on standard error.") { file, to, binding, rule };
         command.SetAction(parse =>
         {
             string path = parse.GetValue(file)!;
             switch (parse.GetValue(to))
             {
                 case "uci":
-                    ExportHome(path, parse.GetValue(binding));
+                    ExportHome(path, parse.GetValue(binding), parse.GetValue(rule));
                     break;
                 case "ietf-softwire":
                     PrrConfiguration configuration = ConfigurationFile.LoadPrr(path);
@@ -130,11 +131,12 @@ static partial class ConfigVerb
         return command;
     }
 
-    static void ExportHome(string path, string? binding)
+    static void ExportHome(string path, string? binding, string? rule)
     {
-        (string text, IReadOnlyList<string> unsaid) = binding is not null ? UciFormat.Write(ConfigurationFile.LoadPrr(path), binding)
+        (string text, IReadOnlyList<string> unsaid) = rule is not null ? UciFormat.WriteRule(ConfigurationFile.LoadPrr(path), rule)
+            : binding is not null ? UciFormat.Write(ConfigurationFile.LoadPrr(path), binding)
             : ConfigurationFile.IsSmap(path, ConfigurationFile.ReadText(path)) ? UciFormat.Write(ConfigurationFile.LoadSmap(path))
-            : throw new APlusPException(ErrorCodes.NotExportable, $"{path} is a PRR's configuration, and OpenWrt's is of one home; name it with --binding NAME, or --binding and its softwire's address.");
+            : throw new APlusPException(ErrorCodes.NotExportable, $"{path} is a PRR's configuration, and OpenWrt's is of one home; name it by --binding NAME, or its mapping rule by --rule NAME.");
         TellUnsaid(unsaid);
         Console.Write(text);
     }

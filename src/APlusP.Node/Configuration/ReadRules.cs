@@ -6,7 +6,11 @@ using APlusP.Core.PortSets;
 namespace APlusP.Node.Configuration;
 
 /// <summary>The mapping rules as they are read, each with its place, and what they mean together and beside the bindings.</summary>
-sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics)
+/// <param name="ownAddresses">The PRR's ends.</param>
+/// <param name="pathMtu">Of a rule that does not say otherwise.</param>
+/// <param name="diagnostics">Where faults and warnings go.</param>
+/// <param name="warnOfSystemPorts">As of <see cref="ReadBindings"/>.</param>
+sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics, bool warnOfSystemPorts = true)
 {
     readonly List<RuleBinding> _rules = [];
     readonly List<Place> _places = [];
@@ -20,9 +24,15 @@ sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, Dia
         IPv6Address? prr = section.IPv6("prr");
         string? name = Name(section);
         if (Parameters(section) is not { } rule || ownAddresses.Count == 0) return;
-        Place place = section.PlaceOf("rule-ipv4-prefix");
+        Add(rule, prr, ownPathMtu, name, bindings, key => section.PlaceOf(section.Has(key) ? key : "rule-ipv4-prefix"));
+    }
+
+    /// <summary>Takes a rule that is sound by itself.</summary>
+    public void Add(MappingRule rule, IPv6Address? prr, int? ownPathMtu, string? name, ReadBindings bindings, Func<string, Place> placeOf)
+    {
+        Place place = placeOf("rule-ipv4-prefix");
         if (rule.IPv4.Length == 0)
-            section.Refuse("rule-ipv4-prefix", ErrorCodes.ConfigurationContradiction, "The Rule IPv4 prefix 0.0.0.0/0 would lead the whole Internet into softwires; write the prefix that this PRR shares.");
+            diagnostics.Error(place, ErrorCodes.ConfigurationContradiction, "The Rule IPv4 prefix 0.0.0.0/0 would lead the whole Internet into softwires; write the prefix that this PRR shares.");
 
         // One subscriber, whose ports are known: a binding, and checked as one.
         if (rule.EaLength == 0 && rule.IPv4.Length == 32)
@@ -33,12 +43,12 @@ sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, Dia
         }
 
         if (prr is { } chosen && !ownAddresses.Contains(chosen))
-            section.Refuse("prr", ErrorCodes.ConfigurationForeignPrr, $"The rule's PRR end {chosen} is not among 'softwire-address' ({string.Join(", ", ownAddresses)}).");
+            diagnostics.Error(placeOf("prr"), ErrorCodes.ConfigurationForeignPrr, $"The rule's PRR end {chosen} is not among 'softwire-address' ({string.Join(", ", ownAddresses)}).");
         foreach (IPv6Address own in ownAddresses)
             if (rule.TryReadCe(own, out _, out _))
-                section.Refuse("rule-ipv6-prefix", ErrorCodes.ConfigurationContradiction, $"The PRR's own end {own} is a subscriber's by this rule; give the PRR an address outside {rule.IPv6}.");
-        if (rule is { PsidOffset: 0, PsidLength: > 0 })
-            diagnostics.Warn(section.PlaceOf(section.Has("psid-offset") ? "psid-offset" : "rule-ipv4-prefix"), ErrorCodes.ConfigurationSystemPorts, "With a PSID offset of 0 the system ports 0-1023 go to subscribers; servers there are then theirs. RFC 7597 section 5.1 keeps them out by an offset above 0.");
+                diagnostics.Error(placeOf("rule-ipv6-prefix"), ErrorCodes.ConfigurationContradiction, $"The PRR's own end {own} is a subscriber's by this rule; give the PRR an address outside {rule.IPv6}.");
+        if (warnOfSystemPorts && rule is { PsidOffset: 0, PsidLength: > 0 })
+            diagnostics.Warn(placeOf("psid-offset"), ErrorCodes.ConfigurationSystemPorts, "With a PSID offset of 0 the system ports 0-1023 go to subscribers; servers there are then theirs. RFC 7597 section 5.1 keeps them out by an offset above 0.");
         if (name is not null && !_named.TryAdd(name, place))
             diagnostics.Error(place, ErrorCodes.ConfigurationTwice, $"The name '{name}' stands twice: here and at {_named[name]}.");
         _rules.Add(new RuleBinding(rule, prr ?? ownAddresses[0], (ownPathMtu ?? pathMtu) - ReadBindings.Overhead) { Name = name });

@@ -44,6 +44,7 @@ static class ImportedFiles
     public static void Same(PrrConfiguration expected, PrrConfiguration actual)
     {
         Assert.Equal(expected.Bindings, actual.Bindings);
+        Assert.Equal(expected.Rules, actual.Rules);
         Assert.Equal(expected.Options.SoftwireAddresses, actual.Options.SoftwireAddresses);
         Assert.Equal(expected.Options with { SoftwireAddresses = [] }, actual.Options with { SoftwireAddresses = [] });
         Assert.Equal(expected.Names.OrderBy(n => n.Key), actual.Names.OrderBy(n => n.Key));

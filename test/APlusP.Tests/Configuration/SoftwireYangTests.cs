@@ -101,6 +101,67 @@ public class SoftwireYangTests
     [InlineData("{\"ietf-softwire-br:br-instances\": {}}", "AP1016", "no softwire")]
     public void A_file_of_something_else_is_told_so(string text, string code, string words) => ImportedFiles.TellsFault(Read(text), code, 1, words);
 
+    const string Rule = """{"name": "east", "enable": true, "br-ipv6-addr": "2001:db8::1", "ea-len": 16, "rule-ipv6-prefix": "2001:db8:f000::/40", "rule-ipv4-prefix": "192.0.2.0/24", "forwarding": true, "port-set": {"psid-offset": 6, "psid-len": 8, "psid": 0}}""";
+
+    static string Algorithms(string rules) => $"{{\"ietf-softwire-br:br-instances\": {{\"algorithm\": {{\"algo-instance\": [\n{rules}\n]}}}}}}";
+
+    [Fact]
+    public void An_algorithm_instance_is_a_mapping_rule_for_all_its_psids()
+    {
+        ImportResult result = Read(Algorithms(Rule));
+        RuleBinding binding = Assert.Single(result.Configuration!.Rules);
+        Assert.Equal(new MappingRule(IPv6Prefix.Of(IPv6Address.Parse("2001:db8:f000::"), 40), IPv4Prefix.Of(IPv4Address.Parse("192.0.2.0"), 24), 16), binding.Rule);
+        Assert.Equal(("east", s_prr, 1460), (binding.Name, binding.Prr, binding.PayloadMtu));
+        Assert.Contains("MTU", Assert.Single(result.Notes).Message, StringComparison.Ordinal);
+        ImportedFiles.ReadsBack(result.Configuration, ImportedFiles.Toml(result.Configuration));
+
+        // The port set may lack, and the offset then is that of RFC 7597.
+        Assert.Equal(binding, Assert.Single(Read(Algorithms(Rule.Replace(", \"port-set\": {\"psid-offset\": 6, \"psid-len\": 8, \"psid\": 0}", "", StringComparison.Ordinal))).Configuration!.Rules));
+
+        (string json, IReadOnlyList<string> unsaid) = Write(result.Configuration);
+        Assert.Equal(JsonSerializer.Serialize(JsonDocument.Parse(Algorithms(Rule))), JsonSerializer.Serialize(JsonDocument.Parse(json)));
+        Assert.Equal(2, unsaid.Count);
+    }
+
+    [Theory]
+    [InlineData("\"psid-len\": 8", "\"psid-len\": 7", "AP1040", "PSID length")]
+    [InlineData("\"ea-len\": 16", "\"ea-len\": 64", "AP1040", "EA-bits length")]
+    [InlineData("\"ea-len\": 16, ", "", "AP1016", "lacks ea-len")]
+    [InlineData("192.0.2.0/24", "192.0.2.1/24", "AP1015", "rule-ipv4-prefix")]
+    [InlineData("192.0.2.0/24", "0.0.0.0/0", "AP1040", "PSID")]
+    [InlineData("\"name\": \"east\", ", "", "AP1016", "no 'name'")]
+    public void A_fault_of_a_rule_is_told_at_its_line(string right, string wrong, string code, string words) =>
+        ImportedFiles.TellsFault(Read(Algorithms(Rule.Replace(right, wrong, StringComparison.Ordinal))), code, 2, words);
+
+    [Fact]
+    public void Rules_that_translate_or_are_switched_off_are_left_out_and_told()
+    {
+        string other = Rule.Replace("east", "west", StringComparison.Ordinal).Replace("192.0.2", "198.51.100", StringComparison.Ordinal).Replace("f000", "e000", StringComparison.Ordinal);
+        foreach ((string right, string wrong, string words) in new[] { ("\"br-ipv6-addr\": \"2001:db8::1\"", "\"dmr-ipv6-prefix\": \"2001:db8:ffff::/96\"", "MAP-T"), ("\"enable\": true", "\"enable\": false", "not enabled") })
+        {
+            ImportResult result = Read(Algorithms($"{Rule},\n{other.Replace(right, wrong, StringComparison.Ordinal)}"));
+            Assert.Equal("east", Assert.Single(result.Configuration!.Rules).Name);
+            Assert.Contains(result.Notes, n => n.Line == 3 && n.Message.Contains(words, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public void Rules_beside_bindings_and_what_only_ours_can_say_are_refused()
+    {
+        const string rule = """
+            softwire-address = "2001:db8::1"
+            [[rule]]
+            rule-ipv6-prefix = "2001:db8:f000::/40"
+            rule-ipv4-prefix = "192.0.2.0/24"
+            ea-length = 16
+
+            """;
+        const string binding = "[[binding]]\naddress = \"198.51.100.1\"\nports = \"all\"\nsoftwire = \"2001:db8:1::1\"\n";
+        Assert.Contains("\"aplusp-1\"", Write(Prr(rule)).Json, StringComparison.Ordinal);
+        Assert.Contains("choice br-type", Assert.Throws<APlusPException>(() => Write(Prr(rule + binding))).Message, StringComparison.Ordinal);
+        Assert.Contains("draft-03", Assert.Throws<APlusPException>(() => Write(Prr($"{rule}interface-identifier = \"draft-03\"\n"))).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Two_entries_of_one_home_and_an_mtu_that_cannot_be_are_refused()
     {

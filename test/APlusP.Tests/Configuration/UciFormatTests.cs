@@ -105,6 +105,50 @@ public class UciFormatTests
             Assert.Empty(unsaid);
         }, iter: 1000);
 
+    [Theory]
+    [InlineData("rfc7597", "2001:db8:f012:3400:0:c000:212:34")]
+    [InlineData("draft-03", "2001:db8:f012:3400:c0:2:1200:3400")]
+    public void A_mapping_rule_becomes_an_interface_of_map_e_for_all_its_homes(string form, string address)
+    {
+        PrrConfiguration prr = ConfigurationFile.CheckPrr("prr.toml", $"""
+            softwire-address = "2001:db8::1"
+            [[rule]]
+            name = "east"
+            rule-ipv6-prefix = "2001:db8:f000::/40"
+            rule-ipv4-prefix = "192.0.2.0/24"
+            ea-length = 16
+            interface-identifier = "{form}"
+            """).Configuration!;
+        string text = UciFormat.WriteRule(prr, "east").Text;
+        Assert.Equal(text, UciFormat.WriteRule(prr, "192.0.2.0/24").Text);
+        Dictionary<string, string> options = Options(text);
+        Assert.Equal(("map-e", "2001:db8::1", "192.0.2.0", "24"), (options["type"], options["peeraddr"], options["ipaddr"], options["ip4prefixlen"]));
+        Assert.Equal(("2001:db8:f000::", "40", "16", "6"), (options["ip6prefix"], options["ip6prefixlen"], options["ealen"], options["offset"]));
+
+        // mapcalc takes IPv4 suffix and PSID out of the delegated prefix: 18 and 52 of 2001:db8:f012:3400::/56.
+        (options["ipaddr"], options["psidlen"], options["psid"]) = ("192.0.2.18", "8", $"{52 << 8}");
+        (IPv6Address made, string ranges) = MapCalc(options, IPv6Address.Parse("2001:db8:f012:3400::"), 56);
+        Assert.Equal(address, made.ToString());
+        Assert.True(prr.Rules[0].Rule.TryReadCe(made, out IPv4Prefix of, out int psid));
+        Assert.Equal(("192.0.2.18/32", 52), (of.ToString(), psid));
+        Assert.StartsWith("1232-1235 ", ranges, StringComparison.Ordinal);
+        Assert.Contains("Did you mean 'east'", Assert.Throws<APlusPException>(() => UciFormat.WriteRule(prr, "esat")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_rule_by_which_OpenWrt_does_not_reckon_is_refused()
+    {
+        PrrConfiguration prr = ConfigurationFile.CheckPrr("prr.toml", """
+            softwire-address = "2001:db8::1"
+            [[rule]]
+            name = "prefixes"
+            rule-ipv6-prefix = "2001:db8:f000::/40"
+            rule-ipv4-prefix = "192.0.2.0/24"
+            ea-length = 4
+            """).Configuration!;
+        Assert.Contains("an IPv4 prefix of 28 bits", Assert.Throws<APlusPException>(() => UciFormat.WriteRule(prr, "prefixes")).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_address_that_OpenWrt_does_not_make_is_told_with_the_one_that_it_makes()
     {

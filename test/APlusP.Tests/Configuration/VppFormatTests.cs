@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text;
 using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
 using APlusP.Core.PortSets;
 using APlusP.Node.Configuration;
 using APlusP.Node.Configuration.Formats;
@@ -25,6 +27,27 @@ public class VppFormatTests
         Assert.Equal(PortSet.FromPsid(6, 8, 52), Assert.Single(configuration.Bindings).Ports);
         Assert.Equal("2001:db8:1::1", configuration.Bindings[0].Softwire.ToString());
         Assert.Equal(1460, configuration.Bindings[0].PayloadMtu);
+    }
+
+    [Fact]
+    public void A_domain_with_ea_bits_is_the_mapping_rule_that_gives_a_home_what_vpp_gives_it()
+    {
+        RuleBinding binding = Assert.Single(Read("map add domain tag east ip4-pfx 192.0.2.0/24 ip6-pfx 2001:db8:f000::/40 ip6-src 2001:db8::1 ea-bits-len 16 psid-offset 6 psid-len 8 mtu 1500\n").Configuration!.Rules);
+        Assert.Equal(("east", 1460, "2001:db8::1"), (binding.Name, binding.PayloadMtu, binding.Prr.ToString()));
+
+        // map_get_pfx and map_get_sfx of VPP's map.h, with suffix 18 and PSID 52.
+        Assert.True(binding.Rule.TryFindCe(IPv4Address.Parse("192.0.2.18"), 1232, out IPv6Address ce));
+        Assert.Equal("2001:db8:f012:3400:0:c000:212:34", ce.ToString());
+        Assert.False(binding.Rule.TryFindCe(IPv4Address.Parse("192.0.2.18"), 1023, out _));
+    }
+
+    [Fact]
+    public void A_tag_that_stands_twice_names_the_first()
+    {
+        const string domain = "map add domain tag east ip4-pfx 192.0.2.0/24 ip6-pfx 2001:db8:f000::/40 ip6-src 2001:db8::1 ea-bits-len 16 psid-offset 6 psid-len 8 mtu 1500\n";
+        ImportResult result = Read(domain + domain.Replace("192.0.2", "198.51.100", StringComparison.Ordinal).Replace("f000", "e000", StringComparison.Ordinal));
+        Assert.Equal(["east", null], result.Configuration!.Rules.Select(r => r.Name));
+        Assert.Contains("tag", Assert.Single(result.Notes).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -54,7 +77,9 @@ public class VppFormatTests
     [InlineData("psid-len 8", "psid-len 12", "AP1010", 1, "16 bits")]
     [InlineData("psid-len 8", "psid-len 8 psid-len 8", "AP1018", 1, "twice")]
     [InlineData("psid-len", "psid-length", "AP1012", 1, "'psid-length'")]
-    [InlineData("ea-bits-len 0", "ea-bits-len 16", "AP1017", 2, "EA bits")]
+    [InlineData("ip4-pfx 192.0.2.1/32 ip6-pfx ::/0 ip6-src 2001:db8::1 ea-bits-len 0", "ip4-pfx 192.0.2.0/24 ip6-pfx 2001:db8:f000::/40 ip6-src 2001:db8::1 ea-bits-len 16", "AP1017", 2, "EA bits")]
+    [InlineData("ip4-pfx 192.0.2.1/32 ip6-pfx ::/0 ip6-src 2001:db8::1 ea-bits-len 0", "ip4-pfx 192.0.2.0/24 ip6-pfx 2001:db8:f000::/40 ip6-src 2001:db8::1 ea-bits-len 20", "AP1040", 1, "PSID length")]
+    [InlineData("ip4-pfx 192.0.2.1/32 ip6-pfx ::/0 ip6-src 2001:db8::1 ea-bits-len 0", "ip4-pfx 192.0.2.0/24 ip6-pfx 2001:db8:f000::/56 ip6-src 2001:db8::1 ea-bits-len 16", "AP1040", 1, "first 64 bits")]
     [InlineData("mtu 1500", "mtu 1000", "AP1020", 1, "1000")]
     [InlineData("mtu 1500", "mtu", "AP1014", 1, "'mtu'")]
     [InlineData("map add rule", "map add rool", "AP1012", 2, "'map add rool'")]

@@ -16,9 +16,9 @@ sealed class ImportedPrr(DiagnosticList diagnostics, ImportNotes notes, bool joi
     readonly List<IPv6Address> _ends = [];
     readonly HashSet<IPv6Address> _known = [];
 
-    readonly record struct Softwire(IPv4Address Address, PortSet Ports, IPv6Address Smap, IPv6Address Prr, int PathMtu, Place Place);
+    readonly List<(MappingRule Rule, IPv6Address Prr, int PathMtu, string? Name, Place Place)> _rules = [];
 
-    public int Count => _softwires.Count;
+    readonly record struct Softwire(IPv4Address Address, PortSet Ports, IPv6Address Smap, IPv6Address Prr, int PathMtu, Place Place);
 
     /// <summary>Takes a softwire, once its addresses are such as hosts can have.</summary>
     /// <param name="address">The IPv4 address.</param>
@@ -35,10 +35,32 @@ sealed class ImportedPrr(DiagnosticList diagnostics, ImportNotes notes, bool joi
         if (!prr.IsUnicast) NotUnicast(place, $"{prr}");
         if (diagnostics.Errors > errors) return;
         if (_known.Add(prr)) _ends.Add(prr);
-        if (ReadBindings.ReachesSystemPorts(ports))
-            notes.Add(place, "This port set reaches the system ports 0-1023; servers there are then this subscriber's (AP1022). It came over as it is.");
+        if (ReadBindings.ReachesSystemPorts(ports)) NoteSystemPorts(place);
         _softwires.Add(new Softwire(address, ports, smap, prr, pathMtu, place));
     }
+
+    /// <summary>Takes a mapping rule, once it is one.</summary>
+    public void AddRule(MappingRule rule, IPv6Address prr, int pathMtu, string? name, Place place)
+    {
+        if (rule.Fault is { } fault)
+        {
+            diagnostics.Error(place, ErrorCodes.NotAMappingRule, $"This is not a mapping rule: {fault}.");
+            return;
+        }
+
+        if (!prr.IsUnicast)
+        {
+            NotUnicast(place, $"{prr}");
+            return;
+        }
+
+        if (_known.Add(prr)) _ends.Add(prr);
+        if (rule is { PsidOffset: 0, PsidLength: > 0 }) NoteSystemPorts(place);
+        _rules.Add((rule, prr, pathMtu, name, place));
+    }
+
+    void NoteSystemPorts(Place place) =>
+        notes.Add(place, "This port set reaches the system ports 0-1023; servers there are then this subscriber's (AP1022). It came over as it is.");
 
     void NotUnicast(Place place, string address) =>
         diagnostics.Error(place, ErrorCodes.ConfigurationNotUnicast, $"{address} is not an address that a host can have; write the host's own.");
@@ -54,13 +76,23 @@ sealed class ImportedPrr(DiagnosticList diagnostics, ImportNotes notes, bool joi
     /// <summary>The configuration, or null where a fault was found.</summary>
     public PrrConfiguration? Finish(PrrOptions options, int pathMtu, Place whole)
     {
-        if (_softwires.Count == 0 && !diagnostics.HasErrors)
-            diagnostics.Error(whole, ErrorCodes.ConfigurationMissingKey, "This file holds no softwire that could be imported, and without one the PRR's address is not known either.");
+        if (_softwires.Count + _rules.Count == 0 && !diagnostics.HasErrors)
+            diagnostics.Error(whole, ErrorCodes.ConfigurationMissingKey, "This file holds no softwire and no mapping rule that could be imported, and without one the PRR's address is not known either.");
         if (diagnostics.HasErrors) return null;
         var bindings = new ReadBindings(_ends, pathMtu, diagnostics, warnOfSystemPorts: false);
         foreach (Softwire s in joinSoftwires ? Joined() : _softwires) bindings.Add(s.Address, s.Ports, s.Smap, s.Prr, s.PathMtu == 0 ? null : s.PathMtu, null, s.Place);
+        var rules = new ReadRules(_ends, pathMtu, diagnostics, warnOfSystemPorts: false);
+        foreach ((MappingRule rule, IPv6Address prr, int ownPathMtu, string? name, Place place) in _rules)
+            rules.Add(rule, prr, ownPathMtu == 0 ? null : ownPathMtu, name, bindings, _ => place);
         bindings.CheckTogether();
-        return diagnostics.HasErrors ? null : new PrrConfiguration { Options = options with { SoftwireAddresses = _ends }, Bindings = bindings.Bindings, Names = bindings.Names };
+        rules.CheckTogether(bindings);
+        return diagnostics.HasErrors ? null : new PrrConfiguration
+        {
+            Options = options with { SoftwireAddresses = _ends },
+            Bindings = bindings.Bindings,
+            Names = bindings.Names,
+            Rules = rules.Rules,
+        };
     }
 
     /// <summary>Joins where the sets are of one address, and disjoint: what is left unjoined contradicts, and is told so.</summary>

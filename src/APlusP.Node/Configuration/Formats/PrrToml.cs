@@ -23,7 +23,7 @@ public static class PrrToml
     public static void Write(PrrConfiguration configuration, string comment, TextWriter toml, TextWriter? bindings, string bindingsFile)
     {
         PrrOptions options = configuration.Options, standard = new() { SoftwireAddresses = [] };
-        int pathMtu = UsualPathMtu(configuration.Bindings);
+        int pathMtu = UsualPathMtu(configuration);
         toml.Write($"# {Plain(comment)}\n\n");
         toml.Write(options.SoftwireAddresses.Count == 1 ? $"softwire-address = \"{options.SoftwireAddresses[0]}\"\n" : $"softwire-address = [\n{string.Concat(options.SoftwireAddresses.Select(a => $"  \"{a}\",\n"))}]\n");
         if (options.IcmpSource is { } source) toml.Write($"icmp-source = \"{source}\"\n");
@@ -36,6 +36,7 @@ public static class PrrToml
             + $"send-v6-errors = {Word(options.SendIcmpV6Errors)}\nerrors-per-second = {options.IcmpErrorsPerSecond}\n");
 
         IPv6Address usual = options.SoftwireAddresses[0];
+        foreach (RuleBinding rule in configuration.Rules) WriteRule(toml, rule, usual, pathMtu);
         var sets = new Dictionary<PortSet, string>(ReferenceEqualityComparer.Instance);
         foreach (Binding binding in configuration.Bindings)
         {
@@ -47,11 +48,11 @@ public static class PrrToml
         }
     }
 
-    /// <summary>The path MTU that most bindings have.</summary>
-    static int UsualPathMtu(IReadOnlyList<Binding> bindings)
+    /// <summary>The path MTU that most bindings and rules have.</summary>
+    static int UsualPathMtu(PrrConfiguration configuration)
     {
         var counts = new Dictionary<int, int>();
-        foreach (Binding binding in bindings) counts[binding.PayloadMtu] = counts.GetValueOrDefault(binding.PayloadMtu) + 1;
+        foreach (int mtu in configuration.Bindings.Select(b => b.PayloadMtu).Concat(configuration.Rules.Select(r => r.PayloadMtu))) counts[mtu] = counts.GetValueOrDefault(mtu) + 1;
         return counts.Count == 0 ? 1500 : counts.MaxBy(c => c.Value).Key + ReadBindings.Overhead;
     }
 
@@ -68,6 +69,20 @@ public static class PrrToml
         if (binding.PayloadMtu + ReadBindings.Overhead != pathMtu) writer.Write($" path-mtu={binding.PayloadMtu + ReadBindings.Overhead}");
         if (name is not null) writer.Write($" name={name}");
         writer.Write('\n');
+    }
+
+    static void WriteRule(TextWriter writer, RuleBinding binding, IPv6Address usual, int pathMtu)
+    {
+        MappingRule rule = binding.Rule;
+        writer.Write("\n[[rule]]\n");
+        if (binding.Name is { } name) writer.Write($"name = {Quoted(name)}\n");
+        writer.Write($"rule-ipv6-prefix = \"{rule.IPv6}\"\nrule-ipv4-prefix = \"{rule.IPv4}\"\nea-length = {rule.EaLength}\n");
+        if (rule.PsidOffset != MappingRule.DefaultPsidOffset) writer.Write($"psid-offset = {rule.PsidOffset}\n");
+        if (rule.ExplicitPsidLength is { } length) writer.Write($"psid-length = {length}\n");
+        if (rule.ExplicitPsid is { } psid) writer.Write($"psid = {psid}\n");
+        if (rule.Form != InterfaceIdentifierForm.Rfc7597) writer.Write($"interface-identifier = \"{ConfigurationSchema.InterfaceIdentifiers[(int)rule.Form]}\"\n");
+        if (binding.Prr != usual) writer.Write($"prr = \"{binding.Prr}\"\n");
+        if (binding.PayloadMtu + ReadBindings.Overhead != pathMtu) writer.Write($"path-mtu = {binding.PayloadMtu + ReadBindings.Overhead}\n");
     }
 
     static void WriteTable(TextWriter writer, Binding binding, string ports, string? name, IPv6Address usual, int pathMtu)

@@ -33,6 +33,7 @@ public sealed class SoftwireYangReader : IJsonTokenReader
     Instance _instance = new();
     (Instance Instance, Policy Policy)? _first;
     EntryFields _entry;
+    AlgorithmFields _algorithm;
 
     SoftwireYangReader(ForeignFile file, Stream stream, string? instance)
     {
@@ -73,7 +74,8 @@ public sealed class SoftwireYangReader : IJsonTokenReader
 
     PrrOptions Options()
     {
-        Policy policy = _first?.Policy ?? new Policy();
+        // Mapping rules have no policy in the module: ours are the defaults then.
+        if (_first is not { Policy: { } policy }) return new PrrOptions { SoftwireAddresses = [] };
         return new PrrOptions
         {
             SoftwireAddresses = [],
@@ -96,6 +98,13 @@ public sealed class SoftwireYangReader : IJsonTokenReader
         Instance,
         Entry,
         Algorithm,
+        AlgorithmName,
+        Enable,
+        Dmr,
+        EaLength,
+        RuleIpv6,
+        RuleIpv4,
+        Forwarding,
         Name,
         NumMax,
         PayloadMtu,
@@ -156,7 +165,11 @@ public sealed class SoftwireYangReader : IJsonTokenReader
                     Take("allow-incoming-icmpv4", Leaf.AllowIcmpV4), Take("generate-icmpv4-errors", Leaf.SendV4),
                     Note("icmpv4-rate", "'icmpv4-rate' has no counterpart: it limits the ICMPv4 errors that come in, which are limited by nftables here, if they must be.")),
                 Block("icmpv6-errors", Take("generate-icmpv6-errors", Leaf.SendV6), Take("icmpv6-rate", Leaf.V6Rate))))),
-        Block("algorithm", Note("algo-instance", "Mapping rules are not carried over yet.")));
+        Block("algorithm", new Node("algo-instance", Leaf.Algorithm, null, true,
+            Take("name", Leaf.AlgorithmName), Take("enable", Leaf.Enable), Note("algo-versioning", "Versions of mapping rules have no counterpart."),
+            Take("br-ipv6-addr", Leaf.Prr), Take("dmr-ipv6-prefix", Leaf.Dmr), Take("ea-len", Leaf.EaLength), Take("rule-ipv6-prefix", Leaf.RuleIpv6),
+            Take("rule-ipv4-prefix", Leaf.RuleIpv4), Take("forwarding", Leaf.Forwarding), Note("traffic-stat", StateNote),
+            Block("port-set", Take("psid-offset", Leaf.Offset), Take("psid-len", Leaf.Length), Take("psid", Leaf.Psid)))));
 
     static readonly Node s_file = Block("", s_root, Block(Datastore, s_root));
 
@@ -273,6 +286,7 @@ public sealed class SoftwireYangReader : IJsonTokenReader
         if (array) return;
         if (node.Leaf == Leaf.Root) _hasRoot = true;
         else if (node.Leaf == Leaf.Entry) _entry = default;
+        else if (node.Leaf == Leaf.Algorithm) (_entry, _algorithm) = (default, default);
         else if (node.Leaf == Leaf.Instance) BeginInstance();
     }
 
@@ -284,6 +298,7 @@ public sealed class SoftwireYangReader : IJsonTokenReader
         if (frame.IsArray) return;
         if (frame.Node.Leaf == Leaf.Entry) EndEntry(frame.Place);
         else if (frame.Node.Leaf == Leaf.Instance) EndInstance(frame.Place);
+        else if (frame.Node.Leaf == Leaf.Algorithm) EndAlgorithm(frame.Place);
     }
 
     void WrongType(Node node, string found) => _diagnostics.Error(_tokens.Place, ErrorCodes.ConfigurationWrongType,
@@ -322,6 +337,15 @@ public sealed class SoftwireYangReader : IJsonTokenReader
             case Leaf.Ipv6Info: TakeIpv6Info(ref reader, node); break;
             case Leaf.Ipv4: _entry.Address = Address<IPv4Address>(ref reader, node, IPv4Address.TryParse, "an IPv4 address such as 192.0.2.1"); break;
             case Leaf.Prr: _entry.Prr = Address<IPv6Address>(ref reader, node, IPv6Address.TryParse, "an IPv6 address such as 2001:db8::1"); break;
+            case Leaf.AlgorithmName: _algorithm.Name = String(ref reader, node); break;
+            case Leaf.Enable: _algorithm.Disabled = !Flag(ref reader, node); break;
+            case Leaf.Dmr: _algorithm.Translates = Prefix<IPv6Prefix>(ref reader, node, IPv6Prefix.TryParse, "an IPv6 prefix such as 2001:db8::/96") is not null; break;
+            case Leaf.EaLength: _algorithm.EaLength = (int?)Number(ref reader, node, 0, 255); break;
+            case Leaf.RuleIpv6: _algorithm.IPv6 = Prefix<IPv6Prefix>(ref reader, node, IPv6Prefix.TryParse, "an IPv6 prefix such as 2001:db8::/40"); break;
+            case Leaf.RuleIpv4: _algorithm.IPv4 = Prefix<IPv4Prefix>(ref reader, node, IPv4Prefix.TryParse, "an IPv4 prefix such as 192.0.2.0/24"); break;
+            case Leaf.Forwarding:
+                if (!Flag(ref reader, node)) _notes.Add(_tokens.Place, "'forwarding' false keeps homes from sending to each other by this rule, which is nothing to a PRR; the rule came over.");
+                break;
             case Leaf.Offset: _entry.Offset = (int?)Number(ref reader, node, 0, 16); break;
             case Leaf.Length: _entry.Length = (int?)Number(ref reader, node, 0, 15); break;
             case Leaf.Psid: _entry.Psid = (int?)Number(ref reader, node, 0, 65535); break;
@@ -363,6 +387,11 @@ public sealed class SoftwireYangReader : IJsonTokenReader
             $"{(reader.TokenType == JsonTokenType.String ? $"'{Shorten(new string(text))}'" : "This")} is not a value of '{node.Name}', which is {form}, in quotes.");
         return null;
     }
+
+    delegate bool PrefixParser<T>(ReadOnlySpan<char> text, out T prefix, out string error);
+
+    T? Prefix<T>(ref Utf8JsonReader reader, Node node, PrefixParser<T> parse, string form)
+        where T : struct => Address(ref reader, node, (ReadOnlySpan<char> text, out T prefix) => parse(text, out prefix, out _), form);
 
     /// <summary>A host's address, or a prefix from which the home makes its address.</summary>
     void TakeIpv6Info(ref Utf8JsonReader reader, Node node)
@@ -406,6 +435,15 @@ public sealed class SoftwireYangReader : IJsonTokenReader
         public IPv6Address? Smap, Prr;
         public int PrefixLength;
         public int? Offset, Length, Psid;
+    }
+
+    struct AlgorithmFields
+    {
+        public string? Name;
+        public bool Disabled, Translates;
+        public int? EaLength;
+        public IPv6Prefix? IPv6;
+        public IPv4Prefix? IPv4;
     }
 
     readonly record struct Entry(IPv4Address Address, PortSet Ports, IPv6Address Smap, IPv6Address Prr, Place Place);
@@ -495,6 +533,37 @@ public sealed class SoftwireYangReader : IJsonTokenReader
             _diagnostics.Error(place, ErrorCodes.ConfigurationContradiction, $"The instances '{Shorten(first.Instance.Name!)}' and '{Shorten(name)}' differ in {Difference(first.Policy, policy)}, which a PRR has once. Import one, by --instance, and run a PRR for each.");
         _first ??= (_instance, policy);
         foreach (Entry entry in _entries) _prr.Add(entry.Address, entry.Ports, entry.Smap, entry.Prr, pathMtu, entry.Place);
+    }
+
+    void EndAlgorithm(Place place)
+    {
+        if (_algorithm.Name is not { } name)
+        {
+            _diagnostics.Error(place, ErrorCodes.ConfigurationMissingKey, "This algo-instance has no 'name'.");
+            return;
+        }
+
+        _names.Add(name);
+        if (_chosen is not null && _chosen != name) return;
+        if (_algorithm.Translates || _algorithm.Disabled)
+        {
+            _notes.Add(place, _algorithm.Translates ? "An instance of MAP-T (dmr-ipv6-prefix) translates and does not encapsulate; it was left out." : "An instance that is not enabled was left out.");
+            return;
+        }
+
+        if (_algorithm is not { EaLength: { } ea, IPv6: { } ipv6, IPv4: { } ipv4 } || _entry.Prr is not { } prr)
+        {
+            (string Name, bool Is)[] all = [("ea-len", _algorithm.EaLength is not null), ("rule-ipv6-prefix", _algorithm.IPv6 is not null), ("rule-ipv4-prefix", _algorithm.IPv4 is not null), ("br-ipv6-addr", _entry.Prr is not null)];
+            _diagnostics.Error(place, ErrorCodes.ConfigurationMissingKey, $"The instance '{Shorten(name)}' lacks {string.Join(" and ", all.Where(m => !m.Is).Select(m => m.Name))}, or has it wrong.");
+            return;
+        }
+
+        // The module wants a PSID beside each length. Where the EA bits hold it, each home has its own, and the leaf says nothing.
+        var rule = new MappingRule(ipv6, ipv4, ea) { PsidOffset = _entry.Offset ?? MappingRule.DefaultPsidOffset, ExplicitPsidLength = _entry.Length, ExplicitPsid = ea == 0 ? _entry.Psid : null };
+        if (rule.PsidLength == 0) rule = rule with { PsidOffset = MappingRule.DefaultPsidOffset };
+        if (rule.Fault is null && (ea > 0 || rule.PsidLength == 0)) rule = rule with { ExplicitPsidLength = null, ExplicitPsid = null };
+        _notes.Add(place, "RFC 8676 has no MTU for mapping rules; the path MTU was taken to be 1500.");
+        _prr.AddRule(rule, prr, 0, name.Length == 0 || name.Any(c => char.IsControl(c) || char.IsSurrogate(c)) ? null : name, place);
     }
 
     static string Difference(Policy a, Policy b) =>

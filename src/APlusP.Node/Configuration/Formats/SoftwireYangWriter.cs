@@ -20,15 +20,26 @@ public static class SoftwireYangWriter
     /// <exception cref="APlusPException">AP1031: bindings whose ports no PSID says; nothing was written.</exception>
     public static IReadOnlyList<string> Write(PrrConfiguration configuration, Stream output)
     {
+        if (configuration.Rules.Count > 0) RefuseRules(configuration);
         Psid[] psids = Psids(configuration);
         using var writer = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true });
         writer.WriteStartObject();
         writer.WriteStartObject("ietf-softwire-br:br-instances");
-        writer.WriteStartObject("binding");
-        writer.WriteStartArray("bind-instance");
         ILookup<int, int> byMtu = Enumerable.Range(0, psids.Length).ToLookup(i => configuration.Bindings[i].PayloadMtu);
-        foreach (IGrouping<int, int> instance in byMtu)
-            WriteInstance(writer, configuration, byMtu.Count == 1 ? "aplusp" : $"aplusp-mtu-{instance.Key}", instance.Key, instance, psids);
+        if (configuration.Rules.Count > 0)
+        {
+            writer.WriteStartObject("algorithm");
+            writer.WriteStartArray("algo-instance");
+            for (int i = 0; i < configuration.Rules.Count; i++) WriteRule(writer, configuration.Rules[i], $"aplusp-{i + 1}");
+        }
+        else
+        {
+            writer.WriteStartObject("binding");
+            writer.WriteStartArray("bind-instance");
+            foreach (IGrouping<int, int> instance in byMtu)
+                WriteInstance(writer, configuration, byMtu.Count == 1 ? "aplusp" : $"aplusp-mtu-{instance.Key}", instance.Key, instance, psids);
+        }
+
         writer.WriteEndArray();
         writer.WriteEndObject();
         writer.WriteEndObject();
@@ -69,6 +80,41 @@ public static class SoftwireYangWriter
         if (faults.Count > 0)
             throw new APlusPException(ErrorCodes.NotExportable, $"RFC 8676 says port sets by a psid-len of 0 to 15 and a PSID, all of one address alike; it has no words for these:\n  {string.Join("\n  ", faults)}{(more > 0 ? $"\n  and {more} more" : "")}");
         return psids;
+    }
+
+    /// <summary>A router has either bindings or rules in the module: its <c>br-type</c> is a choice.</summary>
+    static void RefuseRules(PrrConfiguration configuration)
+    {
+        var faults = new List<string>();
+        if (configuration.Bindings.Count > 0) faults.Add($"{configuration.Bindings.Count} binding(s) beside {configuration.Rules.Count} mapping rule(s): a router has one of the two (choice br-type)");
+        foreach (RuleBinding binding in configuration.Rules)
+        {
+            string who = binding.Name ?? $"{binding.Rule.IPv4}";
+            if (binding.Rule.Form != InterfaceIdentifierForm.Rfc7597) faults.Add($"{who}: the interface identifier of draft-03");
+            if (binding.Rule is { EaLength: > 0, ExplicitPsid: not null }) faults.Add($"{who}: one PSID of those that the EA bits say");
+            if (binding.Rule.PsidLength > 15) faults.Add($"{who}: a PSID of 16 bits");
+        }
+
+        if (faults.Count > 0) throw new APlusPException(ErrorCodes.NotExportable, $"RFC 8676 has no words for this:\n  {string.Join("\n  ", faults)}");
+    }
+
+    static void WriteRule(Utf8JsonWriter writer, RuleBinding binding, string otherwise)
+    {
+        MappingRule rule = binding.Rule;
+        writer.WriteStartObject();
+        writer.WriteString("name", binding.Name ?? otherwise);
+        writer.WriteBoolean("enable", true);
+        writer.WriteString("br-ipv6-addr", binding.Prr.ToString());
+        writer.WriteNumber("ea-len", rule.EaLength);
+        writer.WriteString("rule-ipv6-prefix", rule.IPv6.ToString());
+        writer.WriteString("rule-ipv4-prefix", rule.IPv4.ToString());
+        writer.WriteBoolean("forwarding", true);
+        writer.WriteStartObject("port-set");
+        writer.WriteNumber("psid-offset", rule.PsidOffset);
+        writer.WriteNumber("psid-len", rule.PsidLength);
+        writer.WriteNumber("psid", rule.ExplicitPsid ?? 0);
+        writer.WriteEndObject();
+        writer.WriteEndObject();
     }
 
     static void WriteInstance(Utf8JsonWriter writer, PrrConfiguration configuration, string name, int payloadMtu, IEnumerable<int> indices, Psid[] psids)
@@ -125,7 +171,12 @@ public static class SoftwireYangWriter
         if (options.IcmpSource is { } source) unsaid.Add($"icmp-source ({source}) has no counterpart in RFC 8676.");
         if (options.HopLimit != standard.HopLimit) unsaid.Add($"hop-limit ({options.HopLimit}) has no counterpart in RFC 8676.");
         if (configuration.Names.Count > 0) unsaid.Add($"names of bindings ({configuration.Names.Count}) have no counterpart in RFC 8676.");
-        if (options.SendIcmpV4Errors) unsaid.Add("errors-per-second limits ICMP errors of both families; RFC 8676 has a rate for those of ICMPv6, which was given, and none for ICMPv4 errors that are sent.");
+        if (configuration.Rules.Count > 0)
+        {
+            unsaid.Add("[icmp] and hairpinning have no counterpart beside mapping rules in RFC 8676.");
+            unsaid.Add($"path-mtu ({string.Join(", ", configuration.Rules.Select(r => r.PayloadMtu + ReadBindings.Overhead).Distinct())}) has no counterpart beside mapping rules in RFC 8676.");
+        }
+        else if (options.SendIcmpV4Errors) unsaid.Add("errors-per-second limits ICMP errors of both families; RFC 8676 has a rate for those of ICMPv6, which was given, and none for ICMPv4 errors that are sent.");
         return unsaid;
     }
 }

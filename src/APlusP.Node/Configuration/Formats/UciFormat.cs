@@ -52,7 +52,32 @@ public sealed class UciFormat
         if (configuration.Bindings.FirstOrDefault(b => b.Softwire == softwire) is not { } binding)
             throw new APlusPException(ErrorCodes.NotExportable, $"no binding has the name or softwire '{name}'.{(Spelling.Suggest(name, configuration.Names.Values) is { } near ? $" Did you mean '{near}'?" : "")}");
         var uci = new UciFormat();
-        uci.WriteHome(binding.Address, binding.Ports, binding.Softwire, binding.Prr, binding.PayloadMtu, new PrrOptions { SoftwireAddresses = [] }.HopLimit, "the binding's");
+        uci.WriteHome(binding.Address, binding.Ports, binding.Softwire, binding.Prr, binding.PayloadMtu, configuration.Options.HopLimit, "the binding's");
+        return (uci._text.ToString(), uci._unsaid);
+    }
+
+    /// <summary>Any home of a PRR's mapping rule as an OpenWrt interface: the prefix that is delegated to it says which home it is.</summary>
+    /// <param name="configuration">The PRR's.</param>
+    /// <param name="name">The rule's name, or its IPv4 prefix.</param>
+    /// <exception cref="APlusPException">AP1031: no such rule, or OpenWrt does not reckon by it.</exception>
+    public static (string Text, IReadOnlyList<string> Unsaid) WriteRule(PrrConfiguration configuration, string name)
+    {
+        if (configuration.Rules.FirstOrDefault(r => r.Name == name || r.Rule.IPv4.ToString() == name) is not { } binding)
+            throw new APlusPException(ErrorCodes.NotExportable, $"no mapping rule has the name or IPv4 prefix '{name}'.{(Spelling.Suggest(name, configuration.Rules.Select(r => r.Name ?? $"{r.Rule.IPv4}")) is { } near ? $" Did you mean '{near}'?" : "")}");
+        MappingRule rule = binding.Rule;
+        if (rule.SubscriberLength < 32 || rule.EaLength == 0 || rule.ExplicitPsid is not null)
+            throw new APlusPException(ErrorCodes.NotExportable, $"the rule {name} gives a home {(rule.SubscriberLength < 32 ? $"an IPv4 prefix of {rule.SubscriberLength} bits" : "a PSID that its EA bits do not say")}, and OpenWrt's protocol 'map' an address or a part of one, by EA bits.");
+        var uci = new UciFormat();
+        uci.Option("type", "map-e");
+        uci.Option("peeraddr", binding.Prr);
+        uci.Option("ipaddr", rule.IPv4.Address);
+        uci.Option("ip4prefixlen", rule.IPv4.Length);
+        uci.Option("ip6prefix", rule.IPv6.Address);
+        uci.Option("ip6prefixlen", rule.IPv6.Length);
+        uci.Option("ealen", rule.EaLength);
+        uci.Option("offset", rule.PsidOffset);
+        if (rule.Form == InterfaceIdentifierForm.Draft03) uci.Option("legacymap", 1);
+        uci.WriteTunnel(binding.PayloadMtu, configuration.Options.HopLimit);
         return (uci._text.ToString(), uci._unsaid);
     }
 
@@ -79,14 +104,18 @@ public sealed class UciFormat
         if (psid.Length > 0) Option("psid", psid.Value << (16 - psid.Length));
         Option("offset", psid.Offset);
         if (legacy) Option("legacymap", 1);
+        WriteTunnel(payloadMtu, hopLimit);
+        if (made != smap && !legacy)
+            _unsaid.Add($"OpenWrt makes its end of the softwire of the delegated prefix, the IPv4 address and the PSID (RFC 7597 section 6): it will be {made}, where {whose} is {smap}. Set the PRR's binding to softwire = \"{made}\".");
+    }
+
+    void WriteTunnel(int payloadMtu, int hopLimit)
+    {
         Option("mtu", payloadMtu);
         Option("ttl", hopLimit);
 
         // Else the kernel adds the option of RFC 2473 section 4.1.1, whose 8 octets no MTU here counts.
         Option("encaplimit", "ignore");
-
-        if (made != smap && !legacy)
-            _unsaid.Add($"OpenWrt makes its end of the softwire of the delegated prefix, the IPv4 address and the PSID (RFC 7597 section 6): it will be {made}, where {whose} is {smap}. Set the PRR's binding to softwire = \"{made}\".");
     }
 
     void Option(string name, object value) => _text.Append($"\toption {name} '{value}'\n");

@@ -21,6 +21,7 @@ public sealed class VppFormat
     readonly List<Domain?> _domains = [];
     readonly Stack<int> _freed = [];
     readonly HashSet<string> _foreign = new(StringComparer.Ordinal);
+    readonly HashSet<string> _tags = new(StringComparer.Ordinal);
     readonly Dictionary<(int, int, int), PortSet> _sets = [];
 
     IPv4Address? _icmpSource;
@@ -226,6 +227,12 @@ public sealed class VppFormat
             _diagnostics.Error(domain.Place, ErrorCodes.NotAPortSet, $"psid-offset {domain.PsidOffset} and psid-len {domain.PsidLength} are more than the 16 bits of a port together; correct one.");
         }
 
+        if (domain is { EaLength: > 0, IPv6: { } ipv6, IPv4: { } ipv4 } && Math.Max(ipv6.Length + domain.EaLength, ipv6.Length + 32 - ipv4.Length + domain.PsidLength) > 64 && ipv4.Length + domain.EaLength >= 32)
+        {
+            domain.IPv4 = null;
+            _diagnostics.Error(domain.Place, ErrorCodes.NotAMappingRule, $"The IPv6 prefix of {ipv6.Length} bits and the EA bits go beyond the first 64 bits, so that VPP refuses the domain; correct ea-bits-len or psid-len.");
+        }
+
         // A faulty domain has its index too, or the rules below would be those of others.
         if (_freed.TryPop(out int index)) _domains[index] = domain;
         else _domains.Add(domain);
@@ -326,19 +333,13 @@ public sealed class VppFormat
             return;
         }
 
-        if (domain.EaLength > 0)
+        if (domain.Rules.Count > 0 && ipv4.Length < 32)
         {
-            _notes.Add(domain.Place, "Mapping rules are not carried over yet; the domain was left out.");
+            _notes.Add(domain.Place, "Rules of a domain that has more than one IPv4 address give a home the same ports of each; a binding here has one address. The domain was left out.");
             return;
         }
 
-        if (ipv4.Length < 32)
-        {
-            _notes.Add(domain.Place, "A domain without EA bits that has more than one IPv4 address gives a home all of them, or the same ports of each; a binding here has one address. It was left out.");
-            return;
-        }
-
-        if (domain.Rules.Count == 0 && (domain.PsidLength > 0 || ipv6.Length == 0))
+        if (domain.Rules.Count == 0 && domain.EaLength == 0 && (domain.PsidLength > 0 || ipv6.Length == 0))
         {
             _notes.Add(domain.Place, "This domain has no rule yet ('map add rule'), and so no home.");
             return;
@@ -348,11 +349,30 @@ public sealed class VppFormat
         if (pathMtu == 0) _notes.Add(domain.Place, "This domain has no mtu; the path MTU was taken to be 1500.");
         else pathMtu = _prr.CheckPathMtu(pathMtu, domain.Place, "The domain's mtu is");
 
-        // Without rules the prefix is the home's address, or the home makes its address of it (RFC 7597 section 6).
+        // EA bits, or a prefix for one home: a mapping rule. A whole address for one home is a binding as well as a rule. The interface
+        // identifier is RFC 7597's, which VPP puts behind 64 bits of any prefix but one of 128.
         if (domain.Rules.Count == 0)
-            _prr.Add(ipv4.Address, PortSet.WholeAddress, ipv6.Length == 128 ? ipv6.Address : HomeAddress.OfPrefix(ipv6.Address, 64, ipv4.Address, 0), source.Address, pathMtu, domain.Place);
+        {
+            _prr.AddRule(
+                new MappingRule(IPv6Prefix.Of(ipv6.Address, ipv6.Length == 128 ? 128 : Math.Min(ipv6.Length, 64)), IPv4Prefix.Of(ipv4.Address, ipv4.Length), domain.EaLength)
+                {
+                    PsidOffset = domain.PsidLength == 0 ? MappingRule.DefaultPsidOffset : domain.PsidOffset,
+                    ExplicitPsidLength = domain.EaLength > 0 && domain.PsidLength != domain.EaLength - Math.Min(32 - ipv4.Length, domain.EaLength) ? domain.PsidLength : null,
+                },
+                source.Address, pathMtu, Name(domain), domain.Place);
+        }
+
         foreach ((int psid, (IPv6Address smap, Place place)) in domain.Rules)
             _prr.Add(ipv4.Address, Ports(domain.PsidOffset, domain.PsidLength, psid), smap, source.Address, pathMtu, place);
+    }
+
+    /// <summary>The tag, where it is the first of its kind: names are unique here.</summary>
+    string? Name(Domain domain)
+    {
+        if (domain.Tag is not { Length: > 0 } tag || tag.Any(char.IsSurrogate)) return null;
+        if (_tags.Add(tag)) return tag;
+        _notes.Add(domain.Place, "This tag stands at another domain too; names are unique here, so that it was left out.");
+        return null;
     }
 
     /// <summary>VPP excludes ports below 2^(16-a) as RFC 7597 section 5.1 does.</summary>
