@@ -82,6 +82,9 @@ public static class ErrorCodes
     /// <summary>Two mapping rules contradict each other, or a rule and a binding.</summary>
     public const string RuleConflict = "AP1042";
 
+    /// <summary>Warning: an End-user IPv6 prefix says more than its mapping rule knows.</summary>
+    public const string BeyondTheRule = "AP1043";
+
     /// <summary>A configuration of another program breaks the rules of its own format.</summary>
     public const string ForeignSyntax = "AP1050";
 

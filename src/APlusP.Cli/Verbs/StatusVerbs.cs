@@ -102,7 +102,9 @@ static class StatusVerbs
 
     static void Print(SmapStatus smap)
     {
-        AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.SharedAddress}: {smap.Ports}");
+        AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.OwnPrefix ?? smap.SharedAddress}: {smap.Ports}");
+        if (smap.ForwardingRules.Count > 0) AnsiConsole.WriteLine($"directly to subscribers of {string.Join(", ", smap.ForwardingRules)}");
+        if (smap.Outgoing != "softwire") AnsiConsole.WriteLine("packets leave as plain IPv4; only what comes in is in the softwire");
         AnsiConsole.WriteLine($"{smap.Flows:N0} of {smap.MaxFlows:N0} flows, {smap.Exhausted:N0} refused for want of a port");
         Table ports = NewTable("protocol", "ports in use", "peak", "of");
         foreach (PortUse use in smap.PortsInUse) ports.AddRow(use.Protocol, $"{use.Ports:N0}", $"{use.Peak:N0}", $"{smap.PortCount:N0}");

@@ -38,7 +38,7 @@ public sealed partial class BindingTable
         {
             BindingTableState state = BeginRead(out version);
             answer = state.Read(state.Locate(address, port), out hit);
-            if (answer != BindingLookup.Found && state.Rules is { } rules) answer = BindingTableState.AskRules(rules, address, port, ref hit);
+            if (answer != BindingLookup.Found && state.Rules is { } rules) answer = rules.Complete(address, port, ref hit);
         }
         while (!EndRead(version));
         return answer;
@@ -82,11 +82,8 @@ public sealed partial class BindingTable
                 state.PrefetchSlot(located[i]);
             }
 
-            bool all = true;
-            for (int i = 0; i < located.Length; i++) all &= state.Read(located[i], out hits[i]) == BindingLookup.Found;
-            if (all || state.Rules is not { } rules) continue;
-            for (int i = 0; i < located.Length; i++)
-                if (hits[i].Lookup != BindingLookup.Found) BindingTableState.AskRules(rules, queries[i].Address, queries[i].Port, ref hits[i]);
+            for (int i = 0; i < located.Length; i++) state.Read(located[i], out hits[i]);
+            if (state.Rules is { } rules) rules.Complete(queries, hits);
         }
         while (!EndRead(version));
     }
@@ -106,7 +103,14 @@ public sealed partial class BindingTable
     }
 
     /// <summary>The binding of a softwire, whatever its ports: for telling why a packet failed the source check.</summary>
-    public bool TryFindSoftwire(IPv6Address softwire, out BindingHit hit, out IPv4Address address)
+    public bool TryFindSoftwire(IPv6Address softwire, out BindingHit hit, out IPv4Address address) => TryFindSoftwire(softwire, default, out hit, out address);
+
+    /// <summary>As above, for one of the addresses that the subscriber may have: who has a whole prefix by a rule has all of them.</summary>
+    /// <param name="softwire">The SMAP's end.</param>
+    /// <param name="wanted">The address asked for.</param>
+    /// <param name="hit">Its binding.</param>
+    /// <param name="address"><paramref name="wanted"/> where the subscriber has it, or else one that the subscriber has.</param>
+    public bool TryFindSoftwire(IPv6Address softwire, IPv4Address wanted, out BindingHit hit, out IPv4Address address)
     {
         bool found;
         uint version;
@@ -116,7 +120,7 @@ public sealed partial class BindingTable
             int slot = state.FindSlot(softwire);
             address = (uint)slot < (uint)state.Ends.Length ? new IPv4Address(state.Ends[slot].Address) : default;
             int located = slot >= 0 && state.IsWholeAddress(address, slot) ? slot | BindingTableState.WholeAddress : slot;
-            found = state.Read(located, out hit) == BindingLookup.Found || (state.Rules?.TryFindSoftwire(softwire, out hit, out address) ?? false);
+            found = state.Read(located, out hit) == BindingLookup.Found || (state.Rules?.TryFindSoftwire(softwire, wanted, out hit, out address) ?? false);
         }
         while (!EndRead(version));
         return found;

@@ -180,13 +180,6 @@ sealed class BindingTableState
         return BindingLookup.Found;
     }
 
-    /// <summary>Where the bindings have no answer but "shared" or "not shared", the rules may have a better one.</summary>
-    public static BindingLookup AskRules(RuleTable rules, IPv4Address address, ushort port, ref BindingHit hit)
-    {
-        if (rules.Find(address, port, out BindingHit byRule) != BindingLookup.NotShared) hit = byRule;
-        return hit.Lookup;
-    }
-
     /// <summary>The slot of a softwire, or -1.</summary>
     public int FindSlot(IPv6Address softwire)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
 
@@ -118,6 +119,22 @@ public sealed class RuleTable
         return hit.Lookup;
     }
 
+    /// <summary>Answers where the bindings had no subscriber, but perhaps the rules have.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public void Complete(ReadOnlySpan<BindingQuery> queries, Span<BindingHit> hits)
+    {
+        for (int i = 0; i < queries.Length; i++)
+            if (hits[i].Lookup != BindingLookup.Found) Complete(queries[i].Address, queries[i].Port, ref hits[i]);
+    }
+
+    /// <inheritdoc cref="Complete(ReadOnlySpan{BindingQuery}, Span{BindingHit})"/>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public BindingLookup Complete(IPv4Address address, ushort port, ref BindingHit hit)
+    {
+        if (Find(address, port, out BindingHit byRule) != BindingLookup.NotShared) hit = byRule;
+        return hit.Lookup;
+    }
+
     static void Fill(RuleBinding rule, IPv6Address ce, ref BindingHit hit)
     {
         hit.Softwire = ce;
@@ -130,13 +147,13 @@ public sealed class RuleTable
     /// <summary>Whether a rule has this address.</summary>
     public bool IsShared(IPv4Address address) => _byIPv4.Find(address.Value) >= 0 || (_before is not null && _before.IsShared(address));
 
-    /// <summary>The subscriber of a softwire, and its address or the first of its prefix.</summary>
-    public bool TryFindSoftwire(IPv6Address softwire, out BindingHit hit, out IPv4Address address)
+    /// <summary>The subscriber of a softwire, and its address; of a prefix this one, where it is in it, or else the first.</summary>
+    public bool TryFindSoftwire(IPv6Address softwire, IPv4Address wanted, out BindingHit hit, out IPv4Address address)
     {
         hit = default;
         address = default;
         if (RuleOf(softwire) is not { } rule || !rule.Rule.TryReadCe(softwire, out IPv4Prefix prefix, out _)) return false;
-        address = prefix.Address;
+        address = prefix.Contains(wanted) ? wanted : prefix.Address;
         Fill(rule, softwire, ref hit);
         return true;
     }

@@ -107,6 +107,9 @@ public enum DropReason : byte
     /// <summary>The softwire packet does not come from our PRR (RFC 7596 section 5.2).</summary>
     NotFromPrr,
 
+    /// <summary>From another subscriber directly, but address and port of the packet inside are not that subscriber's by the Forwarding Mapping Rule (RFC 7597 section 8.1).</summary>
+    SourceNotByRule,
+
     /// <summary>The inner destination is not our shared address, or the port is outside our set (RFC 7597 section 8.1).</summary>
     NotOurPort,
 

@@ -80,7 +80,7 @@ public sealed partial class PortRangeRouter
     }
 
     bool IsBoundTo(IPv6Address softwire, IPv6Address prr, IPv4Address address) =>
-        _table.TryFindSoftwire(softwire, out BindingHit known, out IPv4Address bound) && known.Prr == prr && bound == address;
+        _table.TryFindSoftwire(softwire, address, out BindingHit known, out IPv4Address bound) && known.Prr == prr && bound == address;
 
     /// <summary>An ICMPv6 error about a softwire packet of ours becomes the ICMPv4 error for the sender of the packet inside, RFC 2473 section 8.3.</summary>
     Verdict PassOn(PacketBatch batch, int index, Policy policy, in SoftwireError error, int innerAt)
@@ -89,7 +89,7 @@ public sealed partial class PortRangeRouter
         IPv4Header.TryReadEmbedded(inner, out IPv4Header header);
 
         // We sent it only if its destination is bound to that softwire; a later fragment does not say its port.
-        if (!_table.TryFindSoftwire(error.Path.To, out BindingHit hit, out IPv4Address bound) || hit.Prr != error.Path.From || bound != header.Destination)
+        if (!_table.TryFindSoftwire(error.Path.To, header.Destination, out BindingHit hit, out IPv4Address bound) || hit.Prr != error.Path.From || bound != header.Destination)
             return Verdict.Consume;
         if (PortKey.OfEmbeddedDestination(inner, header, out ushort port) == DropReason.None
             && (_table.Find(header.Destination, port, out BindingHit holder) != BindingLookup.Found || holder.Softwire != error.Path.To)) return Verdict.Consume;

@@ -19,6 +19,8 @@ public sealed partial class Smap
         if (header.Source == _options.SharedAddress) return Verdict.Drop(DropReason.SourceNotLan);
         if (!header.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
         if (!header.Destination.IsUnicast) return Verdict.Drop(DropReason.MartianDestination);
+        _path = PathToPrr;
+        if (_options.OwnPrefix is { } own && own.Contains(header.Source)) return RouteFromLan(batch, index, own, ref header);
         if (!NaptProtocols.TryOf(header.Protocol, out NaptProtocol protocol)) return Verdict.Drop(DropReason.ProtocolWithoutPorts);
 
         FragmentKey key = default;
@@ -54,6 +56,7 @@ public sealed partial class Smap
             Destination = header.Destination,
             Identification = header.Identification,
             Hairpins = verdict.Fate == Fate.Hairpinned,
+            Peer = _path.To,
         };
         _followers.Learn(key, fate, verdict.Reason);
     }
@@ -62,13 +65,14 @@ public sealed partial class Smap
     {
         Verdict waits = _followers.Follow(key, batch.Bytes(index), out FragmentFate fate);
         if (waits.Fate != Fate.None) return waits;
+        _path = _path with { To = fate.Peer };
         int payloadMtu = 0;
         if (!fate.Hairpins && !Fits(header, out payloadMtu)) return RefuseTooBig(batch, index, payloadMtu);
         if (!TakeTimeToLive(ref header)) return Verdict.Drop(DropReason.TtlExpired);
         header.Source = fate.Source;
         header.Destination = fate.Destination;
         header.Identification = fate.Identification;
-        return fate.Hairpins ? Verdict.Hairpin : SendToPrr(batch, index, header, payloadMtu);
+        return fate.Hairpins ? Verdict.Hairpin : Send(batch, index, header, payloadMtu);
     }
 
     Verdict TransportFromLan(PacketBatch batch, int index, NaptProtocol protocol, ref IPv4Header header, Span<byte> payload)
@@ -82,6 +86,7 @@ public sealed partial class Smap
         bool hairpin = header.Destination == _options.SharedAddress && _napt.Owns(remote.Port);
         if (hairpin && !_options.Hairpinning) return Verdict.Drop(DropReason.HairpinDisabled);
         if (hairpin && !_napt.IsInUse(protocol, remote.Port)) return Verdict.Drop(DropReason.NoMapping);
+        _path = PathFor(header.Destination, remote.Port);
         int payloadMtu = 0;
         if (!hairpin && !Fits(header, out payloadMtu)) return RefuseTooBig(batch, index, payloadMtu);
 
@@ -106,7 +111,7 @@ public sealed partial class Smap
         }
 
         Identify(ref header);
-        return SendToPrr(batch, index, header, payloadMtu);
+        return Send(batch, index, header, payloadMtu);
     }
 
     Verdict IcmpFromLan(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload)
@@ -122,8 +127,9 @@ public sealed partial class Smap
         if (refused != DropReason.None) return RefusePort(batch, index, refused);
         icmp.Identifier = external;
         header.Source = _options.SharedAddress;
+        _path = PathFor(header.Destination, external);
         Identify(ref header);
-        return SendToPrr(batch, index, header, payloadMtu);
+        return Send(batch, index, header, payloadMtu);
     }
 
     /// <summary>An error about a packet that came in: the packet inside goes back to what it was outside, RFC 5508 REQ-5.</summary>
@@ -132,10 +138,11 @@ public sealed partial class Smap
         // Of an error in fragments the checksum cannot be told, nor mended.
         if (header.IsFragment) return Verdict.Drop(DropReason.IcmpNotTranslatable);
         if (Checksum.Of(payload) != 0) return Verdict.Drop(DropReason.BadTransportHeader);
-        if (!Fits(header, out int payloadMtu)) return Verdict.Drop(DropReason.TooBig);
         Span<byte> embedded = payload[IcmpV4Header.Size..];
         if (!TryReadEmbedded(embedded, out IPv4Header about, out NaptProtocol protocol, out ushort source, out ushort destination))
             return Verdict.Drop(DropReason.IcmpNotTranslatable);
+        _path = PathFor(header.Destination, source);
+        if (!Fits(header, out int payloadMtu)) return Verdict.Drop(DropReason.TooBig);
 
         var inside = new Endpoint(about.Destination.Value, destination);
         var remote = new Endpoint(about.Source.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : source);
@@ -159,7 +166,7 @@ public sealed partial class Smap
         FinishIcmp(payload);
         if (hairpin) return Verdict.Hairpin;
         Identify(ref header);
-        return SendToPrr(batch, index, header, payloadMtu);
+        return Send(batch, index, header, payloadMtu);
     }
 
     /// <summary>No port for this flow: the host hears so, with the code that the operator chose (RFC 5508 REQ-8 or RFC 6888).</summary>

@@ -17,7 +17,7 @@ public sealed partial class Smap
         DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol next, out int offset);
         if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.Fragment)
         {
-            if (outer.Source != _options.PrrAddress) return Verdict.Drop(DropReason.NotFromPrr);
+            if (!IsPeer(outer.Source)) return Verdict.Drop(DropReason.NotFromPrr);
             Verdict waits = _reassembly.Take(batch, index, offset);
             if (waits.Fate != Fate.None) return waits;
             IPv6Header.TryRead(batch.Bytes(index), out outer);
@@ -31,13 +31,22 @@ public sealed partial class Smap
         }
 
         if (fault != DropReason.None) return Verdict.Drop(fault);
-        if (outer.Source != _options.PrrAddress) return Verdict.Drop(DropReason.NotFromPrr);
+        if (!IsPeer(outer.Source)) return Verdict.Drop(DropReason.NotFromPrr);
+        _path = new Softwire.Path(_options.SoftwireAddress, outer.Source);
         byte outerTrafficClass = outer.TrafficClass;
 
         Span<byte> inner = batch.Bytes(index)[offset..];
         fault = Softwire.Check(inner, out IPv4Header header);
         if (fault != DropReason.None) return Verdict.Drop(fault);
         if (!header.Source.IsUnicast) return Verdict.Drop(DropReason.MartianSource);
+        if (outer.Source != _options.PrrAddress)
+        {
+            fault = CheckPeer(inner, header, outer.Source);
+            if (fault != DropReason.None) return Verdict.Drop(fault);
+        }
+
+        if (_options.OwnPrefix is { } own && own.Contains(header.Destination) && header.Destination != _options.SharedAddress)
+            return RouteToLan(batch, index, offset, outerTrafficClass, ref header);
         if (header.Destination != _options.SharedAddress) return Verdict.Drop(DropReason.NotOurPort);
         if (!NaptProtocols.TryOf(header.Protocol, out NaptProtocol protocol)) return Verdict.Drop(DropReason.ProtocolWithoutPorts);
 
@@ -77,7 +86,7 @@ public sealed partial class Smap
     /// </summary>
     Verdict PassOn(PacketBatch batch, int index, in SoftwireError error, int innerAt)
     {
-        if (error.Path != PathToPrr) return Verdict.Consume;
+        if (error.Path.From != _options.SoftwireAddress || !IsPeer(error.Path.To)) return Verdict.Consume;
         Span<byte> inner = batch.Bytes(index)[innerAt..];
         IPv4Header.TryReadEmbedded(inner, out IPv4Header header);
         if (header.Source != _options.SharedAddress) return Verdict.Consume;
@@ -107,7 +116,7 @@ public sealed partial class Smap
         TcpFlags flags = protocol == NaptProtocol.Tcp ? transport.TcpFlags : TcpFlags.None;
         DropReason refused = _napt.Inbound(protocol, transport.DestinationPort, remote, flags, out Endpoint inside);
         if (refused != DropReason.None) return Verdict.Drop(refused);
-        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _options.PrrAddress, _options.PayloadMtu);
+        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
         DeliverTransport(protocol, ref header, ref transport, inside);
         return Verdict.Forward;
     }
@@ -146,7 +155,7 @@ public sealed partial class Smap
         header.Source = _options.SharedAddress;
         header.Destination = asker;
         header.TimeToLive = AnswerTimeToLive;
-        _end.Encapsulate(batch, index, header.TrafficClass, _options.HopLimit, PathToPrr, _end.PayloadMtu(PathToPrr, _options.PayloadMtu, header.TotalLength));
+        Encapsulate(batch, index, header.TrafficClass, _end.PayloadMtu(_path, _options.PayloadMtu, header.TotalLength));
         Counters.IcmpV4Sent++;
         return Verdict.Answer;
     }
@@ -181,7 +190,7 @@ public sealed partial class Smap
         }
 
         IcmpErrors.WriteV4(batch, index, IcmpV4Type.TimeExceeded, 0, _options.SharedAddress, header.Source);
-        TellPrr(batch, index);
+        TellSender(batch, index);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(DropReason.TtlExpired);
     }

@@ -1,4 +1,5 @@
 using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.Napt;
@@ -22,6 +23,7 @@ public sealed partial class Smap : IForwarder
     readonly Reassembly _reassembly;
     readonly FragmentFollower _followers;
     SmapOptions _options;
+    RuleTable? _mesh;
     NaptTable _napt;
     IdentificationPool _identifications;
 
@@ -32,6 +34,7 @@ public sealed partial class Smap : IForwarder
     public Smap(SmapOptions options, TimeProvider time, int? seed = null, PathMtuTable? paths = null)
     {
         _options = options;
+        _mesh = MeshOf(options);
         _time = time;
         _icmpLimit = new IcmpRateLimiter(time);
         _random = seed is { } s ? new Random(s) : new UnforeseeableRandom();
@@ -57,6 +60,7 @@ public sealed partial class Smap : IForwarder
                 || value.MaxFlows != _options.MaxFlows;
             if (!value.Ports.Equals(_options.Ports)) _identifications = new IdentificationPool(value.Ports, _random);
             _options = value;
+            _mesh = MeshOf(value);
             if (flush) _napt = new NaptTable(value, _random);
             else _napt.Options = value;
         }
@@ -120,18 +124,23 @@ public sealed partial class Smap : IForwarder
     Softwire.Path PathToPrr => new(_options.SoftwireAddress, _options.PrrAddress);
 
     /// <summary>Sends a translated packet into the softwire: with a maximum segment size that fits it, in one piece or several.</summary>
-    Verdict SendToPrr(PacketBatch batch, int index, in IPv4Header header, int payloadMtu)
+    Verdict Send(PacketBatch batch, int index, in IPv4Header header, int payloadMtu)
     {
-        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _options.PrrAddress, _options.PayloadMtu);
-        _end.Encapsulate(batch, index, header.TrafficClass, _options.HopLimit, PathToPrr, payloadMtu);
+        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
+        Encapsulate(batch, index, header.TrafficClass, payloadMtu);
         return Verdict.Forward;
+    }
+
+    void Encapsulate(PacketBatch batch, int index, byte trafficClass, int payloadMtu)
+    {
+        if (_options.Outgoing == SmapOutgoing.Softwire) _end.Encapsulate(batch, index, trafficClass, _options.HopLimit, _path, payloadMtu);
     }
 
     /// <summary>Whether a packet may go into the softwire: what is too large only where it may be fragmented, RFC 2473 section 7.2.</summary>
     bool Fits(in IPv4Header header, out int payloadMtu)
     {
-        payloadMtu = _end.PayloadMtu(PathToPrr, _options.PayloadMtu, header.TotalLength);
-        return header.TotalLength <= payloadMtu || !header.DontFragment || _options.IgnoreDontFragment;
+        payloadMtu = _end.PayloadMtu(_path, _options.PayloadMtu, header.TotalLength);
+        return _options.Outgoing == SmapOutgoing.Plain || header.TotalLength <= payloadMtu || !header.DontFragment || _options.IgnoreDontFragment;
     }
 
     Verdict RefuseTooBig(PacketBatch batch, int index, int payloadMtu) =>
@@ -143,9 +152,9 @@ public sealed partial class Smap : IForwarder
         if (_options.RewriteIdentification && (!header.DontFragment || header.IsFragment)) header.Identification = _identifications.Take();
     }
 
-    /// <summary>Sends what the SMAP itself says into the softwire.</summary>
-    void TellPrr(PacketBatch batch, int index) =>
-        _end.Encapsulate(batch, index, IcmpErrors.InternetworkControl, _options.HopLimit, PathToPrr, PathMtuTable.Least - SoftwireEnd.Overhead);
+    /// <summary>Sends what the SMAP itself says back where the packet at hand came from.</summary>
+    void TellSender(PacketBatch batch, int index) =>
+        Encapsulate(batch, index, IcmpErrors.InternetworkControl, PathMtuTable.Least - SoftwireEnd.Overhead);
 
     /// <summary>Reads what the NAPT needs of a transport header, and checks that all of it is there that will be rewritten.</summary>
     static bool TryReadTransport(Span<byte> payload, NaptProtocol protocol, scoped in IPv4Header header, out TransportHeader transport) => protocol == NaptProtocol.Tcp

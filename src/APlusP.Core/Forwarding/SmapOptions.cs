@@ -25,6 +25,16 @@ public enum NaptFiltering
     AddressAndPortDependent,
 }
 
+/// <summary>Which way packets from the LAN go, when they are translated.</summary>
+public enum SmapOutgoing
+{
+    /// <summary>Into the softwire. The default.</summary>
+    Softwire,
+
+    /// <summary>As plain IPv4, as the kernel routes them; only what comes in is in the softwire. Where the network carries IPv4 from the shared address outwards.</summary>
+    Plain,
+}
+
 /// <summary>How a SMAP behaves. Immutable: a reload swaps the whole; the NAPT's flows stay unless address or port set changed.</summary>
 public sealed record SmapOptions
 {
@@ -39,6 +49,14 @@ public sealed record SmapOptions
 
     /// <summary>The ports of it that are ours.</summary>
     public required PortSet Ports { get; init; }
+
+    /// <summary>The IPv4 prefix that we have whole by a mapping rule; hosts of the LAN with addresses in it are not translated. Null where we have an address or ports of it.</summary>
+    public IPv4Prefix? OwnPrefix { get; init; }
+
+    /// <summary>Forwarding Mapping Rules, RFC 7597 section 5.3: subscribers whom we send to, and hear from, directly. The rest goes through the PRR.</summary>
+    public IReadOnlyList<MappingRule> ForwardingRules { get; init; } = [];
+
+    public SmapOutgoing Outgoing { get; init; }
 
     /// <summary>Largest IPv4 packet that the softwire carries: the path MTU less 40, RFC 2473 section 7.</summary>
     public int PayloadMtu { get; init; } = 1460;

@@ -186,20 +186,25 @@ public static class ConfigurationFile
 
     static SmapConfiguration ReadSmap(SectionReader top)
     {
-        top.Require("softwire-address", "\"2001:db8:1::1\"");
+        SmapRules rules = SmapRules.Read(top);
+        bool byRule = top.Has("end-user-prefix");
+        if (!byRule) top.Require("softwire-address", "\"2001:db8:1::1\"");
         top.Require("prr-address", "\"2001:db8::1\"");
-        top.Require("shared-address", "\"192.0.2.1\"");
-        IPv6Address? softwire = top.IPv6("softwire-address"), prr = top.IPv6("prr-address");
-        PortSet? ports = top.Ports(ConfigurationSchema.Smap);
+        if (!byRule) top.Require("shared-address", "\"192.0.2.1\"");
+        IPv6Address? softwire = byRule ? rules.Own?.Ce : top.IPv6("softwire-address"), prr = top.IPv6("prr-address");
+        PortSet? ports = byRule ? rules.Own?.Ports : top.Ports(ConfigurationSchema.Smap);
         if (softwire is not null && softwire == prr) top.Refuse("prr-address", ErrorCodes.ConfigurationContradiction, $"'prr-address' and 'softwire-address' are both {prr}; a softwire has two ends.");
         if (ports is { IsWholeAddress: false } && ports.Ranges.First().First < 1024)
-            top.Warn(top.Has("ports") ? "ports" : "psid", ErrorCodes.ConfigurationSystemPorts, $"The port set {ports} reaches the system ports 0-1023, which the NAPT would give to clients too.");
+            top.Warn(byRule ? "end-user-prefix" : top.Has("ports") ? "ports" : "psid", ErrorCodes.ConfigurationSystemPorts, $"The port set {ports} reaches the system ports 0-1023, which the NAPT would give to clients too.");
 
         var options = new SmapOptions
         {
             SoftwireAddress = softwire ?? default,
             PrrAddress = prr ?? default,
-            SharedAddress = top.IPv4("shared-address") ?? default,
+            SharedAddress = (byRule ? rules.Own?.Prefix.Address : top.IPv4("shared-address")) ?? default,
+            OwnPrefix = rules.Own is { Prefix.Length: < 32 } whole ? whole.Prefix : null,
+            ForwardingRules = rules.Forwarding,
+            Outgoing = (SmapOutgoing)top.Word("outgoing", (int)SmapOutgoing.Softwire, ConfigurationSchema.Outgoings),
             Ports = ports ?? PortSet.WholeAddress,
             PayloadMtu = (PathMtu(top) ?? 1500) - ReadBindings.Overhead,
             IcmpSource = top.IPv4("icmp-source"),

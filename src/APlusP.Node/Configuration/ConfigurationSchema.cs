@@ -27,9 +27,10 @@ public static class ConfigurationSchema
         [""] =
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
-            "clamp-mss", "ignore-df", "napt", "icmp", "fragments", "discovery",
+            "clamp-mss", "ignore-df", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "rule",
         ],
         ["psid"] = ["offset", "length", "psid"],
+        ["rule"] = [.. RuleKeys, "forwarding"],
         ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "max-flows", "rewrite-identification", "timers"],
         ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-reset", "icmp"],
         ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second", "errors-per-host"],
@@ -42,6 +43,9 @@ public static class ConfigurationSchema
 
     /// <summary>Words of <c>filtering</c> in <c>[napt]</c>, in the order of <see cref="Core.Forwarding.NaptFiltering"/>.</summary>
     public static IReadOnlyList<string> Filterings { get; } = ["endpoint-independent", "address-dependent", "address-and-port-dependent"];
+
+    /// <summary>Words of <c>outgoing</c>, in the order of <see cref="Core.Forwarding.SmapOutgoing"/>.</summary>
+    public static IReadOnlyList<string> Outgoings { get; } = ["softwire", "plain"];
 
     /// <summary>Words of <c>interface-identifier</c> in <c>[[rule]]</c>, in the order of <see cref="Core.PortSets.InterfaceIdentifierForm"/>.</summary>
     public static IReadOnlyList<string> InterfaceIdentifiers { get; } = ["rfc7597", "draft-03"];

@@ -67,6 +67,15 @@ public sealed record SmapStatus
 
     public required string PrrAddress { get; init; }
 
+    /// <summary>The IPv4 prefix that a mapping rule gives us whole, where it does.</summary>
+    public string? OwnPrefix { get; init; }
+
+    /// <summary>IPv4 prefixes of the Forwarding Mapping Rules, whose subscribers are reached directly.</summary>
+    public IReadOnlyList<string> ForwardingRules { get; init; } = [];
+
+    /// <summary>"softwire" or "plain": which way packets leave.</summary>
+    public string Outgoing { get; init; } = "softwire";
+
     /// <summary>The port set, in the form of the configuration.</summary>
     public required string Ports { get; init; }
 

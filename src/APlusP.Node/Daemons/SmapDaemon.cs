@@ -69,6 +69,9 @@ public sealed class SmapDaemon : Daemon
             {
                 SharedAddress = options.SharedAddress.ToString(),
                 PrrAddress = options.PrrAddress.ToString(),
+                OwnPrefix = options.OwnPrefix?.ToString(),
+                ForwardingRules = [.. options.ForwardingRules.Select(r => $"{r.IPv4}")],
+                Outgoing = ConfigurationSchema.Outgoings[(int)options.Outgoing],
                 Ports = options.Ports.ToString(),
                 PortCount = options.Ports.Count,
                 PortsInUse = [.. use.Ports.Select(p => new PortUse(p.Protocol, p.Used, p.Peak))],

@@ -170,7 +170,7 @@ public class RuleTableTests
                 if (!bound) continue;
                 found++;
                 Assert.Equal((ce, wanted!.PayloadMtu), (hit.Softwire, hit.PayloadMtu));
-                Assert.True(table.TryFindSoftwire(ce, out BindingHit back, out IPv4Address its));
+                Assert.True(table.TryFindSoftwire(ce, default, out BindingHit back, out IPv4Address its));
                 Assert.Equal((address, wanted.PayloadMtu), (its, back.PayloadMtu));
             }
 

@@ -14,7 +14,7 @@ public class PortRangeRouterTests
 
     static readonly DropReason[] s_onlySmap =
     [
-        DropReason.None, DropReason.NotFromPrr, DropReason.NotOurPort, DropReason.NoMapping, DropReason.Filtered, DropReason.PortsExhausted,
+        DropReason.None, DropReason.NotFromPrr, DropReason.SourceNotByRule, DropReason.NotOurPort, DropReason.NoMapping, DropReason.Filtered, DropReason.PortsExhausted,
         DropReason.HostLimit, DropReason.FlowTableFull, DropReason.SourceNotLan,
     ];
 

@@ -103,6 +103,16 @@ public class PrrRuleTests
     }
 
     [Fact]
+    public void Fragments_and_icmpv6_errors_of_who_has_a_prefix_are_its_own_whichever_address_they_name()
+    {
+        byte[][] parts = OnTheWire.Parts(Packets.Udp("203.0.113.17", 53, "10.0.0.7", 53, 1200), 800, 1208);
+        Assert.Equal(2, OnTheWire.Through(Router(), Origin.FromSmap, parts.Select(p => From(PrefixCe, p))).Count);
+        PortRangeRouter router = Router();
+        byte[] sent = router.FromInternet(Packets.Udp("10.0.0.7", 53, "203.0.113.18", 80, payload: 100)).Sent;
+        router.FromSmap(Packets.IcmpV6Error("2001:db8:77::1", Border, sent, IcmpV6Type.DestinationUnreachable)).Is(Verdict.Answer);
+    }
+
+    [Fact]
     public void Explain_names_the_rule()
     {
         PacketJourney journey = PortRangeRouter.Explain(Table(), Options, Origin.FromInternet, Packets.Udp("10.0.0.7", 53, "192.0.2.18", 1232));

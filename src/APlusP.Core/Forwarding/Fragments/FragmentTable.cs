@@ -65,6 +65,9 @@ struct FragmentFate
     public IPv4Address Destination;
     public ushort Identification;
     public bool Hairpins;
+
+    /// <summary>The other end of the softwire that the packet goes into.</summary>
+    public IPv6Address Peer;
 }
 
 /// <summary>A fragment that waits.</summary>

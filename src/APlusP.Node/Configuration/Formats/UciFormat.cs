@@ -33,10 +33,15 @@ public sealed class UciFormat
             PayloadMtu = options.PayloadMtu,
             HopLimit = options.HopLimit,
             TtlAlreadyTaken = options.TtlAlreadyTaken,
+            ForwardingRules = options.ForwardingRules,
+            OwnPrefix = options.OwnPrefix,
+            Outgoing = options.Outgoing,
         };
         var uci = new UciFormat();
         uci.WriteHome(options.SharedAddress, options.Ports, options.SoftwireAddress, options.PrrAddress, options.PayloadMtu, options.HopLimit, "the SMAP's");
         if (options != standard) uci._unsaid.Add("[napt], [icmp] and icmp-source have no counterpart: NAPT and ICMP are the Linux kernel's on OpenWrt, as its firewall sets them.");
+        if (options.ForwardingRules.Count > 0 || options.OwnPrefix is not null || options.Outgoing != SmapOutgoing.Softwire)
+            uci._unsaid.Add("Forwarding rules, a whole IPv4 prefix and 'outgoing' were left out: this interface sends all through the PRR, from one address.");
         if (!configuration.DefaultRoute) uci._unsaid.Add("default-route = false has no counterpart: the protocol 'map' always sets the IPv4 default route.");
         return (uci._text.ToString(), uci._unsaid);
     }
