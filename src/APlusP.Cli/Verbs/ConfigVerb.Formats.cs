@@ -19,11 +19,15 @@ static partial class ConfigVerb
         };
         from.AcceptOnlyFromAmong("report", "snabb", "vpp", "ietf-softwire");
         var instance = new Option<string?>("--instance") { Description = "With ietf-softwire: take this instance alone." };
+        var rfc7597 = new Option<bool>("--rfc7597-ports")
+        {
+            Description = "With snabb: take reserved-ports-bit-count for the PSID offset of RFC 7597, as homes do that were configured by it, and not as Snabb itself does.",
+        };
         var output = new Option<string?>("--output", "-o")
         {
             Description = $"Where to write prr.toml; more than {PrrToml.ManyBindings} bindings go to a bindings-file beside it. Standard output where left out. No existing file is overwritten.",
         };
-        var command = new Command("import", "Turn another program's configuration into prr.toml. What cannot be carried over is listed on standard error. Exit status as of check.") { file, from, instance, output };
+        var command = new Command("import", "Turn another program's configuration into prr.toml. What cannot be carried over is listed on standard error. Exit status as of check.") { file, from, instance, rfc7597, output };
         command.SetAction(parse =>
         {
             try
@@ -31,7 +35,7 @@ static partial class ConfigVerb
                 string path = parse.GetValue(file)!, format = parse.GetValue(from)!;
                 int status = format switch
                 {
-                    "snabb" => Write(SnabbFormat.Read(ForeignFile.At(path)), $"From {path}, a configuration of a Snabb lwAFTR.", parse.GetValue(output)),
+                    "snabb" => Write(SnabbFormat.Read(ForeignFile.At(path), parse.GetValue(rfc7597)), $"From {path}, a configuration of a Snabb lwAFTR.", parse.GetValue(output)),
                     "vpp" => Write(VppFormat.Read(ForeignFile.At(path)), $"From {path}, commands of VPP's MAP.", parse.GetValue(output)),
                     "ietf-softwire" => Write(SoftwireYangReader.Read(ForeignFile.At(path), parse.GetValue(instance)), $"From {path}, a configuration by RFC 8676.", parse.GetValue(output)),
                     _ => ImportReport(path, parse.GetValue(output)),

@@ -292,8 +292,9 @@ public sealed partial class BindingTable
         else
         {
             slot = _slotBlocks.Take(0);
-            MakeRoomForRanges(ref record, binding.Ports.Ranges.Count());
-            foreach (PortRange range in binding.Ports.Ranges) InsertRange(ref record, range, slot);
+            PortRange[] ranges = [.. binding.Ports.Ranges];
+            MakeRoomForRanges(ref record, ranges.Length);
+            InsertRanges(ref record, ranges, slot);
         }
 
         FillSlot(slot, binding);
@@ -329,13 +330,23 @@ public sealed partial class BindingTable
         record.RangeClass = exponent;
     }
 
-    void InsertRange(ref AddressRecord record, PortRange range, int slot)
+    /// <summary>
+    /// Goes from the last to the first, so that each range that is there moves once, to its final place: a home may have a thousand ranges between those of
+    /// sixty others.
+    /// </summary>
+    void InsertRanges(ref AddressRecord record, ReadOnlySpan<PortRange> added, int slot)
     {
-        int at = LowerBound(RangesOf(record), range.First);
-        record.RangeCount++;
+        int there = record.RangeCount;
+        record.RangeCount += added.Length;
         Span<RangeRecord> ranges = RangesOf(record);
-        ranges[at..^1].CopyTo(ranges[(at + 1)..]);
-        ranges[at] = new RangeRecord { First = range.First, Last = range.Last, Slot = slot };
+        for (int left = added.Length; left > 0; left--)
+        {
+            PortRange range = added[left - 1];
+            int at = LowerBound(ranges[..there], range.First);
+            ranges[at..there].CopyTo(ranges[(at + left)..]);
+            ranges[at + left - 1] = new RangeRecord { First = range.First, Last = range.Last, Slot = slot };
+            there = at;
+        }
     }
 
     void FillSlot(int slot, Binding binding)

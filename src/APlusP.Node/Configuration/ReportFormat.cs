@@ -153,6 +153,7 @@ public sealed record ReportFormat(IPv4Address PrrAddrV4, IPv6Address PrrAddrV6, 
         var faults = new List<string>();
         if (configuration.Options.SoftwireAddresses.Count != 1) faults.Add($"{configuration.Options.SoftwireAddresses.Count} PRR addresses; it has one PrrAddrV6");
         if (configuration.Options.IcmpSource is null) faults.Add("no icmp-source; it needs PrrAddrV4");
+        if (configuration.Rules.Count > 0) faults.Add($"{configuration.Rules.Count} mapping rule(s); it has a range for each home");
         IPv4Address[] addresses = [.. configuration.Bindings.Select(b => b.Address).Distinct()];
         if (addresses.Length != 1) faults.Add($"{addresses.Length} shared addresses; it has one IPv4Shared");
         foreach (Binding binding in configuration.Bindings)

@@ -54,10 +54,14 @@ public class ReportFormatTests
             address = "192.0.2.2"
             ports = "all"
             softwire = "2001:db8:2::1"
+            [[rule]]
+            rule-ipv6-prefix = "2001:db8:f000::/40"
+            rule-ipv4-prefix = "198.51.100.0/24"
+            ea-length = 16
             """).Configuration!;
         APlusPException error = Assert.Throws<APlusPException>(() => ReportFormat.From(prr));
         Assert.Equal(ErrorCodes.NotExportable, error.Code);
-        foreach (string part in new[] { "2 PRR addresses", "2 shared addresses", "icmp-source", "more than one range" }) Assert.Contains(part, error.Message, StringComparison.Ordinal);
+        foreach (string part in new[] { "2 PRR addresses", "2 shared addresses", "icmp-source", "1 mapping rule", "more than one range" }) Assert.Contains(part, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

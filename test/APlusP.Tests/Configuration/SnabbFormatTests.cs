@@ -57,6 +57,20 @@ public class SnabbFormatTests
         Assert.Equal(new PortRange(1024, 1025), PortSet.FromRanges(SnabbFormat.Ports(5, 10, 0)!.Ranges).Ranges.First());
     }
 
+    [Theory]
+    [InlineData(0, "offset=0,length=4,psid=5", null)]
+    [InlineData(8, "offset=8,length=4,psid=5", null)]
+    [InlineData(6, "offset=6,length=4,psid=5", "keeps ports 64-1023 from everyone, which Snabb gave to homes")]
+    [InlineData(10, "offset=10,length=4,psid=5", "gives ports 64-1023 to homes, which Snabb kept from everyone")]
+    public void Homes_that_go_by_rfc_7597_can_keep_their_psids(int reserved, string ports, string? note)
+    {
+        ImportResult result = SnabbFormat.Read(ImportedFiles.Of("lwaftr.conf", Softwires(Softwire(5, "2001:db8:1::1", 4, reserved))), rfc7597Ports: true);
+        Assert.Equal(ports, Assert.Single(result.Configuration!.Bindings).Ports.ToString());
+        string[] notes = [.. result.Notes.Select(n => n.Message).Where(m => m.StartsWith("Taken", StringComparison.Ordinal))];
+        if (note is null) Assert.Empty(notes);
+        else Assert.Contains(note, Assert.Single(notes), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_home_that_stands_twice_becomes_one_binding_with_all_its_ranges()
     {
@@ -96,7 +110,20 @@ public class SnabbFormatTests
     }
 
     [Fact]
-    public void A_damaged_file_is_told_or_taken_and_never_throws() => ImportedFiles.WithstandsDamage(ImportedFiles.Golden("snabb.conf"), SnabbFormat.Read);
+    public void A_damaged_file_is_told_or_taken_and_never_throws() => ImportedFiles.WithstandsDamage(ImportedFiles.Golden("snabb.conf"), file => SnabbFormat.Read(file));
+
+    /// <summary>Sixty-four homes of an address with a thousand ports each, none beside another: the ranges of each go between those of all others.</summary>
+    [Fact]
+    public void Addresses_with_a_range_for_every_port_come_over_in_seconds()
+    {
+        var text = new StringBuilder("softwire-config { binding-table {\n");
+        for (int i = 0; i < 6400; i++) text.Append(Softwire(i & 63, $"2001:db8:1:{i:x}::1", 6, 10, $"198.18.0.{i >> 6}"));
+        var clock = Stopwatch.StartNew();
+        PrrConfiguration configuration = Read(text.Append("} }\n").ToString()).Configuration!;
+        TimeSpan taken = clock.Elapsed;
+        Assert.All(configuration.Bindings, b => Assert.Equal(1008, b.Ports.Count));
+        Assert.True(taken < TimeSpan.FromSeconds(15), $"{taken}");
+    }
 
     /// <summary>A million take under 4 s on two cores; a hundred thousand get 15 s of a busy machine before this fails.</summary>
     [Fact]

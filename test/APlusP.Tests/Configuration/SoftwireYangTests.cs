@@ -134,6 +134,9 @@ public class SoftwireYangTests
         ImportedFiles.TellsFault(Read(Algorithms(Rule.Replace(right, wrong, StringComparison.Ordinal))), code, 2, words);
 
     [Fact]
+    public void Damaged_rules_are_told_or_taken_and_never_throw() => ImportedFiles.WithstandsDamage(Algorithms(Rule), file => SoftwireYangReader.Read(file));
+
+    [Fact]
     public void Rules_that_translate_or_are_switched_off_are_left_out_and_told()
     {
         string other = Rule.Replace("east", "west", StringComparison.Ordinal).Replace("192.0.2", "198.51.100", StringComparison.Ordinal).Replace("f000", "e000", StringComparison.Ordinal);

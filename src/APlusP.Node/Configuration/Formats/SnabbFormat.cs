@@ -26,18 +26,26 @@ public sealed class SnabbFormat
     (int Mtu, Place Place)? _pathMtu;
     IPv4Address? _icmpSource;
 
-    SnabbFormat(ForeignFile file, TextReader reader)
+    readonly bool _rfc7597;
+
+    SnabbFormat(ForeignFile file, TextReader reader, bool rfc7597)
     {
+        _rfc7597 = rfc7597;
         _source = new SourceText(file.Path, file.Open);
         _lexer = new YangTextLexer(reader, _source);
         _prr = new ImportedPrr(_diagnostics, _notes, joinSoftwires: true);
     }
 
     /// <summary>Reads the file and tells everything that is wrong with it, and what cannot be carried over.</summary>
-    public static ImportResult Read(ForeignFile file)
+    /// <param name="file">The file.</param>
+    /// <param name="rfc7597Ports">
+    /// Whether reserved-ports-bit-count is taken for RFC 7597's PSID offset, as homes take it that were configured by the RFC; otherwise each
+    /// softwire has the ports that Snabb gave it.
+    /// </param>
+    public static ImportResult Read(ForeignFile file, bool rfc7597Ports = false)
     {
         using var reader = new StreamReader(file.Open(), Encoding.UTF8, true, 1 << 16);
-        return new SnabbFormat(file, reader).Read();
+        return new SnabbFormat(file, reader, rfc7597Ports).Read();
     }
 
     ImportResult Read()
@@ -384,17 +392,30 @@ public sealed class SnabbFormat
         }
 
         int key = length << 21 | reserved << 16 | psid;
-        if (!_sets.TryGetValue(key, out PortSet? ports)) _sets.Add(key, ports = Ports(length, reserved, psid));
+        if (!_sets.TryGetValue(key, out PortSet? ports)) _sets.Add(key, ports = _rfc7597 ? Rfc7597Ports(length, reserved, psid) : Ports(length, reserved, psid));
         if (ports is null)
         {
             _notes.Add(place, "This softwire's psid is more than its psid-length can say, so Snabb gives it no port; it was left out.");
             return;
         }
 
-        if (reserved > 0 && length > 0 && ports.Psid is null)
-            _notes.Add(place, $"reserved-ports-bit-count {reserved} keeps ports below {1 << reserved} from everyone, where RFC 7597's PSID offset {reserved} keeps those below {1 << 16 - reserved}: no PSID says this, so that the softwire has the plain ranges that Snabb's data plane gives it.");
+        NoteReservedPorts(length, reserved, ports, place);
         _prr.Add(address, ports, _softwire.Smap!.Value, _softwire.Prr!.Value, 0, place);
     }
+
+    void NoteReservedPorts(int length, int reserved, PortSet ports, Place place)
+    {
+        if (reserved is 0 or 8 || length == 0) return;
+        int snabb = 1 << reserved, rfc = 1 << 16 - reserved;
+        if (_rfc7597)
+            _notes.Add(place, $"Taken for the PSID offset of RFC 7597, reserved-ports-bit-count {reserved} {(snabb < rfc ? $"keeps ports {snabb}-{rfc - 1} from everyone, which Snabb gave to homes" : $"gives ports {rfc}-{snabb - 1} to homes, which Snabb kept from everyone")}.");
+        else if (ports.Psid is null)
+            _notes.Add(place, $"reserved-ports-bit-count {reserved} keeps ports below {snabb} from everyone, where RFC 7597's PSID offset {reserved} keeps those below {rfc}: no PSID says this, so that the softwire has the plain ranges that Snabb's data plane gives it. If the homes go by RFC 7597, --rfc7597-ports takes PSIDs.");
+    }
+
+    /// <summary>The PSID set of RFC 7597 section 5.1 with the same numbers; null where the PSID is more than its length can say.</summary>
+    static PortSet? Rfc7597Ports(int length, int reserved, int psid) =>
+        psid >= 1 << length ? null : length == 0 ? PortSet.WholeAddress : PortSet.FromPsid(reserved, length, psid);
 
     /// <summary>
     /// The ports that Snabb's data plane gives to a softwire; null where it gives none. It takes the PSID from the same bits as RFC 7597 section 5.1
