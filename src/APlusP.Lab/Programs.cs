@@ -22,8 +22,11 @@ public static class Programs
         ("ssh", "openssh-client"),
         ("ssh-keygen", "openssh-client"),
         ("sshd", "openssh-server"),
+        ("stun", "stun-client"),
         ("tcpdump", "tcpdump"),
         ("traceroute", "traceroute"),
+        ("turnserver", "coturn"),
+        ("turnutils_natdiscovery", "coturn"),
     ];
 
     /// <summary>The full path of a program, or null. Looks where root finds programs even if PATH leaves /usr/sbin out.</summary>
