@@ -22,6 +22,7 @@ public sealed partial class PortRangeRouter : IForwarder
 
     readonly BindingTable _table;
     readonly IcmpRateLimiter _icmpLimit;
+    readonly BatchClock _clock;
     readonly SoftwireEnd _end;
     readonly Reassembly _reassembly;
     readonly FragmentFollower _followers;
@@ -39,9 +40,10 @@ public sealed partial class PortRangeRouter : IForwarder
         _table = table;
         _policy = new Policy(options);
         _icmpLimit = new IcmpRateLimiter(time);
-        _end = new SoftwireEnd(options.Secret, paths, time, Counters);
-        _reassembly = new Reassembly(options.Fragments, time, Mix.Of(options.Secret, 1), Counters);
-        _followers = new FragmentFollower(options.Fragments, time, Mix.Of(options.Secret, 2), Counters);
+        _clock = new BatchClock(time);
+        _end = new SoftwireEnd(options.Secret, paths, _clock, Counters);
+        _reassembly = new Reassembly(options.Fragments, _clock, Mix.Of(options.Secret, 1), Counters);
+        _followers = new FragmentFollower(options.Fragments, _clock, Mix.Of(options.Secret, 2), Counters);
     }
 
     public ForwardingCounters Counters { get; } = new();
@@ -60,7 +62,7 @@ public sealed partial class PortRangeRouter : IForwarder
 
     void Process(PacketBatch batch, bool wereHeld)
     {
-        _end.Advance();
+        _clock.Advance();
         for (int start = 0; start < batch.Count; start += PieceSize)
             ProcessPiece(batch, start, Math.Min(PieceSize, batch.Count - start), Volatile.Read(ref _policy), wereHeld);
     }
@@ -75,12 +77,14 @@ public sealed partial class PortRangeRouter : IForwarder
             return true;
         }
 
+        _clock.Advance();
         _end.TakeProbes(batch, Origin.FromInternet, _policy.Options.HopLimit);
         return batch.Count > 0;
     }
 
     public int MillisecondsUntilDue(int most)
     {
+        _clock.Advance();
         _reassembly.Expire();
         _followers.Expire();
         return _end.MillisecondsUntilDue(most);

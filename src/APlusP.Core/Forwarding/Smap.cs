@@ -16,9 +16,9 @@ public sealed partial class Smap : IForwarder
 {
     const byte AnswerTimeToLive = 64;
 
-    readonly TimeProvider _time;
     readonly IcmpRateLimiter _icmpLimit;
     readonly Random _random;
+    readonly BatchClock _clock;
     readonly SoftwireEnd _end;
     readonly Reassembly _reassembly;
     readonly FragmentFollower _followers;
@@ -35,14 +35,14 @@ public sealed partial class Smap : IForwarder
     {
         _options = options;
         _mesh = MeshOf(options);
-        _time = time;
         _icmpLimit = new IcmpRateLimiter(time);
         _random = seed is { } s ? new Random(s) : new UnforeseeableRandom();
         _napt = new NaptTable(options, _random);
         _identifications = new IdentificationPool(options.Ports, _random);
-        _end = new SoftwireEnd(options.Secret, paths, time, Counters);
-        _reassembly = new Reassembly(options.Fragments, time, Mix.Of(options.Secret, 1), Counters);
-        _followers = new FragmentFollower(options.Fragments, time, Mix.Of(options.Secret, 2), Counters);
+        _clock = new BatchClock(time);
+        _end = new SoftwireEnd(options.Secret, paths, _clock, Counters);
+        _reassembly = new Reassembly(options.Fragments, _clock, Mix.Of(options.Secret, 1), Counters);
+        _followers = new FragmentFollower(options.Fragments, _clock, Mix.Of(options.Secret, 2), Counters);
     }
 
     public ForwardingCounters Counters { get; } = new();
@@ -81,7 +81,6 @@ public sealed partial class Smap : IForwarder
     void Process(PacketBatch batch, bool wereHeld)
     {
         Advance();
-        _end.Advance();
         for (int i = 0; i < batch.Count; i++)
         {
             ref PacketSlot slot = ref batch[i];
@@ -108,18 +107,24 @@ public sealed partial class Smap : IForwarder
             return true;
         }
 
+        _clock.Advance();
         _end.TakeProbes(batch, Origin.FromLan, _options.HopLimit);
         return batch.Count > 0;
     }
 
     public int MillisecondsUntilDue(int most)
     {
+        _clock.Advance();
         _reassembly.Expire();
         _followers.Expire();
         return _end.MillisecondsUntilDue(most);
     }
 
-    void Advance() => _napt.Advance(_time.GetTimestamp() / _time.TimestampFrequency);
+    void Advance()
+    {
+        _clock.Advance();
+        _napt.Advance(_clock.Now / _clock.Frequency);
+    }
 
     Softwire.Path PathToPrr => new(_options.SoftwireAddress, _options.PrrAddress);
 

@@ -12,9 +12,9 @@ namespace APlusP.Core.Forwarding;
 /// </summary>
 /// <param name="secret">Makes flow labels and identifications unforeseeable; 0 leaves labels 0 and counts from 1, so that captures repeat.</param>
 /// <param name="paths">What the paths carry; null where the configuration alone says so.</param>
-/// <param name="time">The clock.</param>
+/// <param name="clock">The worker's clock.</param>
 /// <param name="counters">Told of answers sent.</param>
-sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, TimeProvider time, ForwardingCounters counters)
+sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, BatchClock clock, ForwardingCounters counters)
 {
     /// <summary>Octets that the softwire's header takes of the path MTU.</summary>
     public const int Overhead = IPv6Header.Size;
@@ -28,21 +28,13 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, TimeProvider time, F
 
     uint _identification = (uint)Mix.Of(secret, secret);
 
-    /// <summary>Timestamp of the batch.</summary>
-    public long Now { get; private set; }
-
-    public void Advance()
-    {
-        if (paths is not null) Now = time.GetTimestamp();
-    }
-
     /// <summary>Largest IPv4 packet that goes into a softwire whole now, noting that one of this length does.</summary>
     /// <param name="path">From us to the other end.</param>
     /// <param name="configured">By configuration.</param>
     /// <param name="length">Octets of the packet; what fits any IPv6 path needs no look.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int PayloadMtu(in Softwire.Path path, int configured, int length) =>
-        paths is null || length <= PathMtuTable.Least - Overhead ? configured : paths.Use(path, configured + Overhead, Now) - Overhead;
+        paths is null || length <= PathMtuTable.Least - Overhead ? configured : paths.Use(path, configured + Overhead, clock.Now) - Overhead;
 
     /// <summary>
     /// Lowers the maximum segment size of a SYN to what the softwire carries, in whichever direction it goes: the other end may not do its part.
@@ -189,8 +181,7 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, TimeProvider time, F
     public void TakeProbes(PacketBatch batch, Origin origin, byte hopLimit)
     {
         if (paths is null) return;
-        long now = time.GetTimestamp();
-        while (batch.Count < batch.Capacity && paths.TryTakeProbe(now, out Probe probe))
+        while (batch.Count < batch.Capacity && paths.TryTakeProbe(clock.Now, out Probe probe))
         {
             Span<byte> packet = batch.Receive(batch.Count)[..probe.Octets];
             packet.Clear();

@@ -271,6 +271,24 @@ public class PathMtuTests
         Assert.Equal(1, _down.Raised);
     }
 
+    [Theory]
+    [InlineData(1280)]
+    [InlineData(1400)]
+    public void It_rises_under_steady_traffic_too(int narrow)
+    {
+        _downMtu = narrow;
+        Send(_prr, Origin.FromInternet, Large());
+        _downMtu = 1500;
+        _down.Options = new DiscoveryOptions { RaiseAfter = 10 };
+        int took = Until(() => Down == 1500, 620_000);
+        Assert.InRange(took, 599_000, 601_000);
+        _downMtu = narrow;
+        Send(_prr, Origin.FromInternet, Large());
+        Assert.Equal(narrow, Down);
+        _downMtu = 1500;
+        Assert.InRange(Until(() => Down == 1500, 20_000), 9_000, 11_000);
+    }
+
     [Fact]
     public void A_path_that_is_still_narrow_when_it_is_tried_again_keeps_its_size()
     {

@@ -7,14 +7,14 @@ namespace APlusP.Core.Forwarding.Fragments;
 /// Lets the later fragments of an IPv4 packet, which have no ports, follow its first one, in any order and without putting the packet together
 /// (RFC 7597 section 8.3.2, RFC 6346 section 5.3.3, RFC 4787 REQ-14).
 /// </summary>
-sealed class FragmentFollower(FragmentOptions options, TimeProvider time, ulong key, ForwardingCounters counters)
+sealed class FragmentFollower(FragmentOptions options, BatchClock clock, ulong key, ForwardingCounters counters)
 {
     const int MaxPacket = 65535;
 
     // What a first fragment must hold of a transport header, so that no later one can change ports or flags behind our back (RFC 1858, RFC 3128).
     const int LeastTcp = 20, LeastOther = 8;
 
-    readonly FragmentTable _table = new(options, options.FollowTimeout * time.TimestampFrequency, key, counters);
+    readonly FragmentTable _table = new(options, options.FollowTimeout * clock.Frequency, key, counters);
 
     /// <summary>Fragments that wait for their first.</summary>
     public int Waiting => _table.Waiting;
@@ -22,7 +22,7 @@ sealed class FragmentFollower(FragmentOptions options, TimeProvider time, ulong 
     /// <summary>Whether fragments have waited that may go on now.</summary>
     public bool HasReady => _table.HasReady;
 
-    public void Expire() => _table.Expire(time.GetTimestamp());
+    public void Expire() => _table.Expire(clock.Now);
 
     /// <summary>What is wrong with a fragment by itself.</summary>
     public static DropReason Check(in IPv4Header header)
@@ -39,7 +39,7 @@ sealed class FragmentFollower(FragmentOptions options, TimeProvider time, ulong 
     /// <summary>Writes down what the first fragment of a packet says, and lets go those that waited for it.</summary>
     public void Learn(in FragmentKey key, in FragmentFate fate, DropReason refused = DropReason.None)
     {
-        long now = time.GetTimestamp();
+        long now = clock.Now;
         _table.Expire(now);
         int at = _table.FindOrAdd(key, now);
         ref Datagram datagram = ref _table[at];
@@ -57,7 +57,7 @@ sealed class FragmentFollower(FragmentOptions options, TimeProvider time, ulong 
     /// <returns>The default where <paramref name="fate"/> is known.</returns>
     public Verdict Follow(in FragmentKey key, ReadOnlySpan<byte> packet, out FragmentFate fate)
     {
-        long now = time.GetTimestamp();
+        long now = clock.Now;
         _table.Expire(now);
         int at = _table.FindOrAdd(key, now);
         ref Datagram datagram = ref _table[at];

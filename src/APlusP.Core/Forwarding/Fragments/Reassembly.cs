@@ -7,19 +7,19 @@ namespace APlusP.Core.Forwarding.Fragments;
 /// Puts the fragments of outer IPv6 packets together again before the softwire is opened, RFC 6333 section 5.3, by the rules of RFC 8200 section 4.5:
 /// fragments that overlap condemn their packet (RFC 5722).
 /// </summary>
-sealed class Reassembly(FragmentOptions options, TimeProvider time, ulong key, ForwardingCounters counters)
+sealed class Reassembly(FragmentOptions options, BatchClock clock, ulong key, ForwardingCounters counters)
 {
     const int MaxPayload = 65535;
 
     // The two low bits of the traffic class where congestion was met, RFC 3168 section 5.
     const byte CongestionExperienced = 3;
 
-    readonly FragmentTable _table = new(options, options.ReassemblyTimeout * time.TimestampFrequency, key, counters);
+    readonly FragmentTable _table = new(options, options.ReassemblyTimeout * clock.Frequency, key, counters);
 
     /// <summary>Fragments that wait.</summary>
     public int Waiting => _table.Waiting;
 
-    public void Expire() => _table.Expire(time.GetTimestamp());
+    public void Expire() => _table.Expire(clock.Now);
 
     /// <summary>Takes a fragment in; where it was the last that was missing, the whole packet stands in its buffer afterwards.</summary>
     /// <param name="batch">The batch of the fragment.</param>
@@ -36,8 +36,8 @@ sealed class Reassembly(FragmentOptions options, TimeProvider time, ulong key, F
         int offset = fragment.Offset, end = offset + payload.Length;
         if (payload.IsEmpty || end > MaxPayload || (fragment.MoreFragments && payload.Length % 8 != 0)) return Verdict.Drop(DropReason.BadFragment);
 
-        _table.Expire(time.GetTimestamp());
-        int at = _table.FindOrAdd(FragmentKey.Of(outer, fragment.Identification, slot.Origin), time.GetTimestamp());
+        _table.Expire(clock.Now);
+        int at = _table.FindOrAdd(FragmentKey.Of(outer, fragment.Identification, slot.Origin), clock.Now);
         ref Datagram datagram = ref _table[at];
         if (datagram.Refused != DropReason.None) return Verdict.Drop(datagram.Refused);
 

@@ -153,6 +153,7 @@ public sealed class PathMtuTable
             if (entry.Mtu != 0 && mtu >= entry.Mtu) return false;
             SetMtu(ref entry, mtu);
             entry.Failed = 0;
+            entry.RaiseAt = now + _options.RaiseAfter * _time.TimestampFrequency;
             Rest(ref entry, now);
             LoweredByMessage++;
             return true;
@@ -278,7 +279,8 @@ public sealed class PathMtuTable
             entry.ProbeSize = entry.Configured;
         }
 
-        if (!_options.Probes)
+        // What every path carries needs no confirmation.
+        if (!_options.Probes || entry.ProbeSize <= Least)
         {
             entry.DueAt = Current(entry) < entry.Configured ? entry.RaiseAt : long.MaxValue;
             return false;
@@ -360,7 +362,6 @@ public sealed class PathMtuTable
         entry.Misses = 0;
         entry.Sequence = entry.SmallSequence = 0;
         entry.DueAt = now + ConfirmMilliseconds * _millisecond;
-        entry.RaiseAt = now + _options.RaiseAfter * _time.TimestampFrequency;
         Schedule(entry.DueAt);
     }
 

@@ -1,0 +1,308 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using APlusP.Lab;
+
+namespace APlusP.LabTests;
+
+/// <summary>Two rooms whose paths are configured for 1500, and whose paths then become what each test wants.</summary>
+public sealed class PathMtuLab : LabFixture
+{
+    public const int Configured = 1500, RaiseAfter = 2;
+
+    public PathMtuLab()
+        : base(LabPlan.Fig22("tpathmtu").With(1, r => r with { PathMtu = Configured }).With(2, r => r with { PathMtu = Configured }))
+    {
+        foreach (string daemon in Lab.Daemons) Change(daemon, text => text + $"\n[discovery]\nraise-after = {RaiseAfter}\n");
+
+        // The hosts know nothing of softwires.
+        foreach (string host in (string[])["A", "B"]) this[host].Ip("link set eth0 mtu 1500");
+        Lab.StartIperf("www4");
+    }
+
+    /// <summary>Rewrites a daemon's configuration, and lets it read that.</summary>
+    public void Change(string daemon, Func<string, string> change)
+    {
+        string path = Lab.ConfigurationPath(daemon);
+        File.WriteAllText(path, change(File.ReadAllText(path)));
+        Reload(daemon);
+    }
+
+    void Reload(string daemon) => Commands.Require(Executable, "reload", "--socket", Lab.ControlSocket(daemon));
+
+    /// <summary>Makes a room's path of these sizes, in each direction by itself: from the PRR to the SMAP, and from the SMAP to the PRR.</summary>
+    public void Path(int room, int down, int up)
+    {
+        this["core"].Ip($"link set smap{room} mtu {down}");
+        this[$"smap{room}"].Ip($"link set wan mtu {up}");
+    }
+
+    /// <summary>Whether the routers on the way swallow ICMPv6 Packet Too Big.</summary>
+    public void Swallow(bool swallow)
+    {
+        foreach (string host in (string[])["core", "smap1", "smap2"])
+        {
+            this[host].Shell("nft delete table ip6 swallow 2>/dev/null || true");
+            if (swallow)
+                this[host].Shell("""
+                    nft add table ip6 swallow
+                    nft add chain ip6 swallow out '{ type filter hook output priority 0; }'
+                    nft add rule ip6 swallow out icmpv6 type packet-too-big drop
+                    """);
+        }
+    }
+
+    /// <summary>What a daemon knows of the paths that are narrower than configured.</summary>
+    public int PathMtu(string daemon, string softwire) =>
+        Lab.DaemonStatus(daemon).GetProperty("narrowPaths").EnumerateArray()
+            .Where(p => p.GetProperty("softwire").GetString() == softwire).Select(p => p.GetProperty("pathMtu").GetInt32()).SingleOrDefault(Configured);
+
+    /// <summary>Wide paths that tell, and daemons that know it.</summary>
+    public void Widen()
+    {
+        Swallow(false);
+        foreach (int room in (int[])[1, 2]) Path(room, Configured, Configured);
+        foreach (string host in (string[])["A", "B", "www4"]) this[host].Run("ip", "route", "flush", "cache");
+    }
+}
+
+/// <summary>Path MTU by itself: what carries large packets goes on when the path becomes narrow, told or not, each way by itself. All offloads are off.</summary>
+public sealed class PathMtuTests(PathMtuLab lab) : IClassFixture<PathMtuLab>
+{
+    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
+
+    string Softwire(int room) => lab.Lab.Plan.Room(room).Softwire;
+
+    /// <summary>Widens the paths and waits until both ends use them; large packets are what makes them try.</summary>
+    void Widen(string host, int room)
+    {
+        lab.Widen();
+        Assert.True(Wait.Until(() =>
+        {
+            // One identifier for all: each other one would be a mapping of its own.
+            lab[host].Run("ping", "-e", "700", "-c", "1", "-W", "1", "-s", "1432", "-M", "dont", LabTopology.Www4Address);
+            return lab.PathMtu("prr", Softwire(room)) == PathMtuLab.Configured && lab.PathMtu($"smap{room}", LabPlan.PrrSoftwire) == PathMtuLab.Configured;
+        }, s_patience), "the path MTU did not rise again");
+    }
+
+    [Theory]
+    [InlineData("down", false)]
+    [InlineData("up", false)]
+    [InlineData("down", true)]
+    [InlineData("up", true)]
+    public void A_transfer_recovers_within_3_seconds_when_the_path_becomes_narrow(string way, bool swallowed) => lab.Test(() =>
+    {
+        Widen("B", 1);
+        lab.Swallow(swallowed);
+        using var cancel = new CancellationTokenSource();
+        Task<string> transfer = Task.Run(() => lab["B"].Do(
+            ["iperf3", "-c", LabTopology.Www4Address, "-t", "7", "-i", "0.1", "--json", "-b", "20M", .. way == "down" ? (string[])["-R"] : []]));
+        Assert.False(transfer.Wait(TimeSpan.FromSeconds(2.5)), transfer.IsFaulted ? transfer.Exception!.Message : "");
+        if (way == "down") lab.Path(1, 1280, PathMtuLab.Configured);
+        else lab.Path(1, PathMtuLab.Configured, 1280);
+
+        using JsonDocument report = JsonDocument.Parse(transfer.Result);
+        double gap = LongestGap(report);
+        TestContext.Current.TestOutputHelper!.WriteLine($"{way}, {(swallowed ? "swallowed" : "told")}: nothing arrived for {gap:F1} s");
+        Assert.True(gap < 3.0, $"nothing arrived for {gap:F1} s:\n{report.RootElement}");
+        double rate = report.RootElement.GetProperty("intervals").EnumerateArray().Last().GetProperty("sum").GetProperty("bytes").GetDouble();
+        Assert.True(rate > 0, $"{report.RootElement}");
+
+        // Each direction by itself: the other way is as wide as before.
+        Assert.Equal(way == "down" ? 1280 : PathMtuLab.Configured, lab.PathMtu("prr", Softwire(1)));
+        Assert.Equal(way == "up" ? 1280 : PathMtuLab.Configured, lab.PathMtu("smap1", LabPlan.PrrSoftwire));
+        string counter = swallowed ? "path-mtu-lowered-by-probing" : "path-mtu-lowered-by-message";
+        Assert.True(lab.Lab.Counters(way == "down" ? "prr" : "smap1")[counter] > 0);
+    });
+
+    /// <summary>Seconds of the longest time in which the receiver got nothing.</summary>
+    static double LongestGap(JsonDocument report)
+    {
+        double longest = 0, since = 0;
+        foreach (JsonElement interval in report.RootElement.GetProperty("intervals").EnumerateArray())
+        {
+            JsonElement sum = interval.GetProperty("sum");
+            if (sum.GetProperty("bytes").GetDouble() > 0) since = 0;
+            else longest = Math.Max(longest, since += sum.GetProperty("seconds").GetDouble());
+        }
+
+        return longest;
+    }
+
+    [Fact]
+    public void A_leg_of_1460_and_one_of_1280_at_once_each_carry_what_fits() => lab.Test(() =>
+    {
+        Widen("A", 2);
+        Widen("B", 1);
+        lab.Path(1, 1460, 1460);
+        lab.Path(2, 1280, 1280);
+        Task[] fetches = [.. ((string[])["A", "B"]).Select(host => Task.Run(() =>
+            lab[host].Do("curl", "-sS", "--fail", "--max-time", "30", "-o", "/dev/null", $"http://{LabTopology.Www4Address}/film.mp4")))];
+        Task.WaitAll(fetches);
+        Assert.Contains(" 0% packet loss", lab["B"].Do("ping", "-M", "do", "-s", $"{1420 - 28}", "-c", "2", "-i", "0.2", "-W", "2", LabTopology.Www4Address));
+        Assert.Contains(" 0% packet loss", lab["A"].Do("ping", "-M", "do", "-s", $"{1240 - 28}", "-c", "2", "-i", "0.2", "-W", "2", LabTopology.Www4Address));
+        Assert.Equal(1460, lab.PathMtu("prr", Softwire(1)));
+        Assert.Equal(1280, lab.PathMtu("prr", Softwire(2)));
+    });
+
+    [Fact]
+    public void Who_forbids_fragments_hears_the_right_size_on_either_side() => lab.Test(() =>
+    {
+        Widen("B", 1);
+        lab.Path(1, 1280, 1400);
+        Assert.Contains("mtu = 1360", Told(() => lab["B"].Run("ping", "-e", "701", "-M", "do", "-s", "1432", "-c", "3", "-i", "0.3", "-W", "1", LabTopology.Www4Address)));
+
+        // The identifier that B holds is reached from outside with a size that only the way down refuses.
+        lab["B"].Do("ping", "-e", "10010", "-c", "1", "-W", "2", LabTopology.Www4Address);
+        Assert.Contains("mtu = 1240", Told(() => lab["www4"].Run("ping", "-M", "do", "-e", "10010", "-s", "1432", "-c", "3", "-i", "0.3", "-W", "1", LabPlan.SharedAddress)));
+
+        static string Told(Func<CommandResult> ping)
+        {
+            // The first finds the path out.
+            string text = "";
+            Wait.Until(() => (text = ping().Text).Contains("mtu =", StringComparison.Ordinal), TimeSpan.FromSeconds(5));
+            return text;
+        }
+    });
+
+    [Theory]
+    [InlineData(1472)]
+    [InlineData(8000)]
+    [InlineData(40000)]
+    public void A_datagram_that_may_be_fragmented_arrives_whole_both_ways_through_a_path_of_1280(int octets) => lab.Test(() =>
+    {
+        Widen("B", 1);
+        lab.Path(1, 1280, 1280);
+        byte[] message = new byte[octets];
+        Random.Shared.NextBytes(message);
+        using Echo echo = new(lab["www4"], LabTopology.Www4Address, fragmentation: IpFragmentation.Allow);
+        using Socket client = lab["B"].Call(() => Echo.Open(IpFragmentation.Allow));
+        byte[]? answer = Exchange(client, echo, message);
+        Assert.True(answer is not null, "no answer came back");
+        Assert.Equal(message, answer);
+    });
+
+    [Fact]
+    public void A_game_that_forbids_fragments_and_ignores_the_answer_plays_where_the_operator_ignores_that() => lab.Test(() =>
+    {
+        Widen("A", 2);
+        lab.Path(2, 1280, 1280);
+        byte[] message = new byte[1472];
+        Random.Shared.NextBytes(message);
+        using Echo echo = new(lab["www4"], LabTopology.Www4Address, IpFragmentation.ForbidAndIgnoreErrors);
+        using Socket client = lab["A"].Call(() => Echo.Open(IpFragmentation.ForbidAndIgnoreErrors));
+
+        // As it is, such a game stalls, like Call of Duty in 2010.
+        Assert.Null(Exchange(client, echo, message, tries: 3));
+
+        string[] daemons = ["prr", "smap2"];
+        foreach (string daemon in daemons) lab.Change(daemon, text => "ignore-df = true\n" + text);
+        try
+        {
+            Assert.Equal(message, Exchange(client, echo, message));
+        }
+        finally
+        {
+            foreach (string daemon in daemons) lab.Change(daemon, text => text.Replace("ignore-df = true\n", "", StringComparison.Ordinal));
+        }
+    });
+
+    [Fact]
+    public void The_segment_size_of_tcp_is_what_the_narrow_path_carries() => lab.Test(() =>
+    {
+        Widen("B", 1);
+        lab.Path(1, 1280, 1280);
+
+        // The path is known after the first large packets; then no connection sends a segment that does not fit.
+        lab["B"].Do("curl", "-sS", "--fail", "--max-time", "30", "-o", "/dev/null", $"http://{LabTopology.Www4Address}/film.mp4");
+        IReadOnlyDictionary<string, long> moved = lab.Moved("prr", () =>
+            lab["B"].Do("curl", "-sS", "--fail", "--max-time", "30", "-o", "/dev/null", $"http://{LabTopology.Www4Address}/film.mp4"));
+        Assert.Equal(0, moved.GetValueOrDefault("from-internet-drop-too-big"));
+        Assert.True(moved["from-internet-forwarded"] > 4_000_000 / 1200);
+    });
+
+    static byte[]? Exchange(Socket client, Echo echo, byte[] message, int tries = 8)
+    {
+        byte[] answer = new byte[65536];
+        client.ReceiveTimeout = 700;
+        for (int i = 0; i < tries; i++)
+        {
+            try
+            {
+                client.SendTo(message, echo.Address);
+                int length = client.Receive(answer);
+                return answer[..length];
+            }
+            catch (SocketException error) when (error.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock or SocketError.MessageSize)
+            {
+                // The path is being found out.
+            }
+        }
+
+        return null;
+    }
+}
+
+/// <summary>What a UDP socket wants of fragments: values of IP_MTU_DISCOVER, ip(7).</summary>
+enum IpFragmentation
+{
+    Allow = 0,
+    ForbidAndIgnoreErrors = 3,
+}
+
+/// <summary>A server that sends every datagram back.</summary>
+sealed class Echo : IDisposable
+{
+    readonly Socket _socket;
+    readonly Thread _thread;
+
+    public Echo(NetworkNamespace at, string address, IpFragmentation fragmentation)
+    {
+        _socket = at.Call(() => Open(fragmentation));
+        _socket.Bind(new IPEndPoint(IPAddress.Parse(address), 0));
+        Address = (IPEndPoint)_socket.LocalEndPoint!;
+        _thread = new Thread(Run) { IsBackground = true };
+        _thread.Start();
+    }
+
+    public IPEndPoint Address { get; }
+
+    public static Socket Open(IpFragmentation fragmentation)
+    {
+        const int ipProtoIp = 0, ipMtuDiscover = 10;
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        socket.SetRawSocketOption(ipProtoIp, ipMtuDiscover, BitConverter.GetBytes((int)fragmentation));
+        return socket;
+    }
+
+    void Run()
+    {
+        byte[] buffer = new byte[65536];
+        EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    int length = _socket.ReceiveFrom(buffer, ref from);
+                    _socket.SendTo(buffer.AsSpan(0, length), from);
+                }
+                catch (SocketException error) when (error.SocketErrorCode is SocketError.MessageSize or SocketError.HostUnreachable or SocketError.ConnectionRefused)
+                {
+                    // ICMP errors are told to the socket; this one goes on.
+                }
+            }
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            // The end.
+        }
+    }
+
+    public void Dispose()
+    {
+        _socket.Dispose();
+        _thread.Join();
+    }
+}
