@@ -9,16 +9,39 @@ namespace APlusP.Linux;
 /// <param name="PrefixLength">Its length; 0 is the default route.</param>
 public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLength)
 {
-    public override string ToString() => $"{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}";
+    /// <summary>The main routing table, ip-rule(8).</summary>
+    public const int MainTable = 254;
+
+    public int Table { get; init; } = MainTable;
+
+    public override string ToString() => $"{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}{(Table == MainTable ? "" : $" table {Table}")}";
+}
+
+/// <summary>A rule that chooses a routing table for IPv4 packets, ip-rule(8).</summary>
+/// <param name="Priority">Lower ones are asked first.</param>
+/// <param name="Table">Where to look.</param>
+public sealed record PolicyRule(int Priority, int Table)
+{
+    /// <summary>Only for packets that did not come in by this device; null for all.</summary>
+    public string? NotFrom { get; init; }
+
+    /// <summary>Whether a default route of the table does not count.</summary>
+    public bool WithoutDefault { get; init; }
+
+    public override string ToString() =>
+        $"{Priority}: {(NotFrom is null ? "" : $"not iif {NotFrom} ")}lookup {Table}{(WithoutDefault ? " suppress_prefixlength 0" : "")}";
 }
 
 /// <summary>Changes links and routes by rtnetlink, rtnetlink(7). Every request is acknowledged; a refusal carries the kernel's own words.</summary>
 public sealed unsafe partial class RouteSocket : IDisposable
 {
-    const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, NlmsgError = 2;
+    const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, RtmNewRule = 32, RtmDelRule = 33, NlmsgError = 2;
+    const ushort FraIifName = 3, FraPriority = 6, FraSuppressPrefixLength = 14, FraTable = 15, RtaTable = 15;
+    const byte ActionToTable = 1;
+    const uint FibRuleInvert = 2;
     const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
     const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, ErrorAttributeMessage = 1;
-    const byte AddrGenModeNone = 1, TableMain = 254, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
+    const byte AddrGenModeNone = 1, TableUnspecified = 0, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
     const uint IffUp = 1;
     const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = 16;
 
@@ -90,13 +113,35 @@ public sealed unsafe partial class RouteSocket : IDisposable
         Span<byte> message = Append(12);
         message[0] = (byte)(v4 ? LibC.AF_INET : LibC.AF_INET6);
         message[1] = (byte)route.PrefixLength;
-        message[4] = TableMain;
+        message[4] = route.Table <= byte.MaxValue ? (byte)route.Table : TableUnspecified;
         message[5] = ProtocolStatic;
         message[6] = v4 ? ScopeLink : ScopeUniverse;
         message[7] = TypeUnicast;
         if (route.PrefixLength > 0) AppendAttribute(RtaDst, route.Destination.Span);
         AppendAttribute(RtaOif, device);
+        if (route.Table > byte.MaxValue) AppendAttribute(RtaTable, route.Table);
         return Exchange($"{what} {route}", accept);
+    }
+
+    /// <summary>Adds a rule; false where exactly this one is there already.</summary>
+    public bool TryAddRule(PolicyRule rule) => Rule(RtmNewRule, FlagRequest | FlagAck | FlagCreate | FlagExclusive, rule, "add the rule", LibC.EEXIST);
+
+    /// <summary>Removes a rule; false where it is gone already.</summary>
+    public bool TryRemoveRule(PolicyRule rule) => Rule(RtmDelRule, FlagRequest | FlagAck, rule, "remove the rule", LibC.ENOENT);
+
+    bool Rule(ushort type, ushort flags, PolicyRule rule, string what, int accept)
+    {
+        Begin(type, flags);
+        Span<byte> message = Append(12);
+        message[0] = LibC.AF_INET;
+        message[4] = rule.Table <= byte.MaxValue ? (byte)rule.Table : TableUnspecified;
+        message[7] = ActionToTable;
+        MemoryMarshal.Write(message[8..], rule.NotFrom is null ? 0 : FibRuleInvert);
+        AppendAttribute(FraPriority, rule.Priority);
+        AppendAttribute(FraTable, rule.Table);
+        if (rule.NotFrom is { } device) AppendAttribute(FraIifName, Encoding.UTF8.GetBytes($"{device}\0"));
+        if (rule.WithoutDefault) AppendAttribute(FraSuppressPrefixLength, 0);
+        return Exchange($"{what} '{rule}'", accept);
     }
 
     void Begin(ushort type, ushort flags)

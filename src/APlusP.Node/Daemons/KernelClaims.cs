@@ -12,6 +12,7 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
     readonly RouteSocket _netlink = new();
     readonly Sysctls _sysctls = new();
     readonly Dictionary<string, DeviceRoute> _routes = new(StringComparer.Ordinal);
+    readonly HashSet<PolicyRule> _rules = [];
 
     /// <summary>
     /// Lets the kernel forward both families. A host that takes its own IPv6 address from router advertisements would stop doing so as a
@@ -53,6 +54,23 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
         }
     }
 
+    /// <summary>Makes the rules that choose routing tables these and no others.</summary>
+    public void Choose(IReadOnlyCollection<PolicyRule> wanted)
+    {
+        foreach (PolicyRule rule in wanted.Except(_rules).ToArray())
+        {
+            // One that is there already is what a daemon that was killed has left behind.
+            _netlink.TryAddRule(rule);
+            _rules.Add(rule);
+        }
+
+        foreach (PolicyRule rule in _rules.Except(wanted).ToArray())
+        {
+            _netlink.TryRemoveRule(rule);
+            _rules.Remove(rule);
+        }
+    }
+
     /// <summary>Whether an interface of this machine has the address, so that the kernel keeps its packets from the device.</summary>
     public static bool IsAddressOfThisMachine(string address) =>
         NetworkInterface.GetAllNetworkInterfaces()
@@ -77,6 +95,7 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
 
     public void Dispose()
     {
+        Choose([]);
         foreach (DeviceRoute route in _routes.Values) _netlink.TryRemoveRoute(route, device.Index);
         _routes.Clear();
         _sysctls.Dispose();

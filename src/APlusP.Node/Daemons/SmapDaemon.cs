@@ -1,3 +1,4 @@
+using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
@@ -28,17 +29,29 @@ public sealed class SmapDaemon : Daemon
     public void Start() => Start(
         _configuration.Device, _configuration.ControlSocket, [_smap], Origin.FromLan, Origin.FromPrr,
         [_configuration.Options.SoftwireAddress], _configuration.Options.IcmpSource,
-        () => Claims.Route(Routes(_configuration)),
+        () => Claim(_configuration),
         $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
 
     SmapConfiguration AroundTun(SmapConfiguration configuration) =>
         configuration with { Options = configuration.Options with { TtlAlreadyTaken = true, Secret = Secret } };
 
-    /// <summary>The IPv4 default route. Without an MTU, as the PRR's routes.</summary>
-    static IEnumerable<DeviceRoute> Routes(SmapConfiguration configuration)
+    // Routing table and rules of plain outgoing packets. The rules stand before that of the main table (32766).
+    const int PlainTable = 6346, SpecificFirst = 6346, ThenToUs = 6347;
+
+    /// <summary>
+    /// The IPv4 default route. Without an MTU, as the PRR's routes. Where packets leave as plain IPv4, the machine keeps its own default route for what comes out of our device, and all
+    /// else that has no nearer route comes to us first; the shared address is ours too, so that reverse path filters see whence its packets come.
+    /// </summary>
+    void Claim(SmapConfiguration configuration)
     {
-        foreach (DeviceRoute route in SoftwireRoutes([configuration.Options.SoftwireAddress])) yield return route;
-        if (configuration.DefaultRoute) yield return KernelClaims.DefaultRoute();
+        bool plain = configuration.DefaultRoute && configuration.Options.Outgoing == SmapOutgoing.Plain;
+        var routes = new List<DeviceRoute>(SoftwireRoutes([configuration.Options.SoftwireAddress]));
+        if (plain) routes.Add(KernelClaims.RouteTo(new IPv4Prefix(configuration.Options.SharedAddress, 32)));
+        if (configuration.DefaultRoute) routes.Add(KernelClaims.DefaultRoute() with { Table = plain ? PlainTable : DeviceRoute.MainTable });
+        Claims.Route(routes);
+        Claims.Choose(plain ? [
+            new PolicyRule(SpecificFirst, DeviceRoute.MainTable) { WithoutDefault = true },
+            new PolicyRule(ThenToUs, PlainTable) { NotFrom = configuration.Device }] : []);
     }
 
     private protected override string ReloadConfiguration()
@@ -52,7 +65,7 @@ public sealed class SmapDaemon : Daemon
         RefuseChange("max-paths", $"{_configuration.Discovery.MaxPaths}", $"{next.Discovery.MaxPaths}");
         Workers[0].Between(() => _smap.Options = next.Options);
         Paths.Options = next.Discovery;
-        Claims.Route(Routes(next));
+        Claim(next);
         _configuration = next;
         return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}";
     }
