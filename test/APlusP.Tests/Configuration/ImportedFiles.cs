@@ -45,6 +45,7 @@ static class ImportedFiles
     {
         Assert.Equal(expected.Bindings, actual.Bindings);
         Assert.Equal(expected.Rules, actual.Rules);
+        Assert.Equal(expected.Discovery, actual.Discovery);
         Assert.Equal(expected.Options.SoftwireAddresses, actual.Options.SoftwireAddresses);
         Assert.Equal(expected.Options with { SoftwireAddresses = [] }, actual.Options with { SoftwireAddresses = [] });
         Assert.Equal(expected.Names.OrderBy(n => n.Key), actual.Names.OrderBy(n => n.Key));

@@ -175,6 +175,28 @@ public class UciFormatTests
     }
 
     [Fact]
+    public void A_smap_by_a_mapping_rule_goes_out_with_what_the_rule_gives_it()
+    {
+        const string smap = """
+            end-user-prefix = "2001:db8:f012:3400::/56"
+            prr-address = "2001:db8::1"
+            [[rule]]
+            rule-ipv6-prefix = "2001:db8:f000::/40"
+            rule-ipv4-prefix = "192.0.2.0/24"
+            ea-length = 16
+            forwarding = true
+            """;
+        (string text, IReadOnlyList<string> unsaid) = UciFormat.Write(Smap(smap));
+        Assert.Contains("through the PRR", Assert.Single(unsaid), StringComparison.Ordinal);
+        Assert.Equal("2001:db8:f012:3400:0:c000:212:34", MapCalc(Options(text), IPv6Address.Parse("2001:db8:f012:3400::"), 56).Address.ToString());
+
+        // Of a whole prefix the first address: what the PRR's rule sends it.
+        (text, unsaid) = UciFormat.Write(Smap(smap.Replace("ea-length = 16", "ea-length = 4", StringComparison.Ordinal).Replace("f012:3400::/56", "f010::/44", StringComparison.Ordinal)));
+        Assert.Contains("whole IPv4 prefix", Assert.Single(unsaid), StringComparison.Ordinal);
+        Assert.Equal("2001:db8:f010::c000:210:0", MapCalc(Options(text), IPv6Address.Parse("2001:db8:f010::"), 44).Address.ToString());
+    }
+
+    [Fact]
     public void Plain_ranges_go_out_where_a_psid_says_them_and_are_refused_elsewhere()
     {
         PrrConfiguration prr = Prr(

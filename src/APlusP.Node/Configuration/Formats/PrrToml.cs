@@ -30,10 +30,15 @@ public static class PrrToml
         toml.Write($"path-mtu = {pathMtu}\n");
         if (options.HopLimit != standard.HopLimit) toml.Write($"hop-limit = {options.HopLimit}\n");
         if (options.Hairpinning != standard.Hairpinning) toml.Write($"hairpinning = {Word(options.Hairpinning)}\n");
+        if (options.ClampMss != standard.ClampMss) toml.Write($"clamp-mss = {Word(options.ClampMss)}\n");
+        if (options.IgnoreDontFragment != standard.IgnoreDontFragment) toml.Write($"ignore-df = {Word(options.IgnoreDontFragment)}\n");
         if (bindings is not null) toml.Write($"bindings-file = {Quoted(bindingsFile)}\n");
 
         toml.Write($"\n[icmp]\nallow-from-internet = {Word(options.AllowIcmpFromInternet)}\nsend-v4-errors = {Word(options.SendIcmpV4Errors)}\n"
             + $"send-v6-errors = {Word(options.SendIcmpV6Errors)}\nerrors-per-second = {options.IcmpErrorsPerSecond}\n");
+
+        if (options.Fragments.MaxPackets != standard.Fragments.MaxPackets) toml.Write($"\n[fragments]\nmax-packets = {options.Fragments.MaxPackets}\n");
+        if (!configuration.Discovery.IsOn) toml.Write("\n[discovery]\nenabled = false\n");
 
         IPv6Address usual = options.SoftwireAddresses[0];
         foreach (RuleBinding rule in configuration.Rules) WriteRule(toml, rule, usual, pathMtu);

@@ -3,6 +3,8 @@ using System.Text;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.Fragments;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.PortSets;
 
 namespace APlusP.Node.Configuration.Formats;
@@ -22,7 +24,8 @@ public sealed class SnabbFormat
 
     // Defaults of the module.
     (long Packets, long Period) _v4Errors = (200, 2), _v6Errors = (200, 2);
-    bool _allowIcmp = true, _sendV4 = true, _sendV6 = true, _hairpinning = true;
+    bool _allowIcmp = true, _sendV4 = true, _sendV6 = true, _hairpinning = true, _believesIcmpV6 = true;
+    int? _maxPackets;
     (int Mtu, Place Place)? _pathMtu;
     IPv4Address? _icmpSource;
 
@@ -56,6 +59,7 @@ public sealed class SnabbFormat
         {
             ReadStatements(s_module, null);
             configuration = _prr.Finish(Options(), _pathMtu is { } mtu ? _prr.CheckPathMtu(mtu.Mtu, mtu.Place, "The internal interface's mtu is") : 1500, whole);
+            if (!_believesIcmpV6) configuration = configuration is null ? null : configuration with { Discovery = new DiscoveryOptions { IsOn = false } };
         }
         catch (ForeignSyntaxException fault)
         {
@@ -77,6 +81,7 @@ public sealed class SnabbFormat
             SendIcmpV4Errors = _sendV4,
             SendIcmpV6Errors = _sendV6,
             IcmpErrorsPerSecond = (int)Math.Min(v4 + v6, 1_000_000),
+            Fragments = _maxPackets is { } packets ? new FragmentOptions { MaxPackets = packets } : new FragmentOptions(),
         };
     }
 
@@ -109,6 +114,7 @@ public sealed class SnabbFormat
         V4Period,
         V6Packets,
         V6Period,
+        MaxPackets,
     }
 
     /// <summary>A statement that the module knows: its name, whether it may stand more than once, what becomes of it, and its own statements.</summary>
@@ -143,7 +149,7 @@ public sealed class SnabbFormat
     const string DeviceNote = "Devices, queues and their MAC addresses, next hops and VLANs are Linux's here: give the machine its links and routes; 'workers' is how many queues aplusp works with.";
     const string MruNote = "'mru' has no counterpart: what a Linux device takes in is its own MTU (ip link set DEVICE mtu N).";
     const string FilterNote = "Ingress and egress filters have no counterpart: write them as nftables rules on the machine's devices.";
-    const string ReassemblyNote = "The limits of reassembly have no counterpart.";
+    const string ReassemblyNote = "'max-fragments-per-packet' has no counterpart: 'max-memory' in [fragments] bounds what fragments may cost.";
     const string StateNote = "State and counters of the running lwAFTR are not configuration.";
 
     static Statement Interface(Leaf ip) => Block(
@@ -152,7 +158,7 @@ public sealed class SnabbFormat
         Note("mac", DeviceNote), Note("vlan-tag", DeviceNote), Note("device", DeviceNote),
         Block("next-hop", Note("ip", DeviceNote), Note("mac", DeviceNote), Note("resolved-mac", StateNote)));
 
-    static Statement Reassembly => Block("reassembly", Note("max-fragments-per-packet", ReassemblyNote), Note("max-packets", ReassemblyNote));
+    static Statement Reassembly => Block("reassembly", Note("max-fragments-per-packet", ReassemblyNote), Take("max-packets", Leaf.MaxPackets));
 
     static readonly Statement s_state = new("softwire-state", Leaf.Block, StateNote);
 
@@ -284,11 +290,12 @@ public sealed class SnabbFormat
                 if (Number(statement, text, 65535) is { } mtu) _pathMtu = ((int)mtu, _lexer.Place);
                 break;
             case Leaf.FlowLabel:
-                if (Number(statement, text, uint.MaxValue) is > 0) _notes.Add(keyword, "The flow label has no counterpart: it is 0 here.");
+                if (Number(statement, text, uint.MaxValue) is > 0) _notes.Add(keyword, "A fixed flow label has no counterpart: each flow has its own here.");
                 break;
             case Leaf.AllowIcmp: _allowIcmp = Flag(statement, text); break;
             case Leaf.AllowIcmpV6:
-                if (!Flag(statement, text)) _notes.Add(keyword, "Not to take ICMPv6 from the softwires' network has no counterpart: filter it with nftables, if it must be.");
+                _believesIcmpV6 = Flag(statement, text);
+                if (!_believesIcmpV6) _notes.Add(keyword, "Not to take ICMPv6 from the softwires' network became 'enabled = false' in [discovery]: Packet Too Big is not believed. Other errors are still told to their senders; filter them with nftables, if they must not be.");
                 break;
             case Leaf.SendV4: _sendV4 = Flag(statement, text); break;
             case Leaf.SendV6: _sendV6 = Flag(statement, text); break;
@@ -300,6 +307,7 @@ public sealed class SnabbFormat
             case Leaf.V4Period: _v4Errors.Period = Rate(statement, text, keyword) ?? _v4Errors.Period; break;
             case Leaf.V6Packets: _v6Errors.Packets = Rate(statement, text, keyword) ?? _v6Errors.Packets; break;
             case Leaf.V6Period: _v6Errors.Period = Rate(statement, text, keyword) ?? _v6Errors.Period; break;
+            case Leaf.MaxPackets: TakeMaxPackets(Number(statement, text, uint.MaxValue), keyword); break;
         }
 
         if (_lexer.Next() != YangToken.Semicolon) throw new ForeignSyntaxException(_lexer.Place, $"Behind the value of '{statement.Name}' a ; is missing.");
@@ -311,6 +319,15 @@ public sealed class SnabbFormat
         if (!ip.IsUnicast) _diagnostics.Error(place, ErrorCodes.ConfigurationNotUnicast, $"{ip} is not an address that a host can have; write the host's own.");
         else if (_icmpSource is { } first && first != ip) _notes.Add(place, $"Queues have several external addresses; 'icmp-source' is the first, {first}.");
         else _icmpSource = ip;
+    }
+
+    /// <summary>One bound is for both sides here: the larger of the two.</summary>
+    void TakeMaxPackets(long? packets, Place keyword)
+    {
+        if (packets is not { } given) return;
+        int taken = (int)Math.Clamp(given, 16, 1_048_576);
+        if (taken != given || (_maxPackets is { } other && other != taken)) _notes.Add(keyword, "'max-packets' of [fragments] is from 16 to 1048576, and one for inner and outer fragments; it is the nearest to the larger of the two given.");
+        _maxPackets = Math.Max(taken, _maxPackets ?? 0);
     }
 
     long? Rate(Statement statement, ReadOnlySpan<char> text, Place keyword)

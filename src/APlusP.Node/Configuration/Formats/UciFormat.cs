@@ -39,9 +39,9 @@ public sealed class UciFormat
         };
         var uci = new UciFormat();
         uci.WriteHome(options.SharedAddress, options.Ports, options.SoftwireAddress, options.PrrAddress, options.PayloadMtu, options.HopLimit, "the SMAP's");
-        if (options != standard) uci._unsaid.Add("[napt], [icmp] and icmp-source have no counterpart: NAPT and ICMP are the Linux kernel's on OpenWrt, as its firewall sets them.");
+        if (options != standard) uci._unsaid.Add("[napt], [icmp], [fragments], clamp-mss, ignore-df and icmp-source have no counterpart: all this is the Linux kernel's on OpenWrt, as its firewall sets it.");
         if (options.ForwardingRules.Count > 0 || options.OwnPrefix is not null || options.Outgoing != SmapOutgoing.Softwire)
-            uci._unsaid.Add("Forwarding rules, a whole IPv4 prefix and 'outgoing' were left out: this interface sends all through the PRR, from one address.");
+            uci._unsaid.Add("forwarding rules, a whole IPv4 prefix and 'outgoing' were left out: this interface sends all through the PRR, from one address.");
         if (!configuration.DefaultRoute) uci._unsaid.Add("default-route = false has no counterpart: the protocol 'map' always sets the IPv4 default route.");
         return (uci._text.ToString(), uci._unsaid);
     }

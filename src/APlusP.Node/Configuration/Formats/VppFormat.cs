@@ -25,7 +25,7 @@ public sealed class VppFormat
     readonly Dictionary<(int, int, int), PortSet> _sets = [];
 
     IPv4Address? _icmpSource;
-    bool _sendV6;
+    bool _sendV6, _ignoreDf;
 
     // The line that is read: it has gone on to further lines where \ ended one.
     string _line = "";
@@ -53,7 +53,7 @@ public sealed class VppFormat
             if (_count > 0) ReadCommand();
         foreach (Domain? domain in _domains)
             if (domain is not null) TakeDomain(domain);
-        var options = new PrrOptions { SoftwireAddresses = [], IcmpSource = _icmpSource, SendIcmpV6Errors = _sendV6 };
+        var options = new PrrOptions { SoftwireAddresses = [], IcmpSource = _icmpSource, SendIcmpV6Errors = _sendV6, IgnoreDontFragment = _ignoreDf };
         PrrConfiguration? configuration = _prr.Finish(options, 1500, new Place(_source, 1, 1, 1));
         return new ImportResult(configuration, _diagnostics.Finish(), _diagnostics.Omitted, _notes.Finish());
     }
@@ -151,10 +151,13 @@ public sealed class VppFormat
             case "traffic-class":
                 if (Word(3) is not "copy") _notes.Add(At(2), "A fixed traffic class has no counterpart: it is copied from the IPv4 packet.");
                 break;
-            case "fragment": _notes.Add(At(2), "How fragments are made has no counterpart: RFC 2473 section 7.2 is followed, the IPv6 packet is fragmented and DF honoured."); break;
-            case "tcp-mss": _notes.Add(At(2), "The clamping of TCP's MSS was not carried over."); break;
+            case "fragment" when Word(3) is "inner" or "outer" && Word(4) is "ignore-df" or "honor-df":
+                _ignoreDf = Word(4) is "ignore-df";
+                if (Word(3) is "inner") _notes.Add(At(2), "To fragment the inner packet has no counterpart: by RFC 2473 section 7.2 it is the IPv6 packet that is fragmented.");
+                break;
+            case "tcp-mss": _notes.Add(At(2), "A fixed MSS has no counterpart: by 'clamp-mss' TCP's is lowered to what the softwire carries."); break;
             case "pre-resolve": _notes.Add(At(2), "'pre-resolve' has no counterpart: routes are Linux's."); break;
-            case "reassembly": _notes.Add(At(2), "The limits of reassembly were not carried over."); break;
+            case "reassembly": _notes.Add(At(2), "The limits of reassembly were not carried over: [fragments] has others."); break;
             default:
                 _diagnostics.Error(At(2), ErrorCodes.ConfigurationUnknownKey, $"'{$"map params {Shown(2)} {Shown(3)} {Shown(4)}".TrimEnd()}' is no setting of VPP's MAP; there are {string.Join(", ", s_params)}, each with its values.", Spelling.Suggest(Shown(2), s_params));
                 break;
