@@ -7,6 +7,7 @@ public static class Programs
 {
     static readonly (string Program, string Package)[] s_packages =
     [
+        ("aria2c", "aria2"),
         ("curl", "curl"),
         ("dig", "bind9-dnsutils"),
         ("dnsmasq", "dnsmasq-base"),
@@ -25,6 +26,9 @@ public static class Programs
         ("stun", "stun-client"),
         ("tcpdump", "tcpdump"),
         ("traceroute", "traceroute"),
+        ("transmission-create", "transmission-cli"),
+        ("transmission-daemon", "transmission-daemon"),
+        ("transmission-remote", "transmission-cli"),
         ("turnserver", "coturn"),
         ("turnutils_natdiscovery", "coturn"),
     ];
