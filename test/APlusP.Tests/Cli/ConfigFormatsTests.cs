@@ -96,7 +96,7 @@ public sealed class ConfigFormatsTests : IDisposable
         string page = DocumentationTests.Read("docs/migration.md");
         foreach (Match file in Regex.Matches(page, "```file (?<name>\\S+)\n(?<text>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture)) Put(file.Groups["name"].Value, file.Groups["text"].Value);
         MatchCollection runs = Regex.Matches(page, @"(?<=```console\n|\G)\$ (?<command>[^\n]+)\n(?<output>((?!\$ |```)[^\n]*\n)*)", RegexOptions.ExplicitCapture);
-        Assert.Equal(7, runs.Count);
+        Assert.Equal(9, runs.Count);
         foreach (Match run in runs)
         {
             using Process shell = Process.Start(new ProcessStartInfo("sh", ["-c", $"PATH=\"{AppContext.BaseDirectory}:$PATH\"; exec 2>&1; {run.Groups["command"].Value}"])
