@@ -14,6 +14,7 @@ public static class Programs
         ("ethtool", "ethtool"),
         ("ip", "iproute2"),
         ("iperf3", "iperf3"),
+        ("mtr", "mtr-tiny"),
         ("nft", "nftables"),
         ("nginx", "nginx-light"),
         ("openssl", "openssl"),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using APlusP.Core.PortSets;
 using APlusP.Lab;
 using APlusP.Lab.Links;
 
@@ -132,4 +133,66 @@ public sealed partial class LinkTests(LinkLab lab) : IClassFixture<LinkLab>
             lab.Lab.SetMtu("core", "prr", 1500);
         }
     });
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("--udp")]
+    [InlineData("--tcp", "-P", "80")]
+    public void Mtr_sees_every_hop_from_the_home_by_every_protocol_and_the_delay_where_it_lies(params string[] protocol) => Test(() =>
+    {
+        const double delay = 60;
+        Room.Set(LinkWay.Down, delayMs: delay);
+        (string Hop, double Best)[] hops = Mtr("h1", LabTopology.Www4Address, protocol);
+        Assert.Equal(["192.168.1.1", LabPlan.PrrAddress, "192.108.119.25", LabTopology.Www4Address], hops.Select(hop => hop.Hop));
+
+        // The link lies between SMAP and PRR.
+        Assert.True(hops[0].Best < delay, $"the SMAP answers within {hops[0].Best} ms");
+        Assert.All(hops[1..], hop => Assert.True(hop.Best >= delay, $"{hop.Hop} answers within {hop.Best} ms"));
+    });
+
+    [Fact]
+    public void Traceroute_and_mtr_see_every_hop_from_the_internet_to_a_port_of_the_home() => Test(() =>
+    {
+        // The host opens the port by calling out from it; it is in the room's set, and the NAT keeps it. Nobody listens there afterwards, so that
+        // the host answers probes by "port unreachable".
+        int port = PortSet.Parse(lab.Lab.Plan.Room(1).Ports).Ranges.First().First;
+        lab["h1"].Do("sh", "-c", $"echo here | socat - UDP4-SENDTO:{LabTopology.Www4Address}:9,sourceport={port}");
+        const double delay = 150;
+        Room.Set(LinkWay.Up, delayMs: delay);
+
+        string[] expected = ["203.0.113.1", LabPlan.PrrAddress, LabPlan.SharedAddress, LabPlan.SharedAddress];
+        string traced = lab["www4"].Do("traceroute", "-n", "-U", "-p", $"{port}", "-q", "1", "-w", "3", "-m", "8", LabPlan.SharedAddress);
+        (string Hop, double Best)[] hops = [.. TraceForm.Matches(traced).Select(Parse)];
+        Assert.Equal(expected, hops.Select(hop => hop.Hop));
+
+        // The third is the SMAP: its own errors come from the address that the world knows. The answers of the home took the link, the PRR's did not.
+        Assert.True(hops[1].Best < delay, traced);
+        Assert.All(hops[2..], hop => Assert.True(hop.Best >= delay, traced));
+
+        // mtr ends at the first answer of its destination's address.
+        Assert.Equal(expected[..3], Mtr("www4", LabPlan.SharedAddress, "--udp", "-P", $"{port}").Select(hop => hop.Hop));
+    });
+
+    [Fact]
+    public void A_traceroute_from_the_internet_to_a_port_of_nobody_ends_at_the_prr() => Test(() =>
+    {
+        // The system ports are in no home's set.
+        string traced = lab["www4"].Run("traceroute", "-n", "-U", "-p", "53", "-q", "1", "-w", "1", "-m", "4", LabPlan.SharedAddress).Text;
+        string[] hops = [.. TraceForm.Matches(traced).Select(match => Parse(match).Hop)];
+        Assert.Equal("203.0.113.1", hops[0]);
+        Assert.All(hops[1..], hop => Assert.Equal(LabPlan.PrrAddress, hop));
+        Assert.DoesNotContain(LabPlan.SharedAddress, hops);
+    });
+
+    (string Hop, double Best)[] Mtr(string host, string destination, params string[] options) =>
+        [.. MtrForm.Matches(lab[host].Do([.. "mtr -n -r -c 3 -i 0.2 -G 1".Split(' '), .. options.Where(option => option.Length > 0), destination])).Select(Parse)];
+
+    static (string Hop, double Best) Parse(Match match) => (match.Groups["hop"].Value, double.Parse(match.Groups["ms"].Value, CultureInfo.InvariantCulture));
+
+    // "  2.|-- 192.108.119.26   0.0%     3    0.5   1.7   0.4   4.2   2.2": the best is the sixth number.
+    [GeneratedRegex(@"^ *\d+\.\|-- (?<hop>\S+) +\S+% +\d+ +\S+ +\S+ +(?<ms>[0-9.]+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    private static partial Regex MtrForm { get; }
+
+    [GeneratedRegex(@"^ *\d+ +(?<hop>[0-9.]+) +(?<ms>[0-9.]+) ms", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    private static partial Regex TraceForm { get; }
 }
