@@ -8,21 +8,37 @@ namespace APlusP.Linux;
 
 /// <summary>
 /// Receives softwire packets for an address that an interface of this machine has. The kernel would answer "unknown next header" for
-/// protocol 4; while a raw socket listens it hands the inner packet over, and the outer header is made anew from what the kernel tells
-/// about it. CAP_NET_RAW.
+/// protocol 4; while a raw socket listens it hands the inner packet over, put together where it came in fragments, and the outer header is made anew from what the
+/// kernel tells about it. Of ICMPv6 it hands over errors and echo replies, and answers pings itself. CAP_NET_RAW.
 /// </summary>
 public sealed unsafe class SoftwireSocket : IDisposable
 {
     const int IpProtoIPv6 = 41, RecvTrafficClass = 66, TrafficClass = 67, ReceiveBuffer = 33, SolSocket = 1;
     const int ControlSize = 128;
 
-    readonly IPv6Address _address;
+    // struct icmp6_filter, linux/icmpv6.h: a bit for each type, set where it is kept from the socket.
+    const int Icmp6Filter = 1, FilterWords = 8;
 
-    public SoftwireSocket(IPv6Address address)
+    readonly IPv6Address _address;
+    readonly IpProtocol _protocol;
+
+    /// <param name="address">The end of the softwire.</param>
+    /// <param name="protocol"><see cref="IpProtocol.IPv4"/> for what it carries, <see cref="IpProtocol.IcmpV6"/> for what is said about it.</param>
+    public SoftwireSocket(IPv6Address address, IpProtocol protocol = IpProtocol.IPv4)
     {
         _address = address;
-        Descriptor = LibC.Socket(LibC.AF_INET6, LibC.SOCK_RAW | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, (int)IpProtocol.IPv4);
+        _protocol = protocol;
+        Descriptor = LibC.Socket(LibC.AF_INET6, LibC.SOCK_RAW | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, (int)protocol);
         if (Descriptor < 0) throw Failure(Marshal.GetLastPInvokeError());
+        if (protocol == IpProtocol.IcmpV6)
+        {
+            uint* filter = stackalloc uint[FilterWords];
+            for (int i = 0; i < FilterWords; i++) filter[i] = uint.MaxValue;
+            foreach (IcmpV6Type type in (ReadOnlySpan<IcmpV6Type>)[IcmpV6Type.DestinationUnreachable, IcmpV6Type.PacketTooBig, IcmpV6Type.TimeExceeded, IcmpV6Type.ParameterProblem, IcmpV6Type.EchoReply])
+                filter[(int)type >> 5] &= ~(1u << ((int)type & 31));
+            _ = LibC.SetSockOpt(Descriptor, (int)IpProtocol.IcmpV6, Icmp6Filter, filter, FilterWords * sizeof(uint));
+        }
+
         int on = 1, room = 4 << 20;
         _ = LibC.SetSockOpt(Descriptor, IpProtoIPv6, RecvTrafficClass, &on, sizeof(int));
         _ = LibC.SetSockOpt(Descriptor, SolSocket, ReceiveBuffer, &room, sizeof(int));
@@ -63,7 +79,7 @@ public sealed unsafe class SoftwireSocket : IDisposable
 
             if (length < 0) return;
             var source = IPv6Address.Read(new ReadOnlySpan<byte>(peer.Address, IPv6Address.Size));
-            IPv6Header.Write(room, TrafficClassOf(control, (int)message.ControlLength), (int)length, IpProtocol.IPv4, hopLimit: 64, source, _address);
+            IPv6Header.Write(room, TrafficClassOf(control, (int)message.ControlLength), (int)length, _protocol, hopLimit: 64, source, _address);
             batch.Received(batch.Count, IPv6Header.Size + (int)length, origin);
             batch.Count++;
         }

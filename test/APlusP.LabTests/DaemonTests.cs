@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using APlusP.Lab;
 using APlusP.Linux;
@@ -133,6 +135,37 @@ public sealed class DaemonTests : IDisposable
         Assert.Equal(10, counters["from-internet-forwarded"]);
         Assert.Equal(1, counters["from-smap-drop-source-port-not-bound"]);
         Assert.Equal(0, counters["device-send-failures"]);
+    }
+
+    [Theory]
+    [InlineData(DaemonHost.Routed)]
+    [InlineData(DaemonHost.OfInterface)]
+    public void Packet_too_big_is_heard_whether_the_softwires_end_is_routed_or_an_address_of_the_machine(string end)
+    {
+        _host.Configure(end: end);
+        _host.Start();
+        _host.Prr.Ip("link set access mtu 1400");
+        using Socket sender = _host.Internet.Call(() => Echo.Open(IpFragmentation.ForbidAndIgnoreErrors));
+        sender.SendTo(new byte[1432], new IPEndPoint(IPAddress.Parse(DaemonHost.Shared), 10000));
+        Dictionary<string, long> counters = [];
+        Assert.True(Wait.Until(() => (counters = Counters())["path-mtu-lowered-by-message"] == 1, TimeSpan.FromSeconds(3)), string.Join('\n', counters.Where(c => c.Value != 0)));
+        Assert.Equal(1, counters["icmpv4-sent"]);
+
+        // The next hears it from the PRR.
+        Wait.Until(() =>
+        {
+            try
+            {
+                sender.SendTo(new byte[1432], new IPEndPoint(IPAddress.Parse(DaemonHost.Shared), 10000));
+            }
+            catch (SocketException error) when (error.SocketErrorCode == SocketError.MessageSize)
+            {
+                // What the ICMPv4 error before said.
+            }
+
+            return (counters = Counters())["from-internet-drop-too-big"] > 0;
+        }, TimeSpan.FromSeconds(3));
+        Assert.True(counters["from-internet-drop-too-big"] > 0);
     }
 
     [Theory]

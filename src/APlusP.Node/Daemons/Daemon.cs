@@ -6,6 +6,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Core.Wire;
 using APlusP.Linux;
 using APlusP.Node.Control;
 
@@ -66,6 +67,7 @@ public abstract class Daemon : IDisposable
         foreach (IPv6Address end in softwireEnds.Where(e => KernelClaims.IsAddressOfThisMachine(e.ToString())))
         {
             sockets.Add(Hold(new SoftwireSocket(end)));
+            sockets.Add(Hold(new SoftwireSocket(end, IpProtocol.IcmpV6)));
             Log.SoftwireBySocket(end.ToString());
         }
 

@@ -1,5 +1,7 @@
+using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
 
 namespace APlusP.Tests.Forwarding;
@@ -14,7 +16,13 @@ public class PrrFuzzTests
     public void Whatever_the_octets_every_packet_gets_exactly_one_verdict_and_never_an_exception()
     {
         var random = new Random(s_seed);
-        PortRangeRouter[] routers = [PrrScene.Router(), PrrScene.Router(PrrScene.Telling), PrrScene.Router(PrrScene.Telling with { TtlAlreadyTaken = true })];
+        var clock = new HandClock();
+        var paths = new PathMtuTable(new DiscoveryOptions { MaxPaths = 8 }, clock, secret: 5);
+        PortRangeRouter[] routers =
+        [
+            PrrScene.Router(), PrrScene.Router(PrrScene.Telling), PrrScene.Router(PrrScene.Telling with { TtlAlreadyTaken = true }),
+            new(BindingTable.Build(PrrScene.Bindings), PrrScene.Telling with { Secret = 3, IgnoreDontFragment = true }, clock, paths),
+        ];
         var batch = new PacketBatch(256, 2300);
         var fates = new long[Enum.GetValues<Fate>().Length];
         try
@@ -32,9 +40,14 @@ public class PrrFuzzTests
                     fates[(int)slot.Verdict.Fate]++;
                 }
 
-                for (int i = 0; i < batch.Count; i++)
-                    if (batch[i].Verdict.Sends) IsWhole(batch.Bytes(i));
+                do
+                {
+                    for (int i = 0; i < batch.Count; i++)
+                        if (batch[i].Verdict.Sends) IsWhole(batch, i);
+                }
+                while (router.Continue(batch));
                 PrrScene.AccountsBalance(router.Counters);
+                if (random.Next(16) == 0) clock.Advance(TimeSpan.FromMilliseconds(random.Next(5000)));
             }
         }
         catch (Exception e)
@@ -79,6 +92,8 @@ public class PrrFuzzTests
         if (IPv6Header.TryRead(octets, out IPv6Header outer)
             && IPv6ExtensionHeaders.Skip(octets.AsSpan(0, 40 + outer.PayloadLength), out _, out int offset) == ExtensionHeaderWalk.Found)
             Assert.InRange(offset, 40, 40 + outer.PayloadLength);
+        if (IPv6FragmentHeader.TryRead(octets, out IPv6FragmentHeader fragment)) _ = (fragment.Offset, fragment.MoreFragments, fragment.Identification);
+        TcpOptions.TryClampMss(octets.ToArray(), 1200);
         if (TransportHeader.TryReadTcp(octets, out TransportHeader transport)) _ = (transport.TcpFlags, transport.TcpChecksum);
         if (TransportHeader.TryReadUdp(octets, out transport)) _ = transport.UdpChecksum;
         if (TransportHeader.TryReadPorts(octets, out transport)) _ = (transport.SourcePort, transport.DestinationPort);
@@ -98,7 +113,7 @@ public class PrrFuzzTests
             return noise;
         }
 
-        byte[] packet = [.. PrrPacketClasses.All[random.Next(PrrPacketClasses.All.Length)].Octets];
+        byte[] packet = random.Next(4) == 0 ? Part(random) : [.. PrrPacketClasses.All[random.Next(PrrPacketClasses.All.Length)].Octets];
         for (int i = random.Next(4); i > 0 && packet.Length > 0; i--)
         {
             int at = random.Next(Math.Min(packet.Length, random.Next(2) == 0 ? 48 : 2300));
@@ -109,6 +124,22 @@ public class PrrFuzzTests
         if (random.Next(8) == 0) packet = [.. packet, .. new byte[random.Next(64)]];
         if (random.Next(4) != 0) Mend(packet);
         return packet;
+    }
+
+    /// <summary>A part of one of a few packets, inner or outer, or an ICMPv6 error about a packet that a PRR sent.</summary>
+    static byte[] Part(Random random)
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", "198.51.100.7:443", 1000), incoming = Packets.Udp("198.51.100.7:443", "192.0.2.1:10000", 1400);
+        int start = random.Next(20) * 8, end = start + (random.Next(60) + 1) * 8;
+        return random.Next(5) switch
+        {
+            0 => Packets.Fragment(incoming, start, end - start),
+            1 => PrrScene.FromAnna(Packets.Fragment(inner, start, end - start)),
+            2 => OnTheWire.OuterPart(PrrScene.FromAnna(inner), start, end, random.Next(4) != 0, (uint)random.Next(4)),
+            3 => Packets.MayBeFragmented(Packets.Udp("198.51.100.7:443", "192.0.2.1:11001", 1200 + random.Next(300))),
+            _ => Packets.IcmpV6Error("2001:db8:c::1", PrrScene.Border, Packets.Encapsulate(incoming, PrrScene.Border, PrrScene.Anna),
+                (IcmpV6Type)random.Next(1, 5), rest: random.Next(1200, 1600)),
+        };
     }
 
     static void Mend(Span<byte> packet)
@@ -123,7 +154,25 @@ public class PrrFuzzTests
         packet[11] = (byte)sum;
     }
 
-    /// <summary>What is sent is a packet: lengths agree, and an IPv4 header's checksum is right, inside a softwire too.</summary>
+    /// <summary>What is sent is a packet, or fragments that make one.</summary>
+    static void IsWhole(PacketBatch batch, int index)
+    {
+        Span<byte> packet = batch.Bytes(index).ToArray();
+        IsWhole(packet);
+        int size = batch[index].FragmentSize, octets = 0;
+        for (int taken = 0; batch.TryTakePiece(index, ref taken, out ReadOnlySpan<byte> piece);)
+        {
+            bool divided = size > 0 && packet.Length > size;
+            if (divided) Assert.InRange(piece.Length, 49, size);
+            Assert.True(IPv6Header.TryRead(piece.ToArray(), out IPv6Header outer) ? piece.Length == 40 + outer.PayloadLength : !divided);
+            octets += divided ? piece.Length - 48 : piece.Length;
+            if (!divided) Assert.Equal(packet, piece);
+        }
+
+        Assert.Equal(packet.Length - (size > 0 && packet.Length > size ? 40 : 0), octets);
+    }
+
+    /// <summary>Lengths agree, and an IPv4 header's checksum is right, inside a softwire too.</summary>
     static void IsWhole(Span<byte> packet)
     {
         if (packet[0] >> 4 == 6)

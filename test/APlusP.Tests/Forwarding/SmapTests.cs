@@ -418,6 +418,13 @@ public class SmapTests
             Packets.IcmpError(HostB, Server, Packets.Udp(Server, 53, HostB, 1000)), Packets.WithOptions(Packets.Udp(HostC, 1, Server, 2), 1, 1, 1, 1),
             Packets.Softwire(Prr, Home, Packets.Tcp(Server, 80, Shared, 2001)), Packets.Softwire(Prr, Home, Packets.Udp(Server, 53, Shared, 2010, 9)),
             Packets.Softwire(Prr, Home, Packets.IcmpError(Other, Shared, Packets.Udp(Shared, 2020, Server, 53))), Packets.PingV6(Prr, Home),
+            Packets.Fragment(Packets.Udp(HostB, 1000, Server, 53, 600), 0, 304), Packets.Fragment(Packets.Udp(HostB, 1000, Server, 53, 600), 304, 304),
+            Packets.Softwire(Prr, Home, Packets.Fragment(Packets.Udp(Server, 53, Shared, 2010, 600), 0, 304)),
+            Packets.Softwire(Prr, Home, Packets.Fragment(Packets.Udp(Server, 53, Shared, 2010, 600), 304, 304)),
+            OnTheWire.OuterPart(Packets.Softwire(Prr, Home, Packets.Udp(Server, 53, Shared, 2010, 600)), 0, 304, true),
+            OnTheWire.OuterPart(Packets.Softwire(Prr, Home, Packets.Udp(Server, 53, Shared, 2010, 600)), 304, 628, false),
+            Packets.IcmpV6Error(Prr, Home, Packets.Softwire(Home, Prr, Packets.Udp(Shared, 2010, Server, 53, 1200)), IcmpV6Type.PacketTooBig, rest: 1280),
+            Packets.MayBeFragmented(Packets.Udp(HostB, 1000, Server, 53, 1500)),
         ];
         byte[] packet = new byte[1600];
         long before = 0;
@@ -442,6 +449,9 @@ public class SmapTests
             }
 
             if (_batch[0].Verdict.Fate == Fate.None) Assert.Fail($"seed {seed}, round {i}: no verdict");
+            while (smap.Continue(_batch))
+            {
+            }
         }
 
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
