@@ -131,6 +131,38 @@ public sealed partial class Fig22Tests(Fig22Lab lab) : IClassFixture<Fig22Lab>
         Assert.Equal([host == "A" ? "192.168.2.1" : "192.168.1.1", LabPlan.PrrAddress, "192.108.119.25", LabTopology.Www4Address], hops);
     });
 
+    [Fact]
+    public void Traceroute_from_the_internet_sees_the_prr_then_the_smap() => lab.Test(() =>
+    {
+        // An identifier that B holds; its SMAP and B answer as the shared address, the only one that they have out there.
+        lab["B"].Do("ping", "-e", "10040", "-c", "1", "-W", "2", LabTopology.Www4Address);
+        string output = string.Concat(Enumerable.Range(1, 4).Select(ttl =>
+            lab["www4"].Run("ping", "-n", "-e", "10040", "-t", $"{ttl}", "-c", "1", "-W", "2", LabPlan.SharedAddress).Text));
+        string[] hops = [.. HopOfPing.Matches(output).Select(match => match.Groups["hop"].Value)];
+        Assert.Equal(["203.0.113.1", LabPlan.PrrAddress, LabPlan.SharedAddress, LabPlan.SharedAddress], hops);
+        Assert.Contains("64 bytes from", output);
+    });
+
+    [GeneratedRegex(@"(From|from) (?<hop>[0-9.]+)[: ].*(Time to live|ttl=)", RegexOptions.ExplicitCapture)]
+    private static partial Regex HopOfPing { get; }
+
+    [Fact]
+    public void A_closed_port_says_so_across_the_softwire_both_ways() => lab.Test(() =>
+    {
+        // From inside: nobody listens on the server's port. From outside: B's socket is closed, its mapping lives.
+        using Socket inside = lab["B"].Call(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 3000 });
+        inside.Bind(new IPEndPoint(IPAddress.Any, 10055));
+        inside.Connect(IPAddress.Parse(LabTopology.Www4Address), 9);
+        inside.Send([1]);
+        Assert.Equal(SocketError.ConnectionRefused, Assert.Throws<SocketException>(() => inside.Receive(new byte[10])).SocketErrorCode);
+        inside.Dispose();
+
+        using Socket outside = lab["www4"].Call(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 3000 });
+        outside.Connect(IPAddress.Parse(LabPlan.SharedAddress), 10055);
+        outside.Send([1]);
+        Assert.Equal(SocketError.ConnectionRefused, Assert.Throws<SocketException>(() => outside.Receive(new byte[10])).SocketErrorCode);
+    });
+
     [GeneratedRegex(@"^ *\d+ +(?<hop>\S+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex HopForm { get; }
 
