@@ -79,12 +79,22 @@ static partial class ConfigVerb
 
         // The bindings-file first: a prr.toml that exists is whole.
         string bindings = Path.ChangeExtension(output, ".bindings");
+        if (bindings == output) bindings += ".bindings";
         bool many = configuration.Bindings.Count > PrrToml.ManyBindings;
         if (File.Exists(output)) throw new APlusPException(ErrorCodes.ConfigurationUnreadable, $"{output} exists, and is not overwritten; name another.");
         var toml = new StringWriter();
         if (many) WriteNew(bindings, writer => PrrToml.Write(configuration, comment, toml, writer, Path.GetFileName(bindings)));
         else PrrToml.Write(configuration, comment, toml, null, "");
-        WriteNew(output, writer => writer.Write(toml.ToString()));
+        try
+        {
+            WriteNew(output, writer => writer.Write(toml.ToString()));
+        }
+        catch (APlusPException) when (many)
+        {
+            File.Delete(bindings);
+            throw;
+        }
+
         Console.Error.WriteLine($"{(configuration.Rules.Count == 0 ? "" : $"{configuration.Rules.Count:N0} mapping rule(s) and ")}{configuration.Bindings.Count:N0} binding(s) of {configuration.Bindings.Select(b => b.Address).Distinct().Count():N0} address(es) in {output}{(many ? $" and {bindings}" : "")}");
         return 0;
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using APlusP.Node.Configuration;
 using APlusP.Tests.Configuration;
 
 namespace APlusP.Tests.Cli;
@@ -44,7 +45,7 @@ public sealed class ConfigFormatsTests : IDisposable
         Assert.Equal(0, exit);
         Assert.Contains("softwire-address", output, StringComparison.Ordinal);
         Assert.All(error.TrimEnd().Split('\n'), line => Assert.Matches($"^{golden}:[0-9]+: warning AP1051: ", line));
-        Assert.Equal(0, Run("config", "check", Put("prr.toml", output)).Exit);
+        Assert.NotNull(ConfigurationFile.CheckPrr("prr.toml", output).Configuration);
     }
 
     [Fact]
@@ -56,7 +57,7 @@ public sealed class ConfigFormatsTests : IDisposable
         Assert.Equal((0, ""), (exit, output));
         Assert.Contains("200 binding(s) of 1 address(es) in prr.toml and prr.bindings", error, StringComparison.Ordinal);
         Assert.Equal(200, Get("prr.bindings").Count(c => c == '\n'));
-        Assert.Equal(0, Run("config", "check", "prr.toml").Exit);
+        Assert.Equal(200, ConfigurationFile.CheckPrr(Path.Combine(_directory, "prr.toml")).Configuration!.Bindings.Count);
 
         // What exists stays as it is, and without the one the other is not written either.
         Assert.Contains("exists", Run("config", "import", "--from", "snabb", "lwaftr.conf", "-o", "prr.toml").Error, StringComparison.Ordinal);
@@ -75,7 +76,7 @@ public sealed class ConfigFormatsTests : IDisposable
         Assert.StartsWith("lwaftr.conf:2:3: error AP1012: ", error, StringComparison.Ordinal);
         Assert.Contains("Did you mean 'binding-table'?", error, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(_directory, "prr.toml")));
-        foreach (string format in new[] { "report", "snabb", "vpp", "ietf-softwire" })
+        foreach (string format in new[] { "report", "snabb" })
         {
             (exit, _, error) = Run("config", "import", "--from", format, "none.conf");
             Assert.Equal(2, exit);
