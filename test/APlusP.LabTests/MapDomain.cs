@@ -96,15 +96,30 @@ sealed class MapDomain : IDisposable
         "ip", "link", "add", device, "netns", this[host].Name, "type", "veth", "peer", "name", otherDevice, "netns", this[otherHost].Name);
 
     /// <summary>Starts the PRR, whose one rule is all that it knows.</summary>
-    public void StartPrr() => Start("prr", "prr", $"""
+    public void StartPrr() => Start("prr", "prr", PrrBy(Rule));
+
+    /// <summary>Lets the PRR read a file by which it knows one home by a binding, or, as before, all by the rule.</summary>
+    public void ReloadPrr(MapHome? byBinding)
+    {
+        File.WriteAllText(Path.Combine(_directory, "prr.toml"), PrrBy(byBinding is null ? Rule : $$"""
+            [[binding]]
+            address = "{{byBinding.Address}}"
+            psid = { offset = 6, length = 8, psid = {{byBinding.Psid}} }
+            softwire = "{{byBinding.Ce}}"
+            """));
+        CommandResult reload = Ask("prr", "reload");
+        Assert.True(reload.Succeeded, reload.Text);
+    }
+
+    string PrrBy(string table) => $"""
         softwire-address = "{Border}"
         {Common("prr")}
 
         [discovery]
         enabled = false
 
-        {Rule}
-        """);
+        {table}
+        """;
 
     /// <summary>Starts a SMAP, which knows its End-user prefix and the rule.</summary>
     public void StartSmap(MapHome home, bool forwarding = false, string more = "") => Start(home.Name, "smap", $"""

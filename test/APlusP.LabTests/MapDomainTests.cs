@@ -83,6 +83,23 @@ public sealed class MapDomainTests : IDisposable
     }
 
     [Fact]
+    public async Task Reloads_that_move_a_home_between_the_rule_and_a_binding_lose_no_packet()
+    {
+        _domain.StartPrr();
+        _domain.StartSmap(Home1);
+        using UdpPlace host1 = _domain.Udp("host1", MapDomain.Host);
+        Reach(host1, Home1);
+        Dictionary<string, long> before = _domain.Counters("prr");
+        Task<CommandResult> ping = Task.Run(() => _domain["host1"].Run(["ping", "-c", "2000", "-i", "0.002", "-q", "-W", "2", Server], timeout: TimeSpan.FromSeconds(60)));
+        int reloads = 0;
+        for (; !ping.IsCompleted; reloads++) _domain.ReloadPrr(reloads % 2 == 0 ? Home1 : null);
+        CommandResult result = await ping;
+        Dictionary<string, long> after = _domain.Counters("prr");
+        Assert.True(result.Output.Contains(" 0% packet loss", StringComparison.Ordinal), result.Text + string.Join(", ", after.Where(c => c.Value != before[c.Key])));
+        Assert.True(reloads >= 10, $"only {reloads} reloads");
+    }
+
+    [Fact]
     public void A_ce_that_lies_about_its_port_is_not_heard_by_another()
     {
         _domain.StartPrr();

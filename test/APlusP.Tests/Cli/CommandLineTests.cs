@@ -63,6 +63,21 @@ public class CommandLineTests
     });
 
     [Fact]
+    public void Explain_says_by_which_rule_a_subscriber_has_a_port() => WithConfiguration(path =>
+    {
+        File.AppendAllText(path, "\n[[rule]]\nname = \"domain\"\nrule-ipv6-prefix = \"2001:db8:8000::/40\"\nrule-ipv4-prefix = \"198.51.100.0/24\"\nea-length = 16\n");
+        string text = Run(Executable, "explain", "--config", path, "198.51.100.18:1232").Output;
+        Assert.Contains("belongs to the subscriber with 2001:db8:8012:3400::/56", text, StringComparison.Ordinal);
+        Assert.Contains("domain: 198.51.100.0/24 over 2001:db8:8000::/40, 16 EA bits", text, StringComparison.Ordinal);
+        Assert.Contains("\"endUserPrefix\": \"2001:db8:8012:3400::/56\"", Run(Executable, "explain", "--config", path, "--json", "198.51.100.18:1232").Output, StringComparison.Ordinal);
+        Assert.Contains("nobody has this port", Run(Executable, "explain", "--config", path, "198.51.100.18:80").Output, StringComparison.Ordinal);
+        Assert.Contains("and no rule has it", Run(Executable, "explain", "--config", path, "203.0.113.1:80").Output, StringComparison.Ordinal);
+        Assert.Contains("by the rule for 198.51.100.0/24", Run(Executable, "explain", "--config", path, "tcp 203.0.113.7:443 > 198.51.100.18:1232").Output, StringComparison.Ordinal);
+        string spoof = Run(Executable, "explain", "--config", path, "udp 198.51.100.18:1236 > 203.0.113.7:53 via 2001:db8:8012:3400:0:c633:6412:34").Output;
+        Assert.Contains("source-port-not-bound", spoof, StringComparison.Ordinal);
+    });
+
+    [Fact]
     public void Explain_follows_a_packet_by_the_data_planes_own_code() => WithConfiguration(path =>
     {
         string forwarded = Run(Executable, "explain", "--config", path, "tcp 198.51.100.7:443 > 192.0.2.1:10050").Output;
