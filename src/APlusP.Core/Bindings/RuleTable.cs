@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
@@ -11,8 +12,9 @@ namespace APlusP.Core.Bindings;
 public sealed class RuleTable
 {
     readonly RuleBinding[] _rules;
-    readonly Intervals _byIPv4;
-    readonly Intervals _byIPv6;
+    readonly MappingRuleArithmetic[] _arithmetic;
+    readonly Intervals<uint> _byIPv4;
+    readonly Intervals<UInt128> _byIPv6;
 
     // Whether part of a rule's IPv6 prefix is another rule's.
     readonly bool[] _hasInner;
@@ -27,8 +29,9 @@ public sealed class RuleTable
         _before = before;
         if (_rules.FirstOrDefault(r => r.Rule.Fault is not null) is { } faulty) throw new APlusPException(ErrorCodes.NotAMappingRule, $"this is not a mapping rule: {faulty.Rule.Fault}.");
         if (Conflicts([.. _rules.Select(r => r.Rule)]).FirstOrDefault() is { Message: not null } conflict) throw new APlusPException(ErrorCodes.RuleConflict, $"{conflict.Message}.");
-        _byIPv4 = new Intervals([.. _rules.Select(r => ((UInt128)r.Rule.IPv4.Address.Value, (UInt128)r.Rule.IPv4.Last.Value))]);
-        _byIPv6 = new Intervals([.. _rules.Select(r => (r.Rule.IPv6.Address.Value, r.Rule.IPv6.Last.Value))]);
+        _arithmetic = [.. _rules.Select(r => new MappingRuleArithmetic(r.Rule))];
+        _byIPv4 = new Intervals<uint>([.. _rules.Select(r => (r.Rule.IPv4.Address.Value, r.Rule.IPv4.Last.Value))]);
+        _byIPv6 = new Intervals<UInt128>([.. _rules.Select(r => (r.Rule.IPv6.Address.Value, r.Rule.IPv6.Last.Value))]);
         _hasInner = new bool[_rules.Length];
         int[] order = [.. Enumerable.Range(0, _rules.Length).OrderBy(i => _rules[i].Rule.IPv6.Address).ThenBy(i => _rules[i].Rule.IPv6.Length)];
         for (int i = 0; i + 1 < order.Length; i++) _hasInner[order[i]] = _rules[order[i]].Rule.IPv6.Contains(_rules[order[i + 1]].Rule.IPv6);
@@ -105,11 +108,10 @@ public sealed class RuleTable
         int index = _byIPv4.Find(address.Value);
         if (index >= 0)
         {
-            RuleBinding rule = _rules[index];
             hit.Lookup = BindingLookup.NoBinding;
-            if (rule.Rule.TryFindCe(address, port, out IPv6Address ce) && (!_hasInner[index] || _byIPv6.Find(ce.Value) == index))
+            if (_arithmetic[index].TryFindCe(address, port, out IPv6Address ce) && (!_hasInner[index] || _byIPv6.Find(ce.Value) == index))
             {
-                Fill(rule, ce, ref hit);
+                Fill(_rules[index], ce, ref hit);
                 return BindingLookup.Found;
             }
         }
@@ -173,14 +175,15 @@ public sealed class RuleTable
     }
 
     /// <summary>Nested prefixes laid flat: from each start on, the longest prefix that covers what follows. A lookup is one binary search.</summary>
-    sealed class Intervals
+    sealed class Intervals<T>
+        where T : struct, IBinaryInteger<T>, IMinMaxValue<T>
     {
-        readonly UInt128[] _starts;
+        readonly T[] _starts;
         readonly int[] _owners;
 
-        public Intervals((UInt128 First, UInt128 Last)[] prefixes)
+        public Intervals((T First, T Last)[] prefixes)
         {
-            var starts = new List<UInt128>();
+            var starts = new List<T>();
             var owners = new List<int>();
             var around = new Stack<int>();
             int[] order = [.. Enumerable.Range(0, prefixes.Length).OrderBy(i => prefixes[i].First).ThenByDescending(i => prefixes[i].Last)];
@@ -195,16 +198,16 @@ public sealed class RuleTable
             _starts = [.. starts];
             _owners = [.. owners];
 
-            void CloseBefore(UInt128? next)
+            void CloseBefore(T? next)
             {
-                while (around.Count > 0 && (next is null || prefixes[around.Peek()].Last < next))
+                while (around.Count > 0 && (next is null || prefixes[around.Peek()].Last < next.Value))
                 {
-                    UInt128 last = prefixes[around.Pop()].Last;
-                    if (last != UInt128.MaxValue) Begin(last + 1, around.Count > 0 ? around.Peek() : -1);
+                    T last = prefixes[around.Pop()].Last;
+                    if (last != T.MaxValue) Begin(last + T.One, around.Count > 0 ? around.Peek() : -1);
                 }
             }
 
-            void Begin(UInt128 start, int owner)
+            void Begin(T start, int owner)
             {
                 // What ends or begins at the same place later is nearer to what follows.
                 if (starts.Count > 0 && starts[^1] == start) owners[^1] = owner;
@@ -217,9 +220,9 @@ public sealed class RuleTable
         }
 
         /// <summary>The place of the prefix in the list that was given, or -1.</summary>
-        public int Find(UInt128 value)
+        public int Find(T value)
         {
-            UInt128[] starts = _starts;
+            T[] starts = _starts;
             int low = 0, high = starts.Length;
             while (low < high)
             {

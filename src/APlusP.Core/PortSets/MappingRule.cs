@@ -180,18 +180,7 @@ public sealed record MappingRule(IPv6Prefix IPv6, IPv4Prefix IPv4, int EaLength)
     }
 
     /// <summary>The CE's address for a port of an IPv4 address. Allocates nothing.</summary>
-    public bool TryFindCe(IPv4Address address, ushort port, out IPv6Address ce)
-    {
-        ce = default;
-        if (!IPv4.Contains(address)) return false;
-        int psid = PsidOf(port);
-        if (psid < 0 || (ExplicitPsid is { } only && only != psid)) return false;
-        uint own = address.Value & IPv4Prefix.MaskOf(SubscriberLength);
-        uint suffix = (own & ~IPv4Prefix.MaskOf(IPv4.Length)) >> (32 - SubscriberLength);
-        UInt128 ea = EaLength == 0 ? 0 : (UInt128)((ulong)suffix << PsidLength | (uint)psid) << (128 - EndUserLength);
-        ce = CeAddress(new IPv6Address(IPv6.Address.Value | ea), EndUserLength, new IPv4Address(own), psid);
-        return true;
-    }
+    public bool TryFindCe(IPv4Address address, ushort port, out IPv6Address ce) => new MappingRuleArithmetic(this).TryFindCe(address, port, out ce);
 
     /// <summary>
     /// Whose address this is by this rule: the IPv4 prefix, of 32 bits for an address, and PSID that it holds. False where it is not what
@@ -208,11 +197,7 @@ public sealed record MappingRule(IPv6Prefix IPv6, IPv4Prefix IPv4, int EaLength)
         return CeAddress(IPv6Prefix.Of(ce, EndUserLength).Address, EndUserLength, prefix.Address, psid) == ce;
     }
 
-    /// <summary>The PSID of a port, 0 where there are none, or -1 in the block that no PSID has (A = 0).</summary>
-    int PsidOf(ushort port) =>
-        PsidLength == 0 ? 0
-        : PsidOffset > 0 && port >> (16 - PsidOffset) == 0 ? -1
-        : port >> (16 - PsidOffset - PsidLength) & (1 << PsidLength) - 1;
+    int PsidOf(ushort port) => new MappingRuleArithmetic(this).PsidOf(port);
 
     /// <summary>The IPv4 suffix, in its place in an address, and the PSID that an address of the rule holds or, without EA bits, is given.</summary>
     (uint Suffix, int Psid) SplitEa(IPv6Address address)
