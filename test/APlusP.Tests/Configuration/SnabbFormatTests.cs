@@ -100,6 +100,19 @@ public class SnabbFormatTests
     public void A_fault_is_told_at_its_place(string softwires, string code, int line, string words) =>
         ImportedFiles.TellsFault(Read(Softwires(softwires)), code, line, words);
 
+    [Theory]
+    [InlineData("external-interface { generate-icmp-errors false; }", false, true, 100, "unbound ports")]
+    [InlineData("internal-interface { generate-icmp-errors false; }", true, false, 100, null)]
+    [InlineData("external-interface { error-rate-limiting { packets 30; period 10; } }", true, true, 103, "sum")]
+    [InlineData("internal-interface { error-rate-limiting { packets 4000000000; period 1; } }", true, true, 1_000_000, "sum")]
+    public void Errors_are_told_and_limited_as_they_were(string statement, bool v4, bool v6, int rate, string? note)
+    {
+        ImportResult result = Read($"softwire-config {{ {statement} binding-table {{ {Softwire(1, "2001:db8:1::1", 4, 0)} }} }}");
+        Assert.Equal((v4, v6, rate), (result.Configuration!.Options.SendIcmpV4Errors, result.Configuration.Options.SendIcmpV6Errors, result.Configuration.Options.IcmpErrorsPerSecond));
+        Assert.Equal(note is null ? 0 : 1, result.Notes.Count);
+        if (note is not null) Assert.Contains(note, result.Notes[0].Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_snabb_cannot_mean_is_refused()
     {

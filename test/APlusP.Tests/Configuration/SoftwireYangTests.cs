@@ -58,6 +58,14 @@ public class SoftwireYangTests
         Assert.Equal(address, Read(Instances(Instance(Entry(prefix, psid)))).Configuration!.Bindings[0].Softwire.ToString());
 
     [Fact]
+    public void Annotations_are_passed_over_and_told()
+    {
+        ImportResult result = Read(Instances(Instance(Entry("2001:db8:1::1", 1), more: ", \"@\": {\"x:last-modified\": [1, {}]}, \"@name\": {\"x:tag\": \"}\"}")));
+        Assert.Single(result.Configuration!.Bindings);
+        Assert.Equal(2, Assert.Single(result.Notes, n => n.Message.Contains("annotations", StringComparison.Ordinal)).Count);
+    }
+
+    [Fact]
     public void Instances_that_agree_are_one_prr_and_those_that_do_not_are_taken_one_by_one()
     {
         string two = Instances(Instance(Entry("2001:db8:1::1", 1)) + ",\n" + Instance(Entry("2001:db8:2::1", 2), "b", ", \"enable-hairpinning\": false"));

@@ -297,7 +297,10 @@ public sealed class SnabbFormat
                 _believesIcmpV6 = Flag(statement, text);
                 if (!_believesIcmpV6) _notes.Add(keyword, "Not to take ICMPv6 from the softwires' network became 'enabled = false' in [discovery]: Packet Too Big is not believed. Other errors are still told to their senders; filter them with nftables, if they must not be.");
                 break;
-            case Leaf.SendV4: _sendV4 = Flag(statement, text); break;
+            case Leaf.SendV4:
+                _sendV4 = Flag(statement, text);
+                if (!_sendV4) _notes.Add(keyword, "Snabb sends no ICMPv4 error at all then; here senders are told nothing of unbound ports, but always that a packet is too large or its TTL over.");
+                break;
             case Leaf.SendV6: _sendV6 = Flag(statement, text); break;
             case Leaf.Hairpinning:
                 _hairpinning = Flag(statement, text);

@@ -227,6 +227,13 @@ public sealed class SoftwireYangReader : IJsonTokenReader
     void TakeName(ref Utf8JsonReader reader)
     {
         ReadOnlySpan<char> name = Text(ref reader);
+        if (name.StartsWith('@'))
+        {
+            _notes.Add(_tokens.Place, "Metadata annotations (RFC 7952) have no counterpart.");
+            SkipValue();
+            return;
+        }
+
         Frame top = _open.Pop();
         Node? node = top.Node.Find(name, out int index);
 
