@@ -17,14 +17,17 @@ public static class LabDrawing
             text.AppendLine(now.Length == 0 ? line.TrimEnd() : $"{line,-88} {now}");
         }
 
+        // An emulated link is drawn where it lies, and is as alive as its program.
+        string Link(string name) => plan.Links.FirstOrDefault(link => link.Name == name) is { } link ? $", emulated link {name} {state(link.Host)}".TrimEnd() : "";
+
         text.AppendLine("Internet  203.0.113.0/24, 2001:db8:6::/64");
         Line(" |-- ", "www4", $"{LabTopology.Www4Address}, IPv4 only");
         Line(" |-- ", "www6", $"{LabTopology.Www6Address} and {LabTopology.Www6AddressV6}");
         Line(" |-- ", "dns", LabTopology.DnsAddress);
         Line(" '-- ", "internet", $"router; {string.Join(", ", plan.Rooms.Select(room => room.SharedAddress).Distinct())} is behind the PRR");
-        text.AppendLine("      |    192.108.119.24/29");
+        text.AppendLine($"      |    192.108.119.24/29{Link("internet")}");
         Line("      '-- ", "prr", $"{LabPlan.PrrAddress}; softwires end at {LabPlan.PrrSoftwire}");
-        text.AppendLine("           |    IPv6 only from here ...");
+        text.AppendLine($"           |    IPv6 only from here ...{Link("prr")}");
         Line("           '-- ", "core", "router without IPv4");
         for (int i = 0; i < plan.Rooms.Count; i++)
         {
@@ -32,7 +35,7 @@ public static class LabDrawing
             bool last = i == plan.Rooms.Count - 1;
             string trunk = last ? "     " : "|    ";
             string who = room.Kind == SmapKind.Kernel ? " (Linux itself as SMAP)" : "";
-            text.AppendLine($"                |    ... to here, path MTU {room.PathMtu}");
+            text.AppendLine($"                |    ... to here, path MTU {room.PathMtu}{Link($"room{room.Number}")}");
             Line($"                {(last ? '\'' : '|')}-- ", room.Smap, $"{room.Name}{who}: softwire {room.Softwire}");
             text.AppendLine($"                {trunk} |   {room.SharedAddress} ports {room.Ports}; LAN {room.LanAddress}/24");
             for (int j = 0; j < room.Hosts.Count; j++)

@@ -111,6 +111,7 @@ public sealed partial class LinkTests(LinkLab lab) : IClassFixture<LinkLab>
         Assert.Equal(1, refused.ExitCode);
         Assert.StartsWith("aplusp: AP5007: loss-percent", refused.Error);
         Assert.Contains("\"mtu\": 1280", Commands.Require([.. link, "show", .. named, "--json"]));
+        Assert.Contains("path MTU 1500, emulated link room1 link runs (", Commands.Require(LabFixture.Executable, "lab", "status", lab.Lab.Plan.Name));
         Assert.StartsWith("aplusp: AP5005: ", Commands.Run([.. link, "show", "room9", "--lab", lab.Lab.Plan.Name]).Error);
     });
 

@@ -113,6 +113,9 @@ static class LabVerb
             }
 
             writer.WriteEndArray();
+            writer.WriteStartArray("links");
+            foreach (LinkPlan link in lab.Plan.Links) writer.WriteStringValue(link.Name);
+            writer.WriteEndArray();
             writer.WriteStartArray("hosts");
             foreach (LabHost host in lab.Topology.Hosts)
             {
