@@ -135,6 +135,14 @@ public sealed class PacketBatch
         return _memory.AsSpan(slot.Start, length);
     }
 
+    /// <summary>Makes the packet this long, shorter or longer at its end; new octets hold garbage.</summary>
+    public void Resize(int index, int length)
+    {
+        ref PacketSlot slot = ref _slots[index];
+        if (length < 0 || slot.Start + length > (index + 1) * _stride) throw new ArgumentOutOfRangeException(nameof(length));
+        slot.Length = length;
+    }
+
     /// <summary>
     /// What is to be sent of a packet, piece by piece: the whole of it, or its IPv6 fragments in order. A piece is made in the packet's own buffer, over the
     /// one before it, so each must be sent before the next is asked for, and the packet is gone afterwards.

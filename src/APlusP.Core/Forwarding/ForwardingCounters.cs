@@ -24,6 +24,12 @@ public sealed class ForwardingCounters
     /// <summary>ICMP errors that the rate limit kept back.</summary>
     public long IcmpSuppressed;
 
+    /// <summary>Endpoints in the text of applications that gateways gave ports of ours, and those that they left alone because they were not the sender's own or no port was left.</summary>
+    public long GatewayRewritten, GatewayRefused;
+
+    /// <summary>Beginnings of lines that a gateway kept until the rest came, and acknowledged.</summary>
+    public long GatewayHeld;
+
     /// <summary>Counts a packet's verdict. <paramref name="octets"/> is its length as it was received.</summary>
     public void Count(Origin origin, Verdict verdict, int octets)
     {
@@ -70,6 +76,9 @@ public sealed class ForwardingCounters
         IcmpV4Sent += other.IcmpV4Sent;
         IcmpV6Sent += other.IcmpV6Sent;
         IcmpSuppressed += other.IcmpSuppressed;
+        GatewayRewritten += other.GatewayRewritten;
+        GatewayRefused += other.GatewayRefused;
+        GatewayHeld += other.GatewayHeld;
     }
 
     /// <summary>
@@ -92,6 +101,9 @@ public sealed class ForwardingCounters
         yield return new("icmpv4-sent", IcmpV4Sent);
         yield return new("icmpv6-sent", IcmpV6Sent);
         yield return new("icmp-suppressed", IcmpSuppressed);
+        yield return new("gateway-rewritten", GatewayRewritten);
+        yield return new("gateway-refused", GatewayRefused);
+        yield return new("gateway-held", GatewayHeld);
     }
 
     /// <summary>The public name of an enum member: NoBinding is no-binding, NotIPv4InIPv6 is not-ipv4-in-ipv6.</summary>

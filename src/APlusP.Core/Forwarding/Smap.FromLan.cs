@@ -1,6 +1,7 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding.Fragments;
+using APlusP.Core.Forwarding.Gateways;
 using APlusP.Core.Forwarding.Napt;
 using APlusP.Core.Wire;
 
@@ -108,6 +109,12 @@ public sealed partial class Smap
         {
             DeliverTransport(protocol, ref header, ref transport, called);
             return Verdict.Hairpin;
+        }
+
+        if (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote))
+        {
+            Verdict kept = _ftp.FromLan(batch, index, ref header, _napt, inside, remote, _options.SharedAddress, _clock.Now);
+            if (kept.Fate != Fate.None) return kept;
         }
 
         Identify(ref header);

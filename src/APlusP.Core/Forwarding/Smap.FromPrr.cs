@@ -1,6 +1,7 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding.Fragments;
+using APlusP.Core.Forwarding.Gateways;
 using APlusP.Core.Forwarding.Napt;
 using APlusP.Core.Wire;
 
@@ -118,6 +119,7 @@ public sealed partial class Smap
         if (refused != DropReason.None) return Verdict.Drop(refused);
         if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
         DeliverTransport(protocol, ref header, ref transport, inside);
+        if (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote)) _ftp.FromPrr(batch, index, ref header, inside, remote, _clock.Now);
         return Verdict.Forward;
     }
 

@@ -2,6 +2,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding.Fragments;
+using APlusP.Core.Forwarding.Gateways;
 using APlusP.Core.Forwarding.Napt;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
@@ -22,6 +23,7 @@ public sealed partial class Smap : IForwarder
     readonly SoftwireEnd _end;
     readonly Reassembly _reassembly;
     readonly FragmentFollower _followers;
+    readonly FtpGateway _ftp;
     SmapOptions _options;
     RuleTable? _mesh;
     NaptTable _napt;
@@ -40,6 +42,7 @@ public sealed partial class Smap : IForwarder
         _napt = new NaptTable(options, _random);
         _identifications = new IdentificationPool(options.Ports, _random);
         _clock = new BatchClock(time);
+        _ftp = new FtpGateway(Counters);
         _end = new SoftwireEnd(options.Secret, paths, _clock, Counters);
         _reassembly = new Reassembly(options.Fragments, _clock, Mix.Of(options.Secret, 1), Counters);
         _followers = new FragmentFollower(options.Fragments, _clock, Mix.Of(options.Secret, 2), Counters);

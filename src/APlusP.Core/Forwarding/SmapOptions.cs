@@ -105,6 +105,9 @@ public sealed record SmapOptions
     /// </summary>
     public bool RewriteIdentification { get; init; } = true;
 
+    /// <summary>Whether FTP's text is rewritten, RFC 5382 REQ-6.</summary>
+    public bool FtpGateway { get; init; } = true;
+
     /// <inheritdoc cref="PrrOptions.Fragments"/>
     public FragmentOptions Fragments { get; init; } = new();
 

@@ -60,7 +60,15 @@ public readonly ref struct IPv4Header
         }
     }
 
-    public ushort TotalLength => BigEndian.Read16(ref _at, 2);
+    public ushort TotalLength
+    {
+        get => BigEndian.Read16(ref _at, 2);
+        set
+        {
+            HeaderChecksum = Checksum.Update(HeaderChecksum, TotalLength, value);
+            BigEndian.Write16(ref _at, 2, value);
+        }
+    }
 
     public ushort Identification
     {

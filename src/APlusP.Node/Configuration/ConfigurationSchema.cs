@@ -27,12 +27,13 @@ public static class ConfigurationSchema
         [""] =
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
-            "clamp-mss", "ignore-df", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "rule",
+            "clamp-mss", "ignore-df", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "rule",
         ],
         ["psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "forwarding"],
         ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "max-flows", "rewrite-identification", "timers"],
         ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-reset", "icmp"],
+        ["gateways"] = ["ftp"],
         ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,
         ["discovery"] = Discovery,

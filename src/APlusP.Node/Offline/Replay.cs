@@ -241,7 +241,7 @@ public sealed class Replay
             Balance($"{side}: packets dropped", counted.Packets(origin, Fate.Dropped), "dropped by a named reason", reasons);
         }
 
-        Balance("answers and errors sent", _told, "ICMP messages counted", counted.IcmpV4Sent + counted.IcmpV6Sent);
+        Balance("answers and errors sent", _told, "ICMP messages and acknowledgements counted", counted.IcmpV4Sent + counted.IcmpV6Sent + counted.GatewayHeld);
         long delivered = result.Origins.Sum(o => counted.Packets(o, Fate.Forwarded) + counted.Packets(o, Fate.Hairpinned));
         Balance("packets sent", _sent, "forwarded, hairpinned, answered or told", delivered + _told);
     }

@@ -30,6 +30,8 @@ sealed class NaptTable
     // The mapping of a port in endpoint-independent mode, by protocol.
     readonly int[][] _byPort;
     readonly int[] _wheel = new int[WheelSize];
+    readonly (ushort External, uint Remote)[] _expectations = new (ushort, uint)[64];
+    int _expectationCount;
     SmapOptions _options;
     int _portsPerHost;
     long _now = long.MinValue;
@@ -183,6 +185,7 @@ sealed class NaptTable
     {
         inside = default;
         int exact = FindInbound(protocol, external, remote);
+        if (exact == 0 && _expectationCount > 0 && protocol == NaptProtocol.Tcp) exact = Meet(external, remote);
         if (exact != 0)
         {
             ref Flow flow = ref _flows[exact];
@@ -212,6 +215,36 @@ sealed class NaptTable
         return at != 0;
     }
 
+    /// <summary>
+    /// Opens a TCP port for a connection that a remote host is about to make to an inner endpoint, because the two agreed so in text that a gateway read. The one exception to
+    /// the rule that only packets from inside make state: one connection, from that host, for as long as a half-open one lives.
+    /// </summary>
+    public DropReason Expect(Endpoint inside, uint remote, out ushort external)
+    {
+        // The port is held by a flow to no port, which any filter's rules leave alone.
+        DropReason refused = Outbound(NaptProtocol.Tcp, inside, new Endpoint(remote, 0), TcpFlags.None, out external);
+        if (refused != DropReason.None) return refused;
+        for (int i = 0; i < _expectationCount; i++)
+            if (_expectations[i].External == external && _expectations[i].Remote == remote) return DropReason.None;
+        if (_expectationCount == _expectations.Length) Array.Copy(_expectations, 1, _expectations, 0, --_expectationCount);
+        _expectations[_expectationCount++] = (external, remote);
+        return DropReason.None;
+    }
+
+    /// <summary>The flow of a connection that was expected, or 0.</summary>
+    int Meet(ushort external, Endpoint remote)
+    {
+        for (int i = 0; i < _expectationCount; i++)
+        {
+            if (_expectations[i].External != external || _expectations[i].Remote != remote.Address) continue;
+            int holder = FindInbound(NaptProtocol.Tcp, external, new Endpoint(remote.Address, 0));
+            Array.Copy(_expectations, i + 1, _expectations, i, --_expectationCount - i);
+            return holder == 0 || _freeFlows.IsEmpty ? 0 : AddFlow(NaptProtocol.Tcp, _flows[holder].Inside, remote, _flows[holder].Mapping);
+        }
+
+        return 0;
+    }
+
     /// <summary>Whether any flow uses an external port now.</summary>
     public bool IsInUse(NaptProtocol protocol, ushort external) => _users[(int)protocol][external] > 0;
 
@@ -226,7 +259,13 @@ sealed class NaptTable
             if (refused != DropReason.None) return refused;
         }
 
-        at = _freeFlows.Take();
+        at = AddFlow(protocol, inside, remote, mapping);
+        return DropReason.None;
+    }
+
+    int AddFlow(NaptProtocol protocol, Endpoint inside, Endpoint remote, int mapping)
+    {
+        int at = _freeFlows.Take();
         ref Flow flow = ref _flows[at];
         flow = new Flow
         {
@@ -242,7 +281,7 @@ sealed class NaptTable
         Link(ref InboundHead(protocol, flow.External, remote), ref flow.NextInbound, at);
         Meet(protocol, flow.External, remote);
         PutOnWheel(at);
-        return DropReason.None;
+        return at;
     }
 
     /// <summary>Finds an external port for an inner endpoint, within what its host may have.</summary>

@@ -1,0 +1,177 @@
+using System.Buffers.Text;
+using System.Text;
+using APlusP.Core.Addresses;
+using APlusP.Core.Forwarding.Napt;
+
+namespace APlusP.Core.Forwarding.Gateways;
+
+/// <summary>How a line of an FTP control connection names an endpoint for data.</summary>
+enum FtpForm : byte
+{
+    None,
+
+    /// <summary><c>PORT 192,0,2,1,4,1</c>, RFC 959 section 4.1.2.</summary>
+    Port,
+
+    /// <summary><c>EPRT |1|192.0.2.1|1025|</c>, RFC 2428 section 2.</summary>
+    Eprt,
+
+    /// <summary><c>227 Entering Passive Mode (192,0,2,1,4,1)</c>, RFC 959 section 4.2 and RFC 1123 section 4.1.2.6.</summary>
+    Passive,
+
+    /// <summary><c>229 Entering Extended Passive Mode (|||1025|)</c>, RFC 2428 section 3.</summary>
+    ExtendedPassive,
+}
+
+/// <summary>Reads and writes the lines of an FTP control connection that name endpoints.</summary>
+static class FtpText
+{
+    /// <summary>Octets of the longest line that is looked at, its end included.</summary>
+    public const int MaxLine = 128;
+
+    static ReadOnlySpan<byte> PortCommand => "PORT "u8;
+
+    static ReadOnlySpan<byte> EprtCommand => "EPRT "u8;
+
+    /// <summary>Whether octets without an end of line may be the beginning of a line that names an endpoint.</summary>
+    public static bool MayBecome(ReadOnlySpan<byte> text, bool fromServer)
+    {
+        if (text.IsEmpty || text.Length >= MaxLine) return false;
+        return fromServer
+            ? Begins(text, "227 "u8) || Begins(text, "229 "u8)
+            : Begins(text, PortCommand) || Begins(text, EprtCommand);
+    }
+
+    static bool Begins(ReadOnlySpan<byte> text, ReadOnlySpan<byte> word)
+    {
+        int length = Math.Min(text.Length, word.Length);
+        return Ascii.EqualsIgnoreCase(text[..length], word[..length]);
+    }
+
+    /// <summary>Finds the endpoint that a line names.</summary>
+    /// <param name="line">Without its end.</param>
+    /// <param name="fromServer">Whether it is a reply.</param>
+    /// <param name="endpoint">The endpoint; of <see cref="FtpForm.ExtendedPassive"/> the port alone.</param>
+    /// <param name="start">Where the endpoint's text begins.</param>
+    /// <param name="length">Its octets.</param>
+    public static FtpForm TryRead(ReadOnlySpan<byte> line, bool fromServer, out Endpoint endpoint, out int start, out int length)
+    {
+        endpoint = default;
+        start = PortCommand.Length;
+        length = 0;
+        if (!fromServer)
+        {
+            if (Begins(line, PortCommand) && line.Length > start && TryReadSix(line[start..], out endpoint, out length)) return FtpForm.Port;
+            return Begins(line, EprtCommand) && line.Length > start && TryReadExtended(line[start..], withAddress: true, out endpoint, out length) ? FtpForm.Eprt : FtpForm.None;
+        }
+
+        if (line.Length < 5) return FtpForm.None;
+        if (Begins(line, "227 "u8))
+        {
+            // The numbers stand anywhere behind the code, most often in parentheses.
+            for (start = 4; start < line.Length; start++)
+                if (char.IsAsciiDigit((char)line[start]) && TryReadSix(line[start..], out endpoint, out length)) return FtpForm.Passive;
+            return FtpForm.None;
+        }
+
+        if (!Begins(line, "229 "u8)) return FtpForm.None;
+        start = line.IndexOf((byte)'(') + 1;
+        return start > 0 && TryReadExtended(line[start..], withAddress: false, out endpoint, out length) ? FtpForm.ExtendedPassive : FtpForm.None;
+    }
+
+    /// <summary>Six numbers: h1,h2,h3,h4,p1,p2.</summary>
+    static bool TryReadSix(ReadOnlySpan<byte> text, out Endpoint endpoint, out int length)
+    {
+        ulong value = 0;
+        length = 0;
+        endpoint = default;
+        for (int i = 0; i < 6; i++)
+        {
+            if (i > 0 && (length >= text.Length || text[length++] != (byte)',')) return false;
+            if (!Utf8Parser.TryParse(text[length..], out byte number, out int used)) return false;
+            value = value << 8 | number;
+            length += used;
+        }
+
+        endpoint = new Endpoint((uint)(value >> 16), (ushort)value);
+        return true;
+    }
+
+    /// <summary>|1|address|port| or |||port|, with any delimiter.</summary>
+    static bool TryReadExtended(ReadOnlySpan<byte> text, bool withAddress, out Endpoint endpoint, out int length)
+    {
+        endpoint = default;
+        length = 0;
+        if (text.Length < 5 || text[0] is < 33 or > 126 || char.IsAsciiDigit((char)text[0])) return false;
+        byte delimiter = text[0];
+        int at = 1;
+        IPv4Address address = default;
+        if (withAddress)
+        {
+            // Family 1 is IPv4; 2, IPv6, is none of ours.
+            if (text[at] != (byte)'1' || text[at + 1] != delimiter) return false;
+            int end = text[(at + 2)..].IndexOf(delimiter);
+            if (end is < 7 or > 15) return false;
+            Span<char> characters = stackalloc char[15];
+            Ascii.ToUtf16(text.Slice(at + 2, end), characters, out int written);
+            if (!IPv4Address.TryParse(characters[..written], out address)) return false;
+            at += 2 + end + 1;
+        }
+        else
+        {
+            if (text[1] != delimiter || text[2] != delimiter) return false;
+            at = 3;
+        }
+
+        if (!Utf8Parser.TryParse(text[at..], out ushort port, out int used)) return false;
+        at += used;
+        if (at >= text.Length || text[at] != delimiter) return false;
+        length = at + 1;
+        endpoint = new Endpoint(address.Value, port);
+        return true;
+    }
+
+    /// <summary>Writes an endpoint in the form of its line; gives the octets.</summary>
+    public static int Write(FtpForm form, Endpoint endpoint, byte delimiter, Span<byte> to)
+    {
+        int at = 0;
+        if (form is FtpForm.Port or FtpForm.Passive)
+        {
+            ulong value = (ulong)endpoint.Address << 16 | endpoint.Port;
+            for (int shift = 40; shift >= 0; shift -= 8)
+            {
+                Number((byte)(value >> shift), to, ref at);
+                if (shift > 0) to[at++] = (byte)',';
+            }
+
+            return at;
+        }
+
+        to[at++] = delimiter;
+        if (form == FtpForm.Eprt)
+        {
+            to[at++] = (byte)'1';
+            to[at++] = delimiter;
+            for (int shift = 24; shift >= 0; shift -= 8)
+            {
+                Number((byte)(endpoint.Address >> shift), to, ref at);
+                if (shift > 0) to[at++] = (byte)'.';
+            }
+        }
+        else
+        {
+            to[at++] = delimiter;
+        }
+
+        to[at++] = delimiter;
+        Number(endpoint.Port, to, ref at);
+        to[at++] = delimiter;
+        return at;
+    }
+
+    static void Number(ushort number, Span<byte> to, ref int at)
+    {
+        Utf8Formatter.TryFormat(number, to[at..], out int written);
+        at += written;
+    }
+}
