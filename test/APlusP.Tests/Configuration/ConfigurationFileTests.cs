@@ -29,6 +29,19 @@ public class ConfigurationFileTests
         Assert.Equal((code, line, column), (found.Code, found.Line, found.Column));
     }
 
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("anycast = false\n", true)]
+    [InlineData("anycast = true\n", false)]
+    [InlineData("anycast = true\n[discovery]\nenabled = true\n", true)]
+    [InlineData("anycast = true\n[discovery]\nmax-paths = 5\n", false)]
+    public void An_anycast_address_has_no_path_mtu_discovery_unless_asked_for(string keys, bool isOn)
+    {
+        ConfigurationCheck<PrrConfiguration> check = ConfigurationFile.CheckPrr("prr.toml", $"softwire-address = \"2001:db8::1\"\n{keys}{Binding}");
+        Assert.Empty(check.Diagnostics);
+        Assert.Equal(isOn, check.Configuration!.Discovery.IsOn);
+    }
+
     [Fact]
     public void The_examples_say_what_the_experiment_was()
     {

@@ -91,6 +91,16 @@ public class SmapTranslationTests
     }
 
     [Fact]
+    public void The_ports_of_a_packet_with_options_are_found_in_an_icmp_error()
+    {
+        Smap smap = Make();
+        byte[] original = Packets.WithOptions(Packets.Udp(HostB, 5000, Server, 53, payload: 9), 0x94, 4, 0, 0);
+        byte[] outside = Out(smap, original);
+        Assert.Equal(Verdict.Forward, In(smap, Packets.IcmpError(Router, Shared, outside)));
+        Assert.Equal(Packets.IcmpError(Router, HostB, original), Sent);
+    }
+
+    [Fact]
     public void An_icmp_error_about_a_ping_bears_the_identifier_of_its_sender()
     {
         Smap smap = Make();
@@ -148,6 +158,103 @@ public class SmapTranslationTests
         int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
         Assert.Equal(Verdict.Drop(DropReason.Filtered), In(smap, Packets.Tcp(Router, 4000, Shared, port, TcpFlags.Syn)));
         Assert.Equal(Verdict.Drop(DropReason.NoMapping), In(smap, Packets.Tcp(Router, 4000, Shared, port == 10500 ? 10501 : 10500, TcpFlags.Syn)));
+    }
+
+    [Fact]
+    public void A_connection_from_outside_is_established_before_either_side_has_anything_to_say()
+    {
+        Smap smap = Make(filtering: NaptFiltering.EndpointIndependent);
+        int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
+        In(smap, Packets.Tcp(Router, 4000, Shared, port, TcpFlags.Syn));
+        Out(smap, Packets.Tcp(HostB, 5000, Router, 4000, TcpFlags.Syn | TcpFlags.Ack));
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Tcp(Router, 4000, Shared, port)));
+        Assert.Equal(2, FlowsAfter(smap, 239));
+        Assert.Equal(1, FlowsAfter(smap, 7440 - 240));
+
+        // Once, and not for what the outside says later.
+        In(smap, Packets.Tcp(Router, 4000, Shared, port));
+        Assert.Equal(0, FlowsAfter(smap, 1));
+    }
+
+    [Fact]
+    public void An_opening_that_no_host_accepted_lives_no_longer_for_what_the_outside_says()
+    {
+        Smap smap = Make();
+        int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
+        Assert.Equal(1, FlowsAfter(smap, 200));
+        In(smap, Packets.Tcp(Server, 80, Shared, port));
+        Assert.Equal(0, FlowsAfter(smap, 40));
+    }
+
+    [Fact]
+    public void A_host_that_refuses_by_reset_keeps_nothing_alive()
+    {
+        Smap smap = Make(filtering: NaptFiltering.EndpointIndependent);
+        int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.Equal(Verdict.Forward, In(smap, Packets.Tcp(Router, 4000 + i, Shared, port, TcpFlags.Syn)));
+            byte[] refused = Out(smap, Packets.Tcp(HostB, 5000, Router, 4000 + i, TcpFlags.Rst | TcpFlags.Ack));
+            Assert.Equal(Packets.Tcp(Shared, port, Router, 4000 + i, TcpFlags.Rst | TcpFlags.Ack)[20..], refused[20..]);
+            Assert.Equal(1, FlowsAfter(smap, 50));
+        }
+
+        Assert.Equal(0, FlowsAfter(smap, 40));
+        Assert.Equal(DropReason.NoMapping, In(smap, Packets.Tcp(Router, 4004, Shared, port, TcpFlags.Syn)).Reason);
+    }
+
+    [Fact]
+    public void Resets_from_inside_end_a_connection_once_however_many_there_are()
+    {
+        Smap smap = Make();
+        int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
+        In(smap, Packets.Tcp(Server, 80, Shared, port, TcpFlags.Syn | TcpFlags.Ack));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 80));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Rst));
+        Assert.Equal(1, FlowsAfter(smap, 200));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Rst));
+        Assert.Equal(0, FlowsAfter(smap, 40));
+    }
+
+    [Fact]
+    public void A_connection_that_takes_the_place_of_a_half_closed_one_is_a_new_one()
+    {
+        Smap smap = Make();
+        int port = 0;
+        for (int i = 0; i < 2; i++)
+        {
+            // The first time the server's end is left open, as by a host that crashed; the second time ours is.
+            port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
+            In(smap, Packets.Tcp(Server, 80, Shared, port, TcpFlags.Syn | TcpFlags.Ack));
+            Out(smap, Packets.Tcp(HostB, 5000, Server, 80));
+            if (i == 0) Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Fin | TcpFlags.Ack));
+        }
+
+        In(smap, Packets.Tcp(Server, 80, Shared, port, TcpFlags.Fin | TcpFlags.Ack));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 80));
+        Assert.Equal(1, FlowsAfter(smap, 7439));
+        Assert.Equal(0, FlowsAfter(smap, 1));
+    }
+
+    [Fact]
+    public void A_query_lives_for_a_minute_after_the_last_of_its_host()
+    {
+        Smap smap = Make();
+        int identifier = Identifier(Out(smap, Packets.Echo(HostB, Server, 7)));
+        Assert.Equal(1, FlowsAfter(smap, 59));
+        Assert.Equal(identifier, Identifier(Out(smap, Packets.Echo(HostB, Server, 7))));
+        Assert.Equal(1, FlowsAfter(smap, 59));
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Echo(Server, Shared, identifier, IcmpV4Type.EchoReply)));
+        Assert.Equal(0, FlowsAfter(smap, 1));
+    }
+
+    static int Identifier(byte[] packet) => packet[24] << 8 | packet[25];
+
+    int FlowsAfter(Smap smap, int seconds)
+    {
+        _time.Advance(TimeSpan.FromSeconds(seconds));
+        smap.Process(new PacketBatch(1, 2000));
+        return smap.Use().Flows;
     }
 
     [Fact]

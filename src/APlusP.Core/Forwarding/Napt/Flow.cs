@@ -15,6 +15,9 @@ enum TcpSeen : byte
     FinOutbound = 4,
     FinInbound = 8,
     Reset = 16,
+
+    /// <summary>A host of the LAN answered an opening from outside.</summary>
+    Accepted = 32,
 }
 
 /// <summary>A flow: one inner endpoint talking to one remote endpoint through one external port.</summary>

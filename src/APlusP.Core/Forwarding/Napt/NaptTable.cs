@@ -9,7 +9,7 @@ namespace APlusP.Core.Forwarding.Napt;
 /// </summary>
 /// <remarks>
 /// All memory is taken at construction. Only packets from inside make or refresh state (RFC 4787 REQ-6, RFC 7857 section 7), so nobody
-/// outside can fill the table or keep a mapping alive. Nothing alive is ever ended to make room (RFC 6888 REQ-11).
+/// outside can fill the table or keep a mapping alive; but for the packet that completes a TCP opening which a host has accepted, once. Nothing alive is ever ended to make room (RFC 6888 REQ-11).
 /// </remarks>
 sealed class NaptTable
 {
@@ -149,7 +149,18 @@ sealed class NaptTable
     public DropReason Outbound(NaptProtocol protocol, Endpoint inside, Endpoint remote, TcpFlags flags, out ushort external)
     {
         int at = FindOutbound(protocol, inside, remote);
-        if (at == 0)
+        bool isReset = protocol == NaptProtocol.Tcp && (flags & TcpFlags.Rst) != 0;
+
+        // A host that refuses what an open filter let in keeps nothing alive by it, RFC 7857 section 7.1: its mapping is enough to say so.
+        int held = at == 0 && isReset && !IsFiveTuple ? FindMapping(protocol, inside) : 0;
+        if (held != 0)
+        {
+            external = _mappings[held].External;
+            return DropReason.None;
+        }
+
+        bool wasOpened = at == 0;
+        if (wasOpened)
         {
             DropReason refused = Open(protocol, inside, remote, out at);
             if (refused != DropReason.None)
@@ -164,7 +175,7 @@ sealed class NaptTable
         if (protocol == NaptProtocol.Tcp) SeeOutbound(ref flow, flags);
         long expires = _now + Lifetime(flow);
         if (expires < flow.Expires) Hasten(at, expires);
-        else flow.Expires = expires;
+        else if (!isReset || wasOpened) flow.Expires = expires;
         return DropReason.None;
     }
 
@@ -427,11 +438,12 @@ sealed class NaptTable
 
     static void SeeOutbound(ref Flow flow, TcpFlags flags)
     {
-        const TcpSeen bothFins = TcpSeen.FinOutbound | TcpSeen.FinInbound;
+        const TcpSeen ended = TcpSeen.FinOutbound | TcpSeen.FinInbound | TcpSeen.Reset;
 
-        // A new connection of the same endpoints begins where the last one was closed or reset.
-        if ((flags & TcpFlags.Syn) != 0 && ((flow.Seen & bothFins) == bothFins || (flow.Seen & TcpSeen.Reset) != 0)) flow.Seen = TcpSeen.None;
+        // A new connection of the same endpoints begins where the last one was reset or closed, be it by one side: the other may be gone.
+        if ((flags & TcpFlags.Syn) != 0 && (flow.Seen & ended) != 0) flow.Seen = TcpSeen.None;
         flow.Seen |= TcpSeen.Outbound;
+        if ((flags & (TcpFlags.Syn | TcpFlags.Ack)) == (TcpFlags.Syn | TcpFlags.Ack)) flow.Seen |= TcpSeen.Accepted;
         if ((flags & TcpFlags.Fin) != 0) flow.Seen |= TcpSeen.FinOutbound;
 
         // Traffic after a reset shows that the reset was not believed, RFC 7857 section 2.2.
@@ -442,12 +454,16 @@ sealed class NaptTable
     void SeeInbound(int at, TcpFlags flags)
     {
         ref Flow flow = ref _flows[at];
+        bool completes = (flow.Seen & (TcpSeen.Accepted | TcpSeen.Inbound)) == TcpSeen.Accepted && (flags & (TcpFlags.Syn | TcpFlags.Ack)) == TcpFlags.Ack;
         flow.Seen |= TcpSeen.Inbound;
         if ((flags & TcpFlags.Fin) != 0) flow.Seen |= TcpSeen.FinInbound;
         if ((flags & TcpFlags.Rst) != 0) flow.Seen |= TcpSeen.Reset;
 
-        // What comes from outside may end a flow sooner, never later.
-        Hasten(at, _now + Lifetime(flow));
+        // What comes from outside may end a flow sooner, and later only once: when it completes the opening that a host of ours has accepted.
+        // Then the connection is established, even if neither side has anything to say yet (RFC 5382 REQ-5).
+        long expires = _now + Lifetime(flow);
+        if (completes && expires > flow.Expires) flow.Expires = expires;
+        else Hasten(at, expires);
     }
 
     int Lifetime(in Flow flow)
