@@ -122,7 +122,7 @@ public enum DropReason : byte
     /// <summary>Every port of the set is in use.</summary>
     PortsExhausted,
 
-    /// <summary>This host has all the ports that one host may have.</summary>
+    /// <summary>This host has all the ports or flows that one host may have.</summary>
     HostLimit,
 
     /// <summary>The flow table is full.</summary>

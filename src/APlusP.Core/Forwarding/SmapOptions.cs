@@ -79,6 +79,9 @@ public sealed record SmapOptions
     /// <summary>Ports that one host of the LAN may hold, each protocol by itself; 0 is three quarters of the set.</summary>
     public int PortsPerHost { get; init; }
 
+    /// <summary>Flows that one host of the LAN may have; 0 is three quarters of the table.</summary>
+    public int FlowsPerHost { get; init; }
+
     /// <summary>Flows that the table holds; its memory is taken at start.</summary>
     public int MaxFlows { get; init; } = 65536;
 

@@ -242,6 +242,7 @@ public static class ConfigurationFile
         Filtering = (NaptFiltering)napt.Word("filtering", (int)options.Filtering, ConfigurationSchema.Filterings),
         Hairpinning = napt.Flag("hairpinning", options.Hairpinning),
         PortsPerHost = napt.Number("ports-per-host", options.PortsPerHost, 0, 65536, "ports"),
+        FlowsPerHost = napt.Number("flows-per-host", options.FlowsPerHost, 0, 16_777_216, "flows"),
         MaxFlows = napt.Number("max-flows", options.MaxFlows, 1, 16_777_216, "flows"),
         RewriteIdentification = napt.Flag("rewrite-identification", options.RewriteIdentification),
         Timers = napt.Section("timers", ConfigurationSchema.Smap) is { } timers ? ReadTimers(timers, options.Timers) : options.Timers,

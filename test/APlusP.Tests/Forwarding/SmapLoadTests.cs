@@ -15,7 +15,7 @@ public class SmapLoadTests
     readonly HandClock _time = new();
     readonly PacketBatch _batch = new(4, 2000);
 
-    Smap Make(string ports, NaptMode mode, int maxFlows = 65536, int portsPerHost = 65536) => new(
+    Smap Make(string ports, NaptMode mode, int maxFlows = 65536, int portsPerHost = 65536, int flowsPerHost = 16_777_216) => new(
         new SmapOptions
         {
             SoftwireAddress = IPv6Address.Parse(Home),
@@ -23,6 +23,7 @@ public class SmapLoadTests
             SharedAddress = IPv4Address.Parse(Shared),
             Ports = PortSet.Parse(ports),
             PortsPerHost = portsPerHost,
+            FlowsPerHost = flowsPerHost,
             Mode = mode,
             MaxFlows = maxFlows,
             TtlAlreadyTaken = true,
@@ -44,6 +45,24 @@ public class SmapLoadTests
         _time.Advance(TimeSpan.FromSeconds(seconds));
         _batch.Clear();
         smap.Process(_batch);
+    }
+
+    [Theory]
+    [InlineData(NaptMode.EndpointIndependent)]
+    [InlineData(NaptMode.FiveTuple)]
+    public void A_host_that_scans_fills_its_own_share_of_flows_and_leaves_the_others_theirs(NaptMode mode)
+    {
+        Smap smap = Make("2000-2999", mode, maxFlows: 1000, flowsPerHost: 0);
+        for (int round = 0; round < 3; round++)
+        {
+            Verdict[] scan = [.. Enumerable.Range(0, 2000).Select(i => Judge(smap, Packets.Udp(HostB, 5000, $"203.0.{i / 250}.{1 + i % 250}", 80)))];
+            Assert.Equal(750, scan.Count(v => v == Verdict.Forward));
+            Assert.Equal(1250, scan.Count(v => v.Reason == DropReason.HostLimit));
+            for (int i = 0; i < 250; i++) Assert.Equal(Verdict.Forward, Judge(smap, Packets.Udp(Address(i), 5000, Server, 53)));
+            Assert.Equal(DropReason.FlowTableFull, Judge(smap, Packets.Udp(Address(250), 5000, Server, 53)).Reason);
+            Idle(smap, 400);
+            Assert.Equal(0, smap.Use().Flows);
+        }
     }
 
     [Fact]

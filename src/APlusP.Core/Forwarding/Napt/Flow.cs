@@ -35,6 +35,9 @@ struct Flow
     /// <summary>The mapping it belongs to.</summary>
     public int Mapping;
 
+    /// <summary>The host whose flow it is; 0 where hosts are too many to be counted.</summary>
+    public int Host;
+
     // Links of the chains that it is in: by inner endpoints, by what comes back, and of the timer wheel. 0 ends a chain.
     public int NextOutbound;
     public int NextInbound;
@@ -69,11 +72,12 @@ struct Peer
     public int Next;
 }
 
-/// <summary>A host of the LAN that holds ports.</summary>
+/// <summary>A host of the LAN that holds ports or has flows.</summary>
 struct Host
 {
     public uint Address;
     public int Tcp, Udp, Icmp;
+    public int Flows;
     public int Next;
 
     public readonly int Total => Tcp + Udp + Icmp;

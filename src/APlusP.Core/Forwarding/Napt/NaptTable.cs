@@ -33,7 +33,7 @@ sealed class NaptTable
     readonly (ushort External, uint Remote)[] _expectations = new (ushort, uint)[64];
     int _expectationCount;
     SmapOptions _options;
-    int _portsPerHost;
+    int _portsPerHost, _flowsPerHost;
     long _now = long.MinValue;
 
     public NaptTable(SmapOptions options, Random random)
@@ -49,8 +49,8 @@ sealed class NaptTable
         _mappings = new Mapping[capacity + 1];
         _peers = new Peer[capacity + 1];
 
-        // Whoever has an entry holds a port at least.
-        int hosts = Math.Min(capacity, 3 * options.Ports.Count);
+        // Each holds a port or has a flow at least.
+        int hosts = capacity;
         _hosts = new Host[hosts + 1];
         _freeFlows = new EntryPool(capacity);
         _freeMappings = new EntryPool(capacity);
@@ -73,6 +73,7 @@ sealed class NaptTable
         {
             _options = value;
             _portsPerHost = value.PortsPerHost > 0 ? value.PortsPerHost : Math.Max(1, value.Ports.Count * 3 / 4);
+            _flowsPerHost = value.FlowsPerHost > 0 ? value.FlowsPerHost : Math.Max(1, value.MaxFlows * 3 / 4);
         }
     }
 
@@ -263,6 +264,10 @@ sealed class NaptTable
     {
         at = 0;
         if (_freeFlows.IsEmpty) return DropReason.FlowTableFull;
+
+        // A host that scans fills its own share, not the table of all.
+        int host = FindHost(inside.Address);
+        if (host != 0 && _hosts[host].Flows >= _flowsPerHost) return DropReason.HostLimit;
         int mapping = IsFiveTuple ? 0 : FindMapping(protocol, inside);
         if (mapping == 0)
         {
@@ -276,6 +281,9 @@ sealed class NaptTable
 
     int AddFlow(NaptProtocol protocol, Endpoint inside, Endpoint remote, int mapping)
     {
+        int host = FindHost(inside.Address);
+        if (host == 0 && !_freeHosts.IsEmpty) host = AddHost(inside.Address);
+        if (host != 0) _hosts[host].Flows++;
         int at = _freeFlows.Take();
         ref Flow flow = ref _flows[at];
         flow = new Flow
@@ -285,6 +293,7 @@ sealed class NaptTable
             External = _mappings[mapping].External,
             Protocol = protocol,
             Mapping = mapping,
+            Host = host,
             Expires = _now + _options.Timers.Icmp,
         };
         _mappings[mapping].Flows++;
@@ -362,6 +371,12 @@ sealed class NaptTable
         Unlink(ref InboundHead(flow.Protocol, flow.External, flow.Remote), at, static (NaptTable t, int i) => ref t._flows[i].NextInbound);
         Part(flow.Protocol, flow.External, flow.Remote);
         if (--_mappings[flow.Mapping].Flows == 0) Unmap(flow.Mapping);
+        if (flow.Host != 0)
+        {
+            _hosts[flow.Host].Flows--;
+            ReleaseHost(flow.Host);
+        }
+
         _freeFlows.GiveBack(at);
     }
 
@@ -380,14 +395,19 @@ sealed class NaptTable
         {
             ref Host host = ref _hosts[mapping.Host];
             CountOf(ref host, mapping.Protocol)--;
-            if (host.Total == 0)
-            {
-                Unlink(ref _hostsByAddress.Head(host.Address, 0), mapping.Host, static (NaptTable t, int i) => ref t._hosts[i].Next);
-                _freeHosts.GiveBack(mapping.Host);
-            }
+            ReleaseHost(mapping.Host);
         }
 
         _freeMappings.GiveBack(at);
+    }
+
+    /// <summary>Forgets a host that has nothing left.</summary>
+    void ReleaseHost(int at)
+    {
+        ref Host host = ref _hosts[at];
+        if (host.Total > 0 || host.Flows > 0) return;
+        Unlink(ref _hostsByAddress.Head(host.Address, 0), at, static (NaptTable t, int i) => ref t._hosts[i].Next);
+        _freeHosts.GiveBack(at);
     }
 
     // Peers
