@@ -15,7 +15,7 @@ public sealed partial class PortRangeRouter
         Span<byte> packet = batch.Bytes(index);
         if (!IPv6Header.TryRead(packet, out IPv6Header outer))
             return Verdict.Drop(packet.IsEmpty || outer.Version == 6 ? DropReason.Truncated : DropReason.WrongIpVersion);
-        if (!policy.IsOurs(outer.Destination)) return RefuseDestination(batch, index, outer);
+        if (!policy.IsOurs(outer.Destination)) return Softwire.RefuseDestination(batch, index, outer);
 
         DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol protocol, out int offset);
         if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.Fragment)
@@ -64,13 +64,6 @@ public sealed partial class PortRangeRouter
         if (Journey is not null) TellInner(header, "source", port, portless);
         return default;
     }
-
-    /// <summary>Nothing of ours, except that the kernel itself speaks MLD and router solicitation on the device.</summary>
-    static Verdict RefuseDestination(PacketBatch batch, int index, in IPv6Header outer) =>
-        outer.Destination.IsMulticast && Softwire.FindInner(batch, index, outer, out IpProtocol protocol, out _) == DropReason.NotIPv4InIPv6
-            && protocol == IpProtocol.IcmpV6
-            ? Verdict.Consume
-            : Verdict.Drop(DropReason.NotForUs);
 
     /// <summary>A part of an outer packet: kept where a subscriber sent it, until the packet is whole (RFC 6333 section 6.3).</summary>
     Verdict TakeOuterFragment(PacketBatch batch, int index, int fragmentAt, in IPv6Header outer)

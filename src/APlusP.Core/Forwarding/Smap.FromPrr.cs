@@ -14,7 +14,7 @@ public sealed partial class Smap
     {
         Span<byte> packet = batch.Bytes(index);
         if (!IPv6Header.TryRead(packet, out IPv6Header outer)) return Verdict.Drop(DropReason.Truncated);
-        if (outer.Destination != _options.SoftwireAddress) return Verdict.Drop(DropReason.NotForUs);
+        if (outer.Destination != _options.SoftwireAddress) return Softwire.RefuseDestination(batch, index, outer);
         DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol next, out int offset);
         if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.Fragment)
         {

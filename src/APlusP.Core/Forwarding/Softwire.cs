@@ -47,6 +47,13 @@ static class Softwire
         return DropReason.None;
     }
 
+    /// <summary>Nothing of ours, except that the kernel itself speaks MLD and router solicitation on the device.</summary>
+    public static Verdict RefuseDestination(PacketBatch batch, int index, in IPv6Header outer) =>
+        outer.Destination.IsMulticast && FindInner(batch, index, outer, out IpProtocol protocol, out _) == DropReason.NotIPv4InIPv6
+            && protocol == IpProtocol.IcmpV6
+            ? Verdict.Consume
+            : Verdict.Drop(DropReason.NotForUs);
+
     /// <summary>What is wrong with an IPv4 header that begins the octets, apart from its addresses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DropReason Check(Span<byte> bytes, out IPv4Header header) =>

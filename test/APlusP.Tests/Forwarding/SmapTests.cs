@@ -355,6 +355,14 @@ public class SmapTests
     }
 
     [Fact]
+    public void The_kernels_own_mld_on_the_device_is_no_drop()
+    {
+        byte[] report = Packets.IcmpV6("fe80::1", "ff02::16", (IcmpV6Type)143, extensionHeaders: Packets.Option(5, IpProtocol.HopByHopOptions));
+        Assert.Equal(Verdict.Consume, Judge(Make(Options()), report, Origin.FromPrr));
+        Assert.Equal(Verdict.Drop(DropReason.NotForUs), Judge(Make(Options()), Packets.Softwire(Prr, "2001:db8:1::2", Packets.Udp(Server, 53, Shared, 10001)), Origin.FromPrr));
+    }
+
+    [Fact]
     public void A_packet_has_the_same_fate_alone_and_in_bursts_of_any_size()
     {
         byte[] answer = Packets.Softwire(Prr, Home, Packets.Udp(Server, 53, Shared, 10001));
