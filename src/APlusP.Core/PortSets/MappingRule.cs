@@ -194,7 +194,7 @@ public sealed record MappingRule(IPv6Prefix IPv6, IPv4Prefix IPv4, int EaLength)
         (uint suffix, psid) = SplitEa(ce);
         if (ExplicitPsid is { } only && only != psid) return false;
         prefix = new IPv4Prefix(new IPv4Address(IPv4.Address.Value | suffix), SubscriberLength);
-        return CeAddress(IPv6Prefix.Of(ce, EndUserLength).Address, EndUserLength, prefix.Address, psid) == ce;
+        return CeAddress(IPv6Prefix.Of(ce, EndUserLength), prefix.Address, psid, Form) == ce;
     }
 
     int PsidOf(ushort port) => new MappingRuleArithmetic(this).PsidOf(port);
@@ -211,15 +211,22 @@ public sealed record MappingRule(IPv6Prefix IPv6, IPv4Prefix IPv4, int EaLength)
 
     MappedSubscriber Compose(IPv6Prefix endUser, IPv4Address address, int psid) => new(
         endUser, new IPv4Prefix(address, SubscriberLength), PsidLength == 0 ? PortSet.WholeAddress : PortSet.FromPsid(PsidOffset, PsidLength, psid),
-        CeAddress(endUser.Address, endUser.Length, address, psid));
+        CeAddress(endUser, address, psid, Form));
 
-    /// <summary>RFC 7597 section 6: the first subnet of the prefix, and the interface identifier, as much of it as a prefix beyond 64 bits leaves.</summary>
-    IPv6Address CeAddress(IPv6Address prefix, int length, IPv4Address address, int psid)
+    /// <summary>
+    /// The address that a home makes for its end of the softwire, RFC 7597 section 6 and RFC 7596 section 5.1: the first subnet of its prefix, and an interface identifier of IPv4 address and PSID, as much of it
+    /// as a prefix beyond 64 bits leaves.
+    /// </summary>
+    /// <param name="prefix">The home's prefix.</param>
+    /// <param name="address">Its IPv4 address.</param>
+    /// <param name="psid">Its PSID, 0 where there is none.</param>
+    /// <param name="form">Where the interface identifier holds them.</param>
+    public static IPv6Address CeAddress(IPv6Prefix prefix, IPv4Address address, int psid, InterfaceIdentifierForm form = InterfaceIdentifierForm.Rfc7597)
     {
-        ulong identifier = Form == InterfaceIdentifierForm.Rfc7597
+        ulong identifier = form == InterfaceIdentifierForm.Rfc7597
             ? (ulong)address.Value << 16 | (uint)psid
             : (ulong)address.Value << 24 | (ulong)(uint)psid << 8;
-        return new IPv6Address(prefix.Value | identifier & ~IPv6Prefix.MaskOf(length));
+        return new IPv6Address(prefix.Address.Value | identifier & ~IPv6Prefix.MaskOf(prefix.Length));
     }
 }
 

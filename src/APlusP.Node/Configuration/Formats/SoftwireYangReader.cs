@@ -496,7 +496,7 @@ public sealed class SoftwireYangReader : IJsonTokenReader
             return;
         }
 
-        IPv6Address smap = _entry.PrefixLength == 128 ? _entry.Smap!.Value : HomeAddress.OfPrefix(_entry.Smap!.Value, _entry.PrefixLength, _entry.Address!.Value, ports.Psid?.Value ?? 0);
+        IPv6Address smap = _entry.PrefixLength == 128 ? _entry.Smap!.Value : MappingRule.CeAddress(IPv6Prefix.Of(_entry.Smap!.Value, _entry.PrefixLength), _entry.Address!.Value, ports.Psid?.Value ?? 0);
         _entries.Add(new Entry(_entry.Address!.Value, ports, smap, _entry.Prr!.Value, place));
     }
 

@@ -91,7 +91,8 @@ public sealed class UciFormat
         if (PsidForm.Of(ports) is not { } psid)
             throw new APlusPException(ErrorCodes.NotExportable, $"OpenWrt's protocol 'map' has ports by PSID only, and no PSID says {ports} of {address}. Give this home a PSID set; 'aplusp portset' shows what those are.");
 
-        IPv6Address made = HomeAddress.OfPrefix(smap, 64, address, psid.Value), shifted = HomeAddress.OfPrefix(smap, 64, address, psid.Value, InterfaceIdentifierForm.Draft03);
+        var home = IPv6Prefix.Of(smap, 64);
+        IPv6Address made = MappingRule.CeAddress(home, address, psid.Value), shifted = MappingRule.CeAddress(home, address, psid.Value, InterfaceIdentifierForm.Draft03);
         bool legacy = smap != made && smap == shifted;
         ulong prefix = (ulong)(smap.Value >> 64);
         Option("type", "lw4o6");
