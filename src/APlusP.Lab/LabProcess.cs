@@ -23,9 +23,10 @@ public sealed record LabProcess(string Name, string Namespace, int Id, long Star
             throw new APlusPException(ErrorCodes.LabProgramMissing, $"cannot run '{command[0]}' in '{at.Name}': there is no such program. {Programs.Advice(command[0])}");
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(log))!);
 
-        // Every step execs the next, so the id that we see is the program's own.
+        // Every step execs the next, so the id that we see is the program's own. Signals that our own parent had us ignore (nohup, a job in the
+        // background) are not ignored there.
         var start = new ProcessStartInfo("/bin/sh");
-        foreach (string argument in (string[])["-c", "log=$1; shift; exec setsid ip netns exec \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, at.Name, .. command])
+        foreach (string argument in (string[])["-c", "log=$1; shift; exec env --default-signal=HUP,INT,QUIT setsid ip netns exec \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, at.Name, .. command])
             start.ArgumentList.Add(argument);
         using Process process = Commands.Start(start);
         return new LabProcess(name, at.Name, process.Id, StartTime(process.Id) ?? 0, log);

@@ -21,7 +21,7 @@ public sealed class DemoTests : IDisposable
     [Fact]
     public async Task The_demo_interrupted_leaves_nothing()
     {
-        using var demo = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(LabFixture.Executable, ["demo"])
+        using var demo = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("env", ["--default-signal=INT", LabFixture.Executable, "demo"])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
