@@ -69,7 +69,7 @@ public sealed partial class PortRangeRouter
         FragmentKey key = FragmentKey.Of(header, softwire, origin);
         if (header.IsLaterFragment)
         {
-            Verdict waits = _followers.Follow(key, received, out FragmentFate fate);
+            Verdict waits = Followers.Follow(key, received, out FragmentFate fate);
             if (waits.Fate != Fate.None) return waits;
             source = fate.SourcePort;
             destination = pending.DestinationPort = fate.DestinationPort;
@@ -85,12 +85,12 @@ public sealed partial class PortRangeRouter
         if (portless == DropReason.None || PortKey.IsPortless(portless))
         {
             pending.Portless = portless;
-            _followers.Learn(key, new FragmentFate { SourcePort = source, DestinationPort = destination, Portless = portless });
+            Followers.Learn(key, new FragmentFate { SourcePort = source, DestinationPort = destination, Portless = portless });
         }
         else
         {
             pending.Fault = portless;
-            _followers.Learn(key, default, portless);
+            Followers.Learn(key, default, portless);
         }
 
         return default;
@@ -115,8 +115,8 @@ public sealed partial class PortRangeRouter
             header.DecrementTimeToLive();
         }
 
-        if (policy.ClampMss) _end.ClampMss(packet, header, hit.Softwire, hit.PayloadMtu);
-        _end.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(hit.Prr, hit.Softwire), payloadMtu);
+        if (policy.ClampMss) End.ClampMss(packet, header, hit.Softwire, hit.PayloadMtu);
+        End.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(hit.Prr, hit.Softwire), payloadMtu);
         return Verdict.Forward;
     }
 
@@ -130,7 +130,7 @@ public sealed partial class PortRangeRouter
             return DropTelling(batch, index, policy, portless, IcmpV4Type.DestinationUnreachable, IcmpV4Header.ProtocolUnreachable, sender);
         if (hit.Lookup != BindingLookup.Found)
             return DropTelling(batch, index, policy, DropReason.NoBinding, IcmpV4Type.DestinationUnreachable, IcmpV4Header.HostUnreachable, sender);
-        payloadMtu = _end.PayloadMtu(new Softwire.Path(hit.Prr, hit.Softwire), hit.PayloadMtu, header.TotalLength);
+        payloadMtu = End.PayloadMtu(new Softwire.Path(hit.Prr, hit.Softwire), hit.PayloadMtu, header.TotalLength);
 
         // RFC 2473 section 7.2: (a) who forbids fragments hears the largest size that fits; (b) everybody else's packet goes in fragments of the softwire.
         if (header.TotalLength <= payloadMtu || !header.DontFragment || policy.Options.IgnoreDontFragment) return default;

@@ -29,7 +29,7 @@ public sealed partial class PortRangeRouter
 
         if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.IcmpV6)
         {
-            Verdict heard = _end.HearIcmpV6(batch, index, offset, outer, policy.Options.HopLimit, out SoftwireError error);
+            Verdict heard = End.HearIcmpV6(batch, index, offset, outer, policy.Options.HopLimit, out SoftwireError error);
             return heard.Fate == Fate.None ? PassOn(batch, index, policy, error, offset + IcmpV6Header.Size + error.Inner) : heard;
         }
 
@@ -69,7 +69,7 @@ public sealed partial class PortRangeRouter
     Verdict TakeOuterFragment(PacketBatch batch, int index, int fragmentAt, in IPv6Header outer)
     {
         if (!_table.TryFindSoftwire(outer.Source, out BindingHit known, out _)) return Verdict.Drop(DropReason.UnknownSoftwire);
-        return known.Prr != outer.Destination ? Verdict.Drop(DropReason.WrongPrrAddress) : _reassembly.Take(batch, index, fragmentAt);
+        return known.Prr != outer.Destination ? Verdict.Drop(DropReason.WrongPrrAddress) : Reassembly.Take(batch, index, fragmentAt);
     }
 
     bool IsBoundTo(IPv6Address softwire, IPv6Address prr, IPv4Address address) =>
@@ -87,7 +87,7 @@ public sealed partial class PortRangeRouter
         if (PortKey.OfEmbeddedDestination(inner, header, out ushort port) == DropReason.None
             && (_table.Find(header.Destination, port, out BindingHit holder) != BindingLookup.Found || holder.Softwire != error.Path.To)) return Verdict.Consume;
         Journey?.Add("icmpv6 error", $"{error.Type} about a packet to {error.Path.To}");
-        if (!_end.Hear(error, header, hit.PayloadMtu, out byte code, out uint rest) || !IcmpErrors.MayTellSender(inner, header)) return Verdict.Consume;
+        if (!End.Hear(error, header, hit.PayloadMtu, out byte code, out uint rest) || !IcmpErrors.MayTellSender(inner, header)) return Verdict.Consume;
 
         // A subscriber's own packet, hairpinned: the error goes into its softwire.
         Softwire.Path? subscriber = null;
@@ -95,12 +95,7 @@ public sealed partial class PortRangeRouter
         BindingLookup sender = _table.Find(header.Source, sourcePort, out BindingHit back);
         if (sender == BindingLookup.NoBinding) return Verdict.Consume;
         if (sender == BindingLookup.Found) subscriber = new Softwire.Path(back.Prr, back.Softwire);
-        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, header.Source.Value))
-        {
-            Counters.IcmpSuppressed++;
-            return Verdict.Consume;
-        }
-
+        if (!MaySendError(policy, header.Source.Value)) return Verdict.Consume;
         IPv4Address self = policy.Options.IcmpSource ?? header.Destination, to = header.Source;
         batch.TrimFront(index, innerAt);
         IcmpErrors.WriteV4(batch, index, IcmpV4Type.DestinationUnreachable, code, self, to, rest);
@@ -129,7 +124,7 @@ public sealed partial class PortRangeRouter
         Span<byte> inner = batch.TrimFront(index, pending.Inner);
         ushort port = pending.DestinationPort;
         DropReason portless = pending.Follows ? pending.Portless : PortKey.OfDestination(inner, header, out port);
-        if (policy.ClampMss) _end.ClampMss(inner, header, outer.Source, hit.PayloadMtu);
+        if (policy.ClampMss) End.ClampMss(inner, header, outer.Source, hit.PayloadMtu);
         if (_table.Find(header.Destination, port, out BindingHit receiver) != BindingLookup.NotShared)
             return Hairpin(batch, index, policy, portless, receiver, back);
 
@@ -156,12 +151,7 @@ public sealed partial class PortRangeRouter
         // A subscriber who sends what has no port is who it says it is: RFC 7596 has nothing to tell it.
         if (PortKey.IsPortless(reason)) return Verdict.Drop(reason);
         if (!policy.Options.SendIcmpV6Errors || !back.To.IsUnicast) return Verdict.Drop(reason);
-        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, (ulong)back.To.Value))
-        {
-            Counters.IcmpSuppressed++;
-            return Verdict.Drop(reason);
-        }
-
+        if (!MaySendError(policy, (ulong)back.To.Value)) return Verdict.Drop(reason);
         IcmpErrors.WriteV6(batch, index, IcmpV6Type.DestinationUnreachable, IcmpV6Header.SourceAddressFailedPolicy, policy.Options.HopLimit,
             back.From, back.To);
         Counters.IcmpV6Sent++;
@@ -179,8 +169,8 @@ public sealed partial class PortRangeRouter
         if (header.TimeToLive <= 1) return DropTelling(batch, index, policy, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0, back);
 
         header.DecrementTimeToLive();
-        if (policy.ClampMss) _end.ClampMss(batch.Bytes(index), header, receiver.Softwire, receiver.PayloadMtu);
-        _end.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(receiver.Prr, receiver.Softwire), payloadMtu);
+        if (policy.ClampMss) End.ClampMss(batch.Bytes(index), header, receiver.Softwire, receiver.PayloadMtu);
+        End.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(receiver.Prr, receiver.Softwire), payloadMtu);
         return Verdict.Hairpin;
     }
 }

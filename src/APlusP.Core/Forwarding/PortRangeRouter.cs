@@ -16,16 +16,11 @@ namespace APlusP.Core.Forwarding;
 /// A batch is taken in pieces of 32, in two passes: the first reads headers and collects what to look up, the second, when all
 /// lookups of the piece are done with their cache misses overlapping, checks, rewrites and judges.
 /// </remarks>
-public sealed partial class PortRangeRouter : IForwarder
+public sealed partial class PortRangeRouter : DataPlane
 {
     const int PieceSize = BindingTable.BatchSize;
 
     readonly BindingTable _table;
-    readonly IcmpRateLimiter _icmpLimit;
-    readonly BatchClock _clock;
-    readonly SoftwireEnd _end;
-    readonly Reassembly _reassembly;
-    readonly FragmentFollower _followers;
     readonly BindingQuery[] _queries = new BindingQuery[PieceSize];
     readonly BindingHit[] _hits = new BindingHit[PieceSize];
     readonly Pending[] _pending = new Pending[PieceSize];
@@ -36,17 +31,11 @@ public sealed partial class PortRangeRouter : IForwarder
     /// <param name="time">The clock of rate limits and fragments.</param>
     /// <param name="paths">What the paths to the softwires carry, shared by all routers of a PRR; null where the bindings alone say so.</param>
     public PortRangeRouter(BindingTable table, PrrOptions options, TimeProvider time, PathMtuTable? paths = null)
+        : base(Origin.FromInternet, options.Fragments, options.Secret, time, paths)
     {
         _table = table;
         _policy = new Policy(options);
-        _icmpLimit = new IcmpRateLimiter(time);
-        _clock = new BatchClock(time);
-        _end = new SoftwireEnd(options.Secret, paths, _clock, Counters);
-        _reassembly = new Reassembly(options.Fragments, _clock, Mix.Of(options.Secret, 1), Counters);
-        _followers = new FragmentFollower(options.Fragments, _clock, Mix.Of(options.Secret, 2), Counters);
     }
-
-    public ForwardingCounters Counters { get; } = new();
 
     /// <summary>May be exchanged while another thread processes: a piece of a batch meets the old or the new.</summary>
     public PrrOptions Options
@@ -58,36 +47,13 @@ public sealed partial class PortRangeRouter : IForwarder
     /// <summary>Where set, each packet's steps are written down, for <see cref="Explain"/>; never in a daemon.</summary>
     public PacketJourney? Journey { get; set; }
 
-    public void Process(PacketBatch batch) => Process(batch, wereHeld: false);
+    private protected override byte HopLimit => _policy.Options.HopLimit;
 
-    void Process(PacketBatch batch, bool wereHeld)
+    private protected override void Process(PacketBatch batch, bool wereHeld)
     {
-        _clock.Advance();
+        Clock.Advance();
         for (int start = 0; start < batch.Count; start += PieceSize)
             ProcessPiece(batch, start, Math.Min(PieceSize, batch.Count - start), Volatile.Read(ref _policy), wereHeld);
-    }
-
-    public bool Continue(PacketBatch batch)
-    {
-        batch.Clear();
-        if (_followers.HasReady)
-        {
-            _followers.TakeReady(batch);
-            Process(batch, wereHeld: true);
-            return true;
-        }
-
-        _clock.Advance();
-        _end.TakeProbes(batch, Origin.FromInternet, _policy.Options.HopLimit);
-        return batch.Count > 0;
-    }
-
-    public int MillisecondsUntilDue(int most)
-    {
-        _clock.Advance();
-        _reassembly.Expire();
-        _followers.Expire();
-        return _end.MillisecondsUntilDue(most);
     }
 
     void ProcessPiece(PacketBatch batch, int start, int count, Policy policy, bool wereHeld)
@@ -119,8 +85,7 @@ public sealed partial class PortRangeRouter : IForwarder
             }
 
             Journey?.Judge(slot.Verdict);
-            if (wereHeld) Counters.Settle(slot.Origin, slot.Verdict);
-            else Counters.Count(slot.Origin, slot.Verdict, _pending[i].Octets);
+            Count(slot.Origin, slot.Verdict, _pending[i].Octets, wereHeld);
         }
     }
 
@@ -136,21 +101,18 @@ public sealed partial class PortRangeRouter : IForwarder
         Span<byte> packet = batch.Bytes(index);
         if ((isOptional && !policy.Options.SendIcmpV4Errors) || !IPv4Header.TryRead(packet, out IPv4Header header)
             || !IcmpErrors.MayTellSender(packet, header)) return Verdict.Drop(reason);
-        if (!_icmpLimit.TryTake(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, header.Source.Value))
-        {
-            Counters.IcmpSuppressed++;
-            return Verdict.Drop(reason);
-        }
-
+        if (!MaySendError(policy, header.Source.Value)) return Verdict.Drop(reason);
         IcmpErrors.WriteV4(batch, index, type, code, policy.Options.IcmpSource ?? header.Destination, header.Source, rest);
         if (subscriber is { } path) Tell(batch, index, policy, path);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(reason);
     }
 
+    bool MaySendError(Policy policy, ulong host) => MaySendError(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, host);
+
     /// <summary>Puts an ICMPv4 error of ours into the softwire of the subscriber that it is for. It fits every path.</summary>
     void Tell(PacketBatch batch, int index, Policy policy, in Softwire.Path path) =>
-        _end.Encapsulate(batch, index, IcmpErrors.InternetworkControl, policy.Options.HopLimit, path, PathMtuTable.Least - SoftwireEnd.Overhead);
+        End.Encapsulate(batch, index, IcmpErrors.InternetworkControl, policy.Options.HopLimit, path, PathMtuTable.Least - SoftwireEnd.Overhead);
 
     /// <summary>What the first pass knows of a packet that the second needs.</summary>
     struct Pending

@@ -34,12 +34,7 @@ public sealed partial class Smap
             if (!isFirst) return FollowFromLan(batch, index, key, ref header);
         }
 
-        if (!_options.TtlAlreadyTaken)
-        {
-            if (header.TimeToLive <= 1) return DropTellingLan(batch, index, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0);
-            header.DecrementTimeToLive();
-        }
-
+        if (!TakeTimeToLive(ref header)) return DropTellingLan(batch, index, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0);
         Span<byte> payload = packet[header.Size..];
         Verdict verdict = protocol == NaptProtocol.Icmp
             ? IcmpFromLan(batch, index, ref header, payload)
@@ -59,12 +54,12 @@ public sealed partial class Smap
             Hairpins = verdict.Fate == Fate.Hairpinned,
             Peer = _path.To,
         };
-        _followers.Learn(key, fate, verdict.Reason);
+        Followers.Learn(key, fate, verdict.Reason);
     }
 
     Verdict FollowFromLan(PacketBatch batch, int index, in FragmentKey key, ref IPv4Header header)
     {
-        Verdict waits = _followers.Follow(key, batch.Bytes(index), out FragmentFate fate);
+        Verdict waits = Followers.Follow(key, batch.Bytes(index), out FragmentFate fate);
         if (waits.Fate != Fate.None) return waits;
         _path = _path with { To = fate.Peer };
         int payloadMtu = 0;
@@ -113,7 +108,7 @@ public sealed partial class Smap
 
         if (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote))
         {
-            Verdict kept = _ftp.FromLan(batch, index, ref header, _napt, inside, remote, _options.SharedAddress, _clock.Now);
+            Verdict kept = _ftp.FromLan(batch, index, ref header, _napt, inside, remote, _options.SharedAddress, Clock.Now);
             if (kept.Fate != Fate.None) return kept;
         }
 
@@ -187,12 +182,7 @@ public sealed partial class Smap
         Span<byte> packet = batch.Bytes(index);
         if ((isOptional && !_options.SendIcmpErrors) || !IPv4Header.TryRead(packet, out IPv4Header header) || !IcmpErrors.MayTellSender(packet, header))
             return Verdict.Drop(reason);
-        if (!_icmpLimit.TryTake(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, header.Source.Value))
-        {
-            Counters.IcmpSuppressed++;
-            return Verdict.Drop(reason);
-        }
-
+        if (!MaySendError(header.Source.Value)) return Verdict.Drop(reason);
         IcmpErrors.WriteV4(batch, index, type, code, _options.IcmpSource ?? _options.SharedAddress, header.Source, rest);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(reason);

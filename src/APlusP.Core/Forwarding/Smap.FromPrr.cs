@@ -19,7 +19,7 @@ public sealed partial class Smap
         if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.Fragment)
         {
             if (!IsPeer(outer.Source)) return Verdict.Drop(DropReason.NotFromPrr);
-            Verdict waits = _reassembly.Take(batch, index, offset);
+            Verdict waits = Reassembly.Take(batch, index, offset);
             if (waits.Fate != Fate.None) return waits;
             IPv6Header.TryRead(batch.Bytes(index), out outer);
             fault = Softwire.FindInner(batch, index, outer, out next, out offset);
@@ -27,7 +27,7 @@ public sealed partial class Smap
 
         if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.IcmpV6)
         {
-            Verdict heard = _end.HearIcmpV6(batch, index, offset, outer, _options.HopLimit, out SoftwireError error);
+            Verdict heard = End.HearIcmpV6(batch, index, offset, outer, _options.HopLimit, out SoftwireError error);
             return heard.Fate == Fate.None ? PassOn(batch, index, error, offset + IcmpV6Header.Size + error.Inner) : heard;
         }
 
@@ -59,7 +59,7 @@ public sealed partial class Smap
             fault = FragmentFollower.Check(header);
             if (fault != DropReason.None) return Verdict.Drop(fault);
             key = FragmentKey.Of(header, outer.Source, Origin.FromPrr);
-            Verdict waits = isFirst ? default : _followers.Follow(key, batch.Bytes(index), out first);
+            Verdict waits = isFirst ? default : Followers.Follow(key, batch.Bytes(index), out first);
             if (waits.Fate != Fate.None) return waits;
         }
 
@@ -91,16 +91,11 @@ public sealed partial class Smap
         Span<byte> inner = batch.Bytes(index)[innerAt..];
         IPv4Header.TryReadEmbedded(inner, out IPv4Header header);
         if (header.Source != _options.SharedAddress) return Verdict.Consume;
-        if (!_end.Hear(error, header, _options.PayloadMtu, out byte code, out uint rest) || !IcmpErrors.MayTellSender(inner, header)) return Verdict.Consume;
+        if (!End.Hear(error, header, _options.PayloadMtu, out byte code, out uint rest) || !IcmpErrors.MayTellSender(inner, header)) return Verdict.Consume;
         if (!TryReadEmbedded(inner, out header, out NaptProtocol protocol, out ushort source, out ushort destination)) return Verdict.Consume;
         var remote = new Endpoint(header.Destination.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : destination);
         if (!_napt.TryFindInside(protocol, source, remote, out Endpoint inside)) return Verdict.Consume;
-        if (!_icmpLimit.TryTake(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, inside.Address))
-        {
-            Counters.IcmpSuppressed++;
-            return Verdict.Consume;
-        }
-
+        if (!MaySendError(inside.Address)) return Verdict.Consume;
         RewriteEmbedded(inner, ref header, protocol, isSource: true, new IPv4Address(inside.Address), inside.Port);
         batch.TrimFront(index, innerAt);
         IcmpErrors.WriteV4(batch, index, IcmpV4Type.DestinationUnreachable, code, _options.IcmpSource ?? _options.SharedAddress, new IPv4Address(inside.Address), rest);
@@ -117,9 +112,9 @@ public sealed partial class Smap
         TcpFlags flags = protocol == NaptProtocol.Tcp ? transport.TcpFlags : TcpFlags.None;
         DropReason refused = _napt.Inbound(protocol, transport.DestinationPort, remote, flags, out Endpoint inside);
         if (refused != DropReason.None) return Verdict.Drop(refused);
-        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
+        if (_options.ClampMss) End.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
         DeliverTransport(protocol, ref header, ref transport, inside);
-        if (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote)) _ftp.FromPrr(batch, index, ref header, inside, remote, _clock.Now);
+        if (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote)) _ftp.FromPrr(batch, index, ref header, inside, remote, Clock.Now);
         return Verdict.Forward;
     }
 
@@ -157,7 +152,7 @@ public sealed partial class Smap
         header.Source = _options.SharedAddress;
         header.Destination = asker;
         header.TimeToLive = AnswerTimeToLive;
-        Encapsulate(batch, index, header.TrafficClass, _end.PayloadMtu(_path, _options.PayloadMtu, header.TotalLength));
+        Encapsulate(batch, index, header.TrafficClass, End.PayloadMtu(_path, _options.PayloadMtu, header.TotalLength));
         Counters.IcmpV4Sent++;
         return Verdict.Answer;
     }
@@ -185,12 +180,7 @@ public sealed partial class Smap
     Verdict ExpireTelling(PacketBatch batch, int index, in IPv4Header header)
     {
         if (!IcmpErrors.MayTellSender(batch.Bytes(index), header)) return Verdict.Drop(DropReason.TtlExpired);
-        if (!_icmpLimit.TryTake(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, header.Source.Value))
-        {
-            Counters.IcmpSuppressed++;
-            return Verdict.Drop(DropReason.TtlExpired);
-        }
-
+        if (!MaySendError(header.Source.Value)) return Verdict.Drop(DropReason.TtlExpired);
         IcmpErrors.WriteV4(batch, index, IcmpV4Type.TimeExceeded, 0, _options.SharedAddress, header.Source);
         TellSender(batch, index);
         Counters.IcmpV4Sent++;

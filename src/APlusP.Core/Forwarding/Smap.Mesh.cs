@@ -44,12 +44,7 @@ public sealed partial class Smap
     {
         // Nobody of ours has it, or the kernel had not brought it here.
         if (own.Contains(header.Destination)) return Verdict.Drop(DropReason.NoMapping);
-        if (!_options.TtlAlreadyTaken)
-        {
-            if (header.TimeToLive <= 1) return DropTellingLan(batch, index, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0);
-            header.DecrementTimeToLive();
-        }
-
+        if (!TakeTimeToLive(ref header)) return DropTellingLan(batch, index, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0);
         _path = PathOfRouted(batch.Bytes(index), header);
         if (!Fits(header, out int payloadMtu)) return RefuseTooBig(batch, index, payloadMtu);
         return Send(batch, index, header, payloadMtu);
@@ -70,7 +65,7 @@ public sealed partial class Smap
         batch.TrimFront(index, offset);
         batch.Truncate(index, header.TotalLength);
         if (!TakeTimeToLive(ref header)) return ExpireTelling(batch, index, header);
-        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
+        if (_options.ClampMss) End.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
         return Verdict.Forward;
     }
 }

@@ -13,16 +13,11 @@ namespace APlusP.Core.Forwarding;
 /// The SMAP: Stateless A+P Mapping gateway (RFC 6346 section 3.1.1), lwB4 (RFC 7596 section 5), MAP CE (RFC 7597 section 8.2). Translates what the home sends into its
 /// ports of the shared address, and carries it through one softwire to the PRR and back.
 /// </summary>
-public sealed partial class Smap : IForwarder
+public sealed partial class Smap : DataPlane
 {
     const byte AnswerTimeToLive = 64;
 
-    readonly IcmpRateLimiter _icmpLimit;
     readonly Random _random;
-    readonly BatchClock _clock;
-    readonly SoftwireEnd _end;
-    readonly Reassembly _reassembly;
-    readonly FragmentFollower _followers;
     readonly FtpGateway _ftp;
     SmapOptions _options;
     RuleTable? _mesh;
@@ -34,21 +29,15 @@ public sealed partial class Smap : IForwarder
     /// <param name="seed">Makes the choice of ports repeatable, for captures and tests; otherwise it cannot be foretold.</param>
     /// <param name="paths">What the path to the PRR carries; null where the configuration alone says so.</param>
     public Smap(SmapOptions options, TimeProvider time, int? seed = null, PathMtuTable? paths = null)
+        : base(Origin.FromLan, options.Fragments, options.Secret, time, paths)
     {
         _options = options;
         _mesh = MeshOf(options);
-        _icmpLimit = new IcmpRateLimiter(time);
         _random = seed is { } s ? new Random(s) : new UnforeseeableRandom();
         _napt = new NaptTable(options, _random);
         _identifications = new IdentificationPool(options.Ports, _random);
-        _clock = new BatchClock(time);
         _ftp = new FtpGateway(Counters);
-        _end = new SoftwireEnd(options.Secret, paths, _clock, Counters);
-        _reassembly = new Reassembly(options.Fragments, _clock, Mix.Of(options.Secret, 1), Counters);
-        _followers = new FragmentFollower(options.Fragments, _clock, Mix.Of(options.Secret, 2), Counters);
     }
-
-    public ForwardingCounters Counters { get; } = new();
 
     /// <summary>
     /// To be exchanged between batches only. Flows stay, unless what they stand on changes: the address, the port set, the NAPT's mode or size
@@ -79,9 +68,9 @@ public sealed partial class Smap : IForwarder
             [.. _napt.Hosts().Select(h => new NaptHostUse(new IPv4Address(h.Address), h.Ports)).OrderByDescending(h => h.Ports)]);
     }
 
-    public void Process(PacketBatch batch) => Process(batch, wereHeld: false);
+    private protected override byte HopLimit => _options.HopLimit;
 
-    void Process(PacketBatch batch, bool wereHeld)
+    private protected override void Process(PacketBatch batch, bool wereHeld)
     {
         Advance();
         for (int i = 0; i < batch.Count; i++)
@@ -95,38 +84,14 @@ public sealed partial class Smap : IForwarder
                 _ => Verdict.Drop(DropReason.NotForUs),
             };
             slot.Verdict = verdict;
-            if (wereHeld) Counters.Settle(slot.Origin, verdict);
-            else Counters.Count(slot.Origin, verdict, octets);
+            Count(slot.Origin, verdict, octets, wereHeld);
         }
-    }
-
-    public bool Continue(PacketBatch batch)
-    {
-        batch.Clear();
-        if (_followers.HasReady)
-        {
-            _followers.TakeReady(batch);
-            Process(batch, wereHeld: true);
-            return true;
-        }
-
-        _clock.Advance();
-        _end.TakeProbes(batch, Origin.FromLan, _options.HopLimit);
-        return batch.Count > 0;
-    }
-
-    public int MillisecondsUntilDue(int most)
-    {
-        _clock.Advance();
-        _reassembly.Expire();
-        _followers.Expire();
-        return _end.MillisecondsUntilDue(most);
     }
 
     void Advance()
     {
-        _clock.Advance();
-        _napt.Advance(_clock.Now / _clock.Frequency);
+        Clock.Advance();
+        _napt.Advance(Clock.Now / Clock.Frequency);
     }
 
     Softwire.Path PathToPrr => new(_options.SoftwireAddress, _options.PrrAddress);
@@ -134,22 +99,24 @@ public sealed partial class Smap : IForwarder
     /// <summary>Sends a translated packet into the softwire: with a maximum segment size that fits it, in one piece or several.</summary>
     Verdict Send(PacketBatch batch, int index, in IPv4Header header, int payloadMtu)
     {
-        if (_options.ClampMss) _end.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
+        if (_options.ClampMss) End.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
         Encapsulate(batch, index, header.TrafficClass, payloadMtu);
         return Verdict.Forward;
     }
 
     void Encapsulate(PacketBatch batch, int index, byte trafficClass, int payloadMtu)
     {
-        if (_options.Outgoing == SmapOutgoing.Softwire) _end.Encapsulate(batch, index, trafficClass, _options.HopLimit, _path, payloadMtu);
+        if (_options.Outgoing == SmapOutgoing.Softwire) End.Encapsulate(batch, index, trafficClass, _options.HopLimit, _path, payloadMtu);
     }
 
     /// <summary>Whether a packet may go into the softwire: what is too large only where it may be fragmented, RFC 2473 section 7.2.</summary>
     bool Fits(in IPv4Header header, out int payloadMtu)
     {
-        payloadMtu = _end.PayloadMtu(_path, _options.PayloadMtu, header.TotalLength);
+        payloadMtu = End.PayloadMtu(_path, _options.PayloadMtu, header.TotalLength);
         return _options.Outgoing == SmapOutgoing.Plain || header.TotalLength <= payloadMtu || !header.DontFragment || _options.IgnoreDontFragment;
     }
+
+    bool MaySendError(uint host) => MaySendError(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, host);
 
     Verdict RefuseTooBig(PacketBatch batch, int index, int payloadMtu) =>
         DropTellingLan(batch, index, DropReason.TooBig, IcmpV4Type.DestinationUnreachable, IcmpV4Header.FragmentationNeeded, (uint)payloadMtu);

@@ -16,9 +16,6 @@ sealed class FragmentFollower(FragmentOptions options, BatchClock clock, ulong k
 
     readonly FragmentTable _table = new(options, options.FollowTimeout * clock.Frequency, key, counters);
 
-    /// <summary>Fragments that wait for their first.</summary>
-    public int Waiting => _table.Waiting;
-
     /// <summary>Whether fragments have waited that may go on now.</summary>
     public bool HasReady => _table.HasReady;
 

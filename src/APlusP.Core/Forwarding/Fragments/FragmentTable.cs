@@ -112,12 +112,6 @@ sealed class FragmentTable
         _shelf = new PacketShelf(options.MaxOctets);
     }
 
-    /// <summary>Packets of which fragments are known.</summary>
-    public int Count => _free.Used;
-
-    /// <summary>Fragments that wait now.</summary>
-    public int Waiting => _freeParts.Used;
-
     public ref Datagram this[int at] => ref _datagrams[at];
 
     public ref Part PartAt(int at) => ref _parts[at];

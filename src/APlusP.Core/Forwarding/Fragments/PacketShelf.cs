@@ -12,12 +12,10 @@ sealed class PacketShelf(int octets)
 
     static int Blocks(int octets) => Math.Max(1, (octets + BlockSize - 1) / BlockSize);
 
-    /// <summary>Octets taken now, whole blocks.</summary>
-    public int Used => _free.Used * BlockSize;
-
-    /// <summary>Whether this many octets find room, or would if everything else were gone.</summary>
+    /// <summary>Whether this many octets find room now.</summary>
     public bool HasRoom(int length) => Blocks(length) <= _capacity - _free.Used;
 
+    /// <summary>Whether they would if everything else were gone.</summary>
     public bool Fits(int length) => Blocks(length) <= _capacity;
 
     /// <summary>Puts octets down where <see cref="HasRoom"/>, and gives their place.</summary>

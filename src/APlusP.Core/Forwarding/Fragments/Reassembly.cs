@@ -16,9 +16,6 @@ sealed class Reassembly(FragmentOptions options, BatchClock clock, ulong key, Fo
 
     readonly FragmentTable _table = new(options, options.ReassemblyTimeout * clock.Frequency, key, counters);
 
-    /// <summary>Fragments that wait.</summary>
-    public int Waiting => _table.Waiting;
-
     public void Expire() => _table.Expire(clock.Now);
 
     /// <summary>Takes a fragment in; where it was the last that was missing, the whole packet stands in its buffer afterwards.</summary>

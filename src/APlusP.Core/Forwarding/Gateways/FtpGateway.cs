@@ -40,8 +40,7 @@ sealed class FtpGateway(ForwardingCounters counters)
         Session? session = Find(inside, remote);
         if ((flags & TcpFlags.Syn) != 0)
         {
-            session = session ?? Add(now);
-            session.Begin(inside, remote, now);
+            (session ?? Add(now)).Begin(inside, remote, now);
             return default;
         }
 
@@ -111,7 +110,7 @@ sealed class FtpGateway(ForwardingCounters counters)
             {
                 uint end = session.KeptSequence + (uint)session.KeptOctets;
                 if ((int)(acknowledged - end) > 0) session.KeptOctets = 0;
-                else if ((int)(acknowledged - session.KeptSequence) >= 0 && session.KeptIsAcknowledged)
+                else if ((int)(acknowledged - session.KeptSequence) >= 0)
                 {
                     BinaryPrimitives.WriteUInt32BigEndian(segment[8..], end);
                     changed = true;
@@ -145,7 +144,6 @@ sealed class FtpGateway(ForwardingCounters counters)
         segment.Slice(text, length).CopyTo(session.Kept);
         session.KeptSequence = sequence;
         session.KeptOctets = length;
-        session.KeptIsAcknowledged = true;
         batch.Resize(index, header.Size + TcpHeader);
         segment = batch.Bytes(index)[header.Size..];
         segment[12] = TcpHeader / 4 << 4;
@@ -250,12 +248,11 @@ sealed class FtpGateway(ForwardingCounters counters)
         public readonly byte[] Kept = new byte[FtpText.MaxLine];
         public int KeptOctets;
         public uint KeptSequence;
-        public bool KeptIsAcknowledged;
 
         public void Begin(Endpoint inside, Endpoint remote, long now)
         {
             (Inside, Remote, Touched) = (inside, remote, now);
-            (StandsAside, KeptOctets, KeptIsAcknowledged, _count, _before) = (false, 0, false, 0, 0);
+            (StandsAside, KeptOctets, _count, _before) = (false, 0, 0, 0);
             Window = ushort.MaxValue;
         }
 

@@ -35,7 +35,7 @@ struct Flow
     /// <summary>The mapping it belongs to.</summary>
     public int Mapping;
 
-    /// <summary>The host whose flow it is; 0 where hosts are too many to be counted.</summary>
+    /// <summary>The host whose flow it is.</summary>
     public int Host;
 
     // Links of the chains that it is in: by inner endpoints, by what comes back, and of the timer wheel. 0 ends a chain.

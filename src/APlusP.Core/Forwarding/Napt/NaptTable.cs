@@ -49,7 +49,7 @@ sealed class NaptTable
         _mappings = new Mapping[capacity + 1];
         _peers = new Peer[capacity + 1];
 
-        // Each holds a port or has a flow at least.
+        // Each has a flow at least.
         int hosts = capacity;
         _hosts = new Host[hosts + 1];
         _freeFlows = new EntryPool(capacity);
@@ -197,7 +197,7 @@ sealed class NaptTable
     {
         inside = default;
         int exact = FindInbound(protocol, external, remote);
-        if (exact == 0 && _expectationCount > 0 && protocol == NaptProtocol.Tcp) exact = Meet(external, remote);
+        if (exact == 0 && _expectationCount > 0 && protocol == NaptProtocol.Tcp) exact = TakeExpected(external, remote);
         if (exact != 0)
         {
             ref Flow flow = ref _flows[exact];
@@ -244,7 +244,7 @@ sealed class NaptTable
     }
 
     /// <summary>The flow of a connection that was expected, or 0.</summary>
-    int Meet(ushort external, Endpoint remote)
+    int TakeExpected(ushort external, Endpoint remote)
     {
         for (int i = 0; i < _expectationCount; i++)
         {
@@ -282,8 +282,8 @@ sealed class NaptTable
     int AddFlow(NaptProtocol protocol, Endpoint inside, Endpoint remote, int mapping)
     {
         int host = FindHost(inside.Address);
-        if (host == 0 && !_freeHosts.IsEmpty) host = AddHost(inside.Address);
-        if (host != 0) _hosts[host].Flows++;
+        if (host == 0) host = AddHost(inside.Address);
+        _hosts[host].Flows++;
         int at = _freeFlows.Take();
         ref Flow flow = ref _flows[at];
         flow = new Flow
@@ -371,12 +371,8 @@ sealed class NaptTable
         Unlink(ref InboundHead(flow.Protocol, flow.External, flow.Remote), at, static (NaptTable t, int i) => ref t._flows[i].NextInbound);
         Part(flow.Protocol, flow.External, flow.Remote);
         if (--_mappings[flow.Mapping].Flows == 0) Unmap(flow.Mapping);
-        if (flow.Host != 0)
-        {
-            _hosts[flow.Host].Flows--;
-            ReleaseHost(flow.Host);
-        }
-
+        _hosts[flow.Host].Flows--;
+        ReleaseHost(flow.Host);
         _freeFlows.GiveBack(at);
     }
 

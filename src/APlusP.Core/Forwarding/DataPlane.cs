@@ -1,0 +1,81 @@
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding.Fragments;
+using APlusP.Core.Forwarding.PathMtus;
+
+namespace APlusP.Core.Forwarding;
+
+/// <summary>What PRR and SMAP have alike: an end of softwires, fragments that wait, ICMP errors that are rationed, and the counters of it all.</summary>
+public abstract class DataPlane : IForwarder
+{
+    readonly IcmpRateLimiter _icmpLimit;
+
+    /// <summary>Side of the packets that this end sends of its own accord.</summary>
+    readonly Origin _own;
+
+    private protected DataPlane(Origin own, FragmentOptions fragments, ulong secret, TimeProvider time, PathMtuTable? paths)
+    {
+        _own = own;
+        _icmpLimit = new IcmpRateLimiter(time);
+        Clock = new BatchClock(time);
+        End = new SoftwireEnd(secret, paths, Clock, Counters);
+        Reassembly = new Reassembly(fragments, Clock, Mix.Of(secret, 1), Counters);
+        Followers = new FragmentFollower(fragments, Clock, Mix.Of(secret, 2), Counters);
+    }
+
+    public ForwardingCounters Counters { get; } = new();
+
+    private protected BatchClock Clock { get; }
+
+    private protected SoftwireEnd End { get; }
+
+    private protected Reassembly Reassembly { get; }
+
+    private protected FragmentFollower Followers { get; }
+
+    /// <summary>Of IPv6 packets that this end sends.</summary>
+    private protected abstract byte HopLimit { get; }
+
+    public void Process(PacketBatch batch) => Process(batch, wereHeld: false);
+
+    /// <param name="batch">The packets.</param>
+    /// <param name="wereHeld">They have been received, counted and held before.</param>
+    private protected abstract void Process(PacketBatch batch, bool wereHeld);
+
+    public bool Continue(PacketBatch batch)
+    {
+        batch.Clear();
+        if (Followers.HasReady)
+        {
+            Followers.TakeReady(batch);
+            Process(batch, wereHeld: true);
+            return true;
+        }
+
+        Clock.Advance();
+        End.TakeProbes(batch, _own, HopLimit);
+        return batch.Count > 0;
+    }
+
+    public int MillisecondsUntilDue(int most)
+    {
+        Clock.Advance();
+        Reassembly.Expire();
+        Followers.Expire();
+        return End.MillisecondsUntilDue(most);
+    }
+
+    /// <summary>Counts what became of a packet of <see cref="Process(PacketBatch, bool)"/>.</summary>
+    private protected void Count(Origin origin, Verdict verdict, int octets, bool wasHeld)
+    {
+        if (wasHeld) Counters.Settle(origin, verdict);
+        else Counters.Count(origin, verdict, octets);
+    }
+
+    /// <summary>Whether an ICMP error may be sent to this host now; what the ration keeps back is counted.</summary>
+    private protected bool MaySendError(int perSecond, int perHost, ulong host)
+    {
+        if (_icmpLimit.TryTake(perSecond, perHost, host)) return true;
+        Counters.IcmpSuppressed++;
+        return false;
+    }
+}
