@@ -1,6 +1,8 @@
+using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Core.Wire;
 
 namespace APlusP.Core.Forwarding;
 
@@ -35,6 +37,9 @@ public abstract class DataPlane : IForwarder
     /// <summary>Of IPv6 packets that this end sends.</summary>
     private protected abstract byte HopLimit { get; }
 
+    /// <summary>ICMP errors a second, and of these for one host.</summary>
+    private protected abstract (int PerSecond, int PerHost) ErrorRation { get; }
+
     public void Process(PacketBatch batch) => Process(batch, wereHeld: false);
 
     /// <param name="batch">The packets.</param>
@@ -52,8 +57,33 @@ public abstract class DataPlane : IForwarder
         }
 
         Clock.Advance();
+        TellOfLostFragments(batch);
         End.TakeProbes(batch, _own, HopLimit);
         return batch.Count > 0;
+    }
+
+    /// <summary>
+    /// Who sent the first fragment of an outer packet whose rest did not come hears so by ICMPv6 3/1, RFC 8200 section 4.5. Inner fragments have no such message: they are put together by
+    /// the host that they are for, which tells of it itself.
+    /// </summary>
+    void TellOfLostFragments(PacketBatch batch)
+    {
+        while (Reassembly.TryTakeExpired(batch))
+        {
+            int index = batch.Count - 1;
+            Span<byte> fragment = batch.Bytes(index);
+            IPv6Header.TryRead(fragment, out IPv6Header outer);
+            IPv6Address sender = outer.Source, self = outer.Destination;
+            if (!IcmpErrors.MayTellSenderV6(fragment, outer) || !MaySendError((ulong)sender.Value))
+            {
+                batch.Count--;
+                continue;
+            }
+
+            IcmpErrors.WriteV6(batch, index, IcmpV6Type.TimeExceeded, IcmpV6Header.ReassemblyTimeExceeded, HopLimit, self, sender);
+            batch[index].Verdict = Verdict.Own;
+            Counters.IcmpV6Sent++;
+        }
     }
 
     public int MillisecondsUntilDue(int most)
@@ -61,7 +91,7 @@ public abstract class DataPlane : IForwarder
         Clock.Advance();
         Reassembly.Expire();
         Followers.Expire();
-        return End.MillisecondsUntilDue(most);
+        return Reassembly.HasExpired ? 0 : End.MillisecondsUntilDue(most);
     }
 
     /// <summary>Counts what became of a packet of <see cref="Process(PacketBatch, bool)"/>.</summary>
@@ -72,8 +102,9 @@ public abstract class DataPlane : IForwarder
     }
 
     /// <summary>Whether an ICMP error may be sent to this host now; what the ration keeps back is counted.</summary>
-    private protected bool MaySendError(int perSecond, int perHost, ulong host)
+    private protected bool MaySendError(ulong host)
     {
+        (int perSecond, int perHost) = ErrorRation;
         if (_icmpLimit.TryTake(perSecond, perHost, host)) return true;
         Counters.IcmpSuppressed++;
         return false;

@@ -42,7 +42,7 @@ public enum DropReason : byte
     /// <summary>A protocol without ports, from or to a shared address.</summary>
     ProtocolWithoutPorts,
 
-    /// <summary>An ICMP message whose subscriber cannot be told: neither a query nor an error with a usable embedded packet.</summary>
+    /// <summary>An ICMP message whose subscriber cannot be told: neither a query nor an error with a usable embedded packet; or one with a source route out of a home (RFC 5508 section 7.3).</summary>
     IcmpNotTranslatable,
 
     /// <summary>ICMP from the Internet is switched off by configuration.</summary>
@@ -104,7 +104,7 @@ public enum DropReason : byte
 
     // SMAP
 
-    /// <summary>The softwire packet does not come from our PRR (RFC 7596 section 5.2).</summary>
+    /// <summary>The softwire packet does not come from our PRR (RFC 7596 section 5.2), or says in the PRR's place that we are refused (section 5.1).</summary>
     NotFromPrr,
 
     /// <summary>From another subscriber directly, but address and port of the packet inside are not that subscriber's by the Forwarding Mapping Rule (RFC 7597 section 8.1).</summary>

@@ -15,7 +15,7 @@ public static class IcmpErrors
 
     const byte TimeToLive = 64;
 
-    /// <summary>Precedence of ICMPv4 errors, RFC 1812 section 4.3.2.5.</summary>
+    /// <summary>Precedence of a router's ICMPv4 errors, RFC 1812 section 4.3.2.5. A NAT's are of the class of what they are about.</summary>
     public const byte InternetworkControl = 0xc0;
 
     /// <summary>
@@ -29,6 +29,21 @@ public static class IcmpErrors
             || (IcmpV4Header.TryRead(packet[header.Size..Math.Min(header.TotalLength, packet.Length)], out IcmpV4Header icmp) && icmp.IsQuery);
     }
 
+    /// <summary>
+    /// Whether an ICMPv6 error about a first fragment may be sent: not about another ICMPv6 error, nor about what hides its protocol behind another header, and not to what is no single
+    /// host, RFC 4443 section 2.4 (e).
+    /// </summary>
+    public static bool MayTellSenderV6(Span<byte> packet, in IPv6Header header)
+    {
+        if (!header.Source.IsUnicast || IPv6ExtensionHeaders.Skip(packet, out _, out int offset) != ExtensionHeaderWalk.IsFragment) return false;
+        IPv6FragmentHeader.TryRead(packet[offset..], out IPv6FragmentHeader fragment);
+        if (fragment.NextHeader == IpProtocol.IPv4) return true;
+        return fragment.NextHeader == IpProtocol.IcmpV6 && IcmpV6Header.TryRead(packet[(offset + IPv6FragmentHeader.Size)..], out IcmpV6Header icmp) && !icmp.IsError;
+    }
+
+    /// <summary>Class of a NAT's error: that of the packet that it is about, RFC 5508 section 7.7, without the marks of congestion that it met.</summary>
+    public static byte ClassOf(in IPv4Header header) => (byte)(header.TrafficClass & 0xfc);
+
     /// <summary>Puts an ICMPv4 error in front of the IPv4 packet that it is about, and cuts that to size.</summary>
     /// <param name="batch">The batch whose packet is to become the error.</param>
     /// <param name="index">The packet: a whole IPv4 packet that was checked.</param>
@@ -37,13 +52,14 @@ public static class IcmpErrors
     /// <param name="source">Who says so.</param>
     /// <param name="destination">The sender of the offending packet.</param>
     /// <param name="rest">The four octets behind the checksum: the next-hop MTU, a pointer, or 0.</param>
+    /// <param name="trafficClass">Of the error.</param>
     public static void WriteV4(PacketBatch batch, int index, IcmpV4Type type, byte code, IPv4Address source, IPv4Address destination,
-        uint rest = 0)
+        uint rest = 0, byte trafficClass = InternetworkControl)
     {
         const int added = IPv4Header.MinSize + IcmpV4Header.Size;
         batch.Truncate(index, Math.Min(batch.Bytes(index).Length, MaxV4 - added));
         Span<byte> packet = batch.Prepend(index, added);
-        IPv4Header.Write(packet, InternetworkControl, packet.Length, TimeToLive, IpProtocol.Icmp, source, destination);
+        IPv4Header.Write(packet, trafficClass, packet.Length, TimeToLive, IpProtocol.Icmp, source, destination);
         Span<byte> message = packet[IPv4Header.MinSize..];
         IcmpV4Header.Write(message, type, code, rest);
         IcmpV4Header.TryRead(message, out IcmpV4Header icmp);

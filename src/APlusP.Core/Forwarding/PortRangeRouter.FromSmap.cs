@@ -95,7 +95,7 @@ public sealed partial class PortRangeRouter
         BindingLookup sender = _table.Find(header.Source, sourcePort, out BindingHit back);
         if (sender == BindingLookup.NoBinding) return Verdict.Consume;
         if (sender == BindingLookup.Found) subscriber = new Softwire.Path(back.Prr, back.Softwire);
-        if (!MaySendError(policy, header.Source.Value)) return Verdict.Consume;
+        if (!MaySendError(header.Source.Value)) return Verdict.Consume;
         IPv4Address self = policy.Options.IcmpSource ?? header.Destination, to = header.Source;
         batch.TrimFront(index, innerAt);
         IcmpErrors.WriteV4(batch, index, IcmpV4Type.DestinationUnreachable, code, self, to, rest);
@@ -151,7 +151,7 @@ public sealed partial class PortRangeRouter
         // A subscriber who sends what has no port is who it says it is: RFC 7596 has nothing to tell it.
         if (PortKey.IsPortless(reason)) return Verdict.Drop(reason);
         if (!policy.Options.SendIcmpV6Errors || !back.To.IsUnicast) return Verdict.Drop(reason);
-        if (!MaySendError(policy, (ulong)back.To.Value)) return Verdict.Drop(reason);
+        if (!MaySendError((ulong)back.To.Value)) return Verdict.Drop(reason);
         IcmpErrors.WriteV6(batch, index, IcmpV6Type.DestinationUnreachable, IcmpV6Header.SourceAddressFailedPolicy, policy.Options.HopLimit,
             back.From, back.To);
         Counters.IcmpV6Sent++;

@@ -49,6 +49,8 @@ public sealed partial class PortRangeRouter : DataPlane
 
     private protected override byte HopLimit => _policy.Options.HopLimit;
 
+    private protected override (int PerSecond, int PerHost) ErrorRation => (_policy.Options.IcmpErrorsPerSecond, _policy.Options.IcmpErrorsPerHost);
+
     private protected override void Process(PacketBatch batch, bool wereHeld)
     {
         Clock.Advance();
@@ -101,14 +103,12 @@ public sealed partial class PortRangeRouter : DataPlane
         Span<byte> packet = batch.Bytes(index);
         if ((isOptional && !policy.Options.SendIcmpV4Errors) || !IPv4Header.TryRead(packet, out IPv4Header header)
             || !IcmpErrors.MayTellSender(packet, header)) return Verdict.Drop(reason);
-        if (!MaySendError(policy, header.Source.Value)) return Verdict.Drop(reason);
+        if (!MaySendError(header.Source.Value)) return Verdict.Drop(reason);
         IcmpErrors.WriteV4(batch, index, type, code, policy.Options.IcmpSource ?? header.Destination, header.Source, rest);
         if (subscriber is { } path) Tell(batch, index, policy, path);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(reason);
     }
-
-    bool MaySendError(Policy policy, ulong host) => MaySendError(policy.Options.IcmpErrorsPerSecond, policy.Options.IcmpErrorsPerHost, host);
 
     /// <summary>Puts an ICMPv4 error of ours into the softwire of the subscriber that it is for. It fits every path.</summary>
     void Tell(PacketBatch batch, int index, Policy policy, in Softwire.Path path) =>

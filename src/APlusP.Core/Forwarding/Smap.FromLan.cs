@@ -120,7 +120,7 @@ public sealed partial class Smap
     {
         if (!IcmpV4Header.TryRead(payload, out IcmpV4Header icmp)) return Verdict.Drop(DropReason.BadTransportHeader);
         if (icmp.IsError) return IcmpErrorFromLan(batch, index, ref header, payload);
-        if (!icmp.IsQuery) return Verdict.Drop(DropReason.IcmpNotTranslatable);
+        if (!icmp.IsQuery || header.HasSourceRoute) return Verdict.Drop(DropReason.IcmpNotTranslatable);
         if (!Fits(header, out int payloadMtu)) return RefuseTooBig(batch, index, payloadMtu);
 
         var inside = new Endpoint(header.Source.Value, icmp.Identifier);
@@ -137,12 +137,12 @@ public sealed partial class Smap
     /// <summary>An error about a packet that came in: the packet inside goes back to what it was outside, RFC 5508 REQ-5.</summary>
     Verdict IcmpErrorFromLan(PacketBatch batch, int index, ref IPv4Header header, Span<byte> payload)
     {
-        // Of an error in fragments the checksum cannot be told, nor mended.
-        if (header.IsFragment) return Verdict.Drop(DropReason.IcmpNotTranslatable);
+        // Of an error in fragments the checksum cannot be told, nor mended. A source route may hold addresses of the home, RFC 5508 section 7.3.
+        if (header.IsFragment || header.HasSourceRoute) return Verdict.Drop(DropReason.IcmpNotTranslatable);
         if (Checksum.Of(payload) != 0) return Verdict.Drop(DropReason.BadTransportHeader);
         Span<byte> embedded = payload[IcmpV4Header.Size..];
-        if (!TryReadEmbedded(embedded, out IPv4Header about, out NaptProtocol protocol, out ushort source, out ushort destination))
-            return Verdict.Drop(DropReason.IcmpNotTranslatable);
+        if (!TryReadEmbedded(embedded, out IPv4Header about, out NaptProtocol protocol, out ushort source, out ushort destination)
+            || about.HasSourceRoute) return Verdict.Drop(DropReason.IcmpNotTranslatable);
         _path = PathFor(header.Destination, source);
         if (!Fits(header, out int payloadMtu)) return Verdict.Drop(DropReason.TooBig);
 
@@ -183,7 +183,7 @@ public sealed partial class Smap
         if ((isOptional && !_options.SendIcmpErrors) || !IPv4Header.TryRead(packet, out IPv4Header header) || !IcmpErrors.MayTellSender(packet, header))
             return Verdict.Drop(reason);
         if (!MaySendError(header.Source.Value)) return Verdict.Drop(reason);
-        IcmpErrors.WriteV4(batch, index, type, code, _options.IcmpSource ?? _options.SharedAddress, header.Source, rest);
+        IcmpErrors.WriteV4(batch, index, type, code, _options.IcmpSource ?? _options.SharedAddress, header.Source, rest, IcmpErrors.ClassOf(header));
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(reason);
     }

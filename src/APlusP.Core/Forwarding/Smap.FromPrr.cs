@@ -28,7 +28,7 @@ public sealed partial class Smap
         if (fault == DropReason.NotIPv4InIPv6 && next == IpProtocol.IcmpV6)
         {
             Verdict heard = End.HearIcmpV6(batch, index, offset, outer, _options.HopLimit, out SoftwireError error);
-            return heard.Fate == Fate.None ? PassOn(batch, index, error, offset + IcmpV6Header.Size + error.Inner) : heard;
+            return heard.Fate == Fate.None ? PassOn(batch, index, outer.Source, error, offset + IcmpV6Header.Size + error.Inner) : heard;
         }
 
         if (fault != DropReason.None) return Verdict.Drop(fault);
@@ -82,25 +82,38 @@ public sealed partial class Smap
     }
 
     /// <summary>
-    /// An ICMPv6 error about a packet that we sent to the PRR becomes the ICMPv4 error for the host whose packet that was (RFC 2473 section 8.3), who
+    /// An ICMPv6 error about a packet that we sent into a softwire becomes the ICMPv4 error for the host whose packet that was (RFC 2473 section 8.3), who
     /// must know it again.
     /// </summary>
-    Verdict PassOn(PacketBatch batch, int index, in SoftwireError error, int innerAt)
+    Verdict PassOn(PacketBatch batch, int index, IPv6Address reporter, in SoftwireError error, int innerAt)
     {
         if (error.Path.From != _options.SoftwireAddress || !IsPeer(error.Path.To)) return Verdict.Consume;
+
+        // RFC 7596 section 5.1: that a source is refused, the other end alone may say.
+        if (error.IsRefusal && reporter != error.Path.To) return Verdict.Drop(DropReason.NotFromPrr);
         Span<byte> inner = batch.Bytes(index)[innerAt..];
         IPv4Header.TryReadEmbedded(inner, out IPv4Header header);
-        if (header.Source != _options.SharedAddress) return Verdict.Consume;
+        bool isRouted = header.Source != _options.SharedAddress;
+        if (isRouted && !(_options.OwnPrefix is { } own && own.Contains(header.Source))) return Verdict.Consume;
         if (!End.Hear(error, header, _options.PayloadMtu, out byte code, out uint rest) || !IcmpErrors.MayTellSender(inner, header)) return Verdict.Consume;
-        if (!TryReadEmbedded(inner, out header, out NaptProtocol protocol, out ushort source, out ushort destination)) return Verdict.Consume;
-        var remote = new Endpoint(header.Destination.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : destination);
-        if (!_napt.TryFindInside(protocol, source, remote, out Endpoint inside)) return Verdict.Consume;
-        if (!MaySendError(inside.Address)) return Verdict.Consume;
-        RewriteEmbedded(inner, ref header, protocol, isSource: true, new IPv4Address(inside.Address), inside.Port);
+        if (!isRouted && !TryRevertEmbedded(inner, ref header)) return Verdict.Consume;
+        IPv4Address sender = header.Source;
+        if (!MaySendError(sender.Value)) return Verdict.Consume;
+        byte trafficClass = IcmpErrors.ClassOf(header);
         batch.TrimFront(index, innerAt);
-        IcmpErrors.WriteV4(batch, index, IcmpV4Type.DestinationUnreachable, code, _options.IcmpSource ?? _options.SharedAddress, new IPv4Address(inside.Address), rest);
+        IcmpErrors.WriteV4(batch, index, IcmpV4Type.DestinationUnreachable, code, _options.IcmpSource ?? _options.SharedAddress, sender, rest, trafficClass);
         Counters.IcmpV4Sent++;
         return Verdict.Answer;
+    }
+
+    /// <summary>Gives a packet of ours that an error embeds the source that it had before it was translated.</summary>
+    bool TryRevertEmbedded(Span<byte> packet, ref IPv4Header header)
+    {
+        if (!TryReadEmbedded(packet, out header, out NaptProtocol protocol, out ushort source, out ushort destination)) return false;
+        var remote = new Endpoint(header.Destination.Value, protocol == NaptProtocol.Icmp ? (ushort)0 : destination);
+        if (!_napt.TryFindInside(protocol, source, remote, out Endpoint inside)) return false;
+        RewriteEmbedded(packet, ref header, protocol, isSource: true, new IPv4Address(inside.Address), inside.Port);
+        return true;
     }
 
     Verdict TransportFromPrr(PacketBatch batch, int index, NaptProtocol protocol, ref IPv4Header header, Span<byte> payload)
@@ -181,8 +194,9 @@ public sealed partial class Smap
     {
         if (!IcmpErrors.MayTellSender(batch.Bytes(index), header)) return Verdict.Drop(DropReason.TtlExpired);
         if (!MaySendError(header.Source.Value)) return Verdict.Drop(DropReason.TtlExpired);
-        IcmpErrors.WriteV4(batch, index, IcmpV4Type.TimeExceeded, 0, _options.SharedAddress, header.Source);
-        TellSender(batch, index);
+        byte trafficClass = IcmpErrors.ClassOf(header);
+        IcmpErrors.WriteV4(batch, index, IcmpV4Type.TimeExceeded, 0, _options.SharedAddress, header.Source, trafficClass: trafficClass);
+        TellSender(batch, index, trafficClass);
         Counters.IcmpV4Sent++;
         return Verdict.DropAndTell(DropReason.TtlExpired);
     }

@@ -70,6 +70,8 @@ public sealed partial class Smap : DataPlane
 
     private protected override byte HopLimit => _options.HopLimit;
 
+    private protected override (int PerSecond, int PerHost) ErrorRation => (_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost);
+
     private protected override void Process(PacketBatch batch, bool wereHeld)
     {
         Advance();
@@ -116,8 +118,6 @@ public sealed partial class Smap : DataPlane
         return _options.Outgoing == SmapOutgoing.Plain || header.TotalLength <= payloadMtu || !header.DontFragment || _options.IgnoreDontFragment;
     }
 
-    bool MaySendError(uint host) => MaySendError(_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost, host);
-
     Verdict RefuseTooBig(PacketBatch batch, int index, int payloadMtu) =>
         DropTellingLan(batch, index, DropReason.TooBig, IcmpV4Type.DestinationUnreachable, IcmpV4Header.FragmentationNeeded, (uint)payloadMtu);
 
@@ -128,8 +128,8 @@ public sealed partial class Smap : DataPlane
     }
 
     /// <summary>Sends what the SMAP itself says back where the packet at hand came from.</summary>
-    void TellSender(PacketBatch batch, int index) =>
-        Encapsulate(batch, index, IcmpErrors.InternetworkControl, PathMtuTable.Least - SoftwireEnd.Overhead);
+    void TellSender(PacketBatch batch, int index, byte trafficClass) =>
+        Encapsulate(batch, index, trafficClass, PathMtuTable.Least - SoftwireEnd.Overhead);
 
     /// <summary>Reads what the NAPT needs of a transport header, and checks that all of it is there that will be rewritten.</summary>
     static bool TryReadTransport(Span<byte> payload, NaptProtocol protocol, scoped in IPv4Header header, out TransportHeader transport) => protocol == NaptProtocol.Tcp

@@ -129,8 +129,11 @@ public sealed record NaptTimers
     /// <summary>RFC 5382 REQ-5: established connections, 2 hours 4 minutes at least.</summary>
     public int TcpEstablished { get; init; } = 7440;
 
-    /// <summary>RFC 5382 REQ-5: partially open or closing, 4 minutes at least.</summary>
-    public int TcpTransitory { get; init; } = 240;
+    /// <summary>RFC 5382 REQ-5: partially open, 4 minutes at least; apart from <see cref="TcpClosing"/>, RFC 7857 section 2.1.</summary>
+    public int TcpOpening { get; init; } = 240;
+
+    /// <summary>RFC 5382 REQ-5: closing, 4 minutes at least.</summary>
+    public int TcpClosing { get; init; } = 240;
 
     /// <summary>RFC 7857 section 2.2: after RST, 4 minutes.</summary>
     public int TcpReset { get; init; } = 240;

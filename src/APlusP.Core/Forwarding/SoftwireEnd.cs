@@ -150,7 +150,7 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, BatchClock clock, Fo
         if (next != IpProtocol.IPv4 || !IPv4Header.TryReadEmbedded(about[at..], out _)) return false;
         if (secret != 0 && outer.FlowLabel != FlowLabel(about[at..])) return false;
         IcmpV6Header.TryRead(message, out IcmpV6Header icmp);
-        error = new SoftwireError(new Softwire.Path(outer.Source, outer.Destination), icmp.Type, (int)Math.Min(icmp.Rest, int.MaxValue), at);
+        error = new SoftwireError(new Softwire.Path(outer.Source, outer.Destination), icmp.Type, icmp.Code, (int)Math.Min(icmp.Rest, int.MaxValue), at);
         return true;
     }
 
@@ -165,6 +165,7 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, BatchClock clock, Fo
     {
         code = IcmpV4Header.HostUnreachable;
         rest = 0;
+        if (error.IsLoss) return false;
         if (error.Type != IcmpV6Type.PacketTooBig) return true;
         if (error.Mtu < PathMtuTable.Least) return false;
         paths?.HearTooBig(error.Path, error.Mtu, configured + Overhead);
@@ -202,6 +203,14 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, BatchClock clock, Fo
 /// <summary>An ICMPv6 error about a packet of ours in a softwire.</summary>
 /// <param name="Path">The softwire, as that packet travelled it.</param>
 /// <param name="Type">Type of the error.</param>
+/// <param name="Code">Its code.</param>
 /// <param name="Mtu">What a Packet Too Big says.</param>
 /// <param name="Inner">Where in the packet that it embeds the inner packet begins.</param>
-readonly record struct SoftwireError(Softwire.Path Path, IcmpV6Type Type, int Mtu, int Inner);
+readonly record struct SoftwireError(Softwire.Path Path, IcmpV6Type Type, byte Code, int Mtu, int Inner)
+{
+    /// <summary>The other end has no binding for us, or the like, RFC 7596 section 5.1.</summary>
+    public bool IsRefusal => Type == IcmpV6Type.DestinationUnreachable && Code == IcmpV6Header.SourceAddressFailedPolicy;
+
+    /// <summary>A fragment was lost: a loss like any other, of which the packet's sender is not told (RFC 2473 section 8.1 has the hop limit alone).</summary>
+    public bool IsLoss => Type == IcmpV6Type.TimeExceeded && Code == IcmpV6Header.ReassemblyTimeExceeded;
+}

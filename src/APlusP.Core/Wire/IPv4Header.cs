@@ -133,6 +133,25 @@ public readonly ref struct IPv4Header
         }
     }
 
+    /// <summary>Whether the options hold a loose or strict source route, RFC 791 section 3.1.</summary>
+    public bool HasSourceRoute
+    {
+        get
+        {
+            const byte endOfOptions = 0, noOperation = 1, looseSourceRoute = 131, strictSourceRoute = 137;
+            ReadOnlySpan<byte> options = MemoryMarshal.CreateReadOnlySpan(ref Unsafe.Add(ref _at, MinSize), Size - MinSize);
+            while (!options.IsEmpty && options[0] != endOfOptions)
+            {
+                if (options[0] is looseSourceRoute or strictSourceRoute) return true;
+                int length = options[0] == noOperation ? 1 : options.Length < 2 ? 0 : options[1];
+                if (length < 1 || length > options.Length) return false;
+                options = options[length..];
+            }
+
+            return false;
+        }
+    }
+
     /// <summary>Whether the header's octets sum to the checksum that it carries.</summary>
     public bool HasValidChecksum
     {

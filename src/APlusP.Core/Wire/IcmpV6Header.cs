@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace APlusP.Core.Wire;
@@ -21,6 +22,9 @@ public readonly ref struct IcmpV6Header
     /// <summary>Code of Destination Unreachable: the source address failed ingress policy (RFC 4443 section 3.1, RFC 7596 section 6.2).</summary>
     public const byte SourceAddressFailedPolicy = 5;
 
+    /// <summary>Code of Time Exceeded: fragments of a packet did not come in time (RFC 4443 section 3.3, RFC 8200 section 4.5).</summary>
+    public const byte ReassemblyTimeExceeded = 1;
+
     readonly ref byte _at;
 
     IcmpV6Header(ref byte at) => _at = ref at;
@@ -32,6 +36,8 @@ public readonly ref struct IcmpV6Header
     }
 
     public IcmpV6Type Type => (IcmpV6Type)_at;
+
+    public byte Code => Unsafe.Add(ref _at, 1);
 
     public bool IsError => _at < 128;
 

@@ -250,11 +250,13 @@ public static class ConfigurationFile
 
     static NaptTimers ReadTimers(SectionReader timers, NaptTimers standard)
     {
+        int transitory = Timer("tcp-transitory", standard.TcpOpening, 240, "RFC 5382 REQ-5");
         return new NaptTimers
         {
             Udp = Timer("udp", standard.Udp, 120, "RFC 4787 REQ-5"),
             TcpEstablished = Timer("tcp-established", standard.TcpEstablished, 7440, "RFC 5382 REQ-5"),
-            TcpTransitory = Timer("tcp-transitory", standard.TcpTransitory, 240, "RFC 5382 REQ-5"),
+            TcpOpening = Timer("tcp-opening", transitory, 240, "RFC 5382 REQ-5"),
+            TcpClosing = Timer("tcp-closing", transitory, 240, "RFC 5382 REQ-5"),
             TcpReset = Timer("tcp-reset", standard.TcpReset, 240, "RFC 7857 section 2.2"),
             Icmp = Timer("icmp", standard.Icmp, 60, "RFC 5508 REQ-2"),
         };
@@ -262,7 +264,7 @@ public static class ConfigurationFile
         int Timer(string key, int otherwise, int least, string source)
         {
             int seconds = timers.Number(key, otherwise, 1, 31_536_000, "seconds");
-            if (seconds < least) timers.Warn(key, ErrorCodes.ConfigurationShortTimer, $"'{key}' is {seconds} s; {source} asks for at least {least} s, or flows that are still alive end.");
+            if (seconds < least && timers.Has(key)) timers.Warn(key, ErrorCodes.ConfigurationShortTimer, $"'{key}' is {seconds} s; {source} asks for at least {least} s, or flows that are still alive end.");
             return seconds;
         }
     }

@@ -32,7 +32,7 @@ public static class ConfigurationSchema
         ["psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "forwarding"],
         ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "flows-per-host", "max-flows", "rewrite-identification", "timers"],
-        ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-reset", "icmp"],
+        ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-opening", "tcp-closing", "tcp-reset", "icmp"],
         ["gateways"] = ["ftp"],
         ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,

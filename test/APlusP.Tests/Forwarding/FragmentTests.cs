@@ -163,8 +163,70 @@ public class FragmentTests
         Assert.Equal(1, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentTimeout));
         AccountsBalance(router.Counters);
 
-        // The rest alone makes no packet any more.
-        Assert.Empty(Through(router, Origin.FromSmap, parts[1]));
+        // The rest alone makes no packet any more; what is sent tells of the first.
+        Assert.Equal([Border, Anna], Through(router, Origin.FromSmap, parts[1]).SelectMany(p => new[] { $"{IPv6Address.Read(p.AsSpan(8))}", $"{IPv6Address.Read(p.AsSpan(24))}" }));
+        Assert.Equal(1, router.Counters.Packets(Origin.FromSmap, Fate.Held));
+    }
+
+    [Fact]
+    public void Who_sent_the_first_fragment_hears_that_the_rest_did_not_come()
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        byte[] labelled = FromAnna(inner, trafficClass: 0x28);
+        (labelled[2], labelled[3]) = (0xab, 0xcd);
+        byte[][] parts = OuterParts(labelled, 99, 512, 1024, inner.Length), lone = OuterParts(FromAnna(inner), 100, 512, inner.Length);
+        PortRangeRouter router = Router();
+        Assert.Empty(Through(router, Origin.FromSmap, parts[1], parts[0], lone[1]));
+        byte[] error = Assert.Single(AfterTheTimeout(router));
+        Assert.Equal(Packets.IcmpV6Error(Border, Anna, parts[0], IcmpV6Type.TimeExceeded, code: 1), error);
+        Assert.Equal(1, router.Counters.IcmpV6Sent);
+        Assert.Equal(3, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentTimeout));
+        AccountsBalance(router.Counters);
+        Assert.Empty(AfterTheTimeout(router));
+
+        // A packet that became whole, and one of which the first came twice.
+        Assert.Single(Through(router, Origin.FromSmap, parts));
+        Assert.Empty(Through(router, Origin.FromSmap, lone[0], lone[0]));
+        Assert.Single(AfterTheTimeout(router));
+        AccountsBalance(router.Counters);
+    }
+
+    [Fact]
+    public void The_lost_fragment_is_told_of_with_the_extension_headers_of_the_first_and_never_about_an_error()
+    {
+        byte[] whole = Packets.Encapsulate(Packets.Udp("192.0.2.1:10000", Server, 1400), Anna, Border, 0, Packets.EncapsulationLimit);
+        byte[] first = [.. whole[..48], (byte)IpProtocol.IPv4, 0, 0, 1, 0, 0, 0, 9, .. whole[48..1048]];
+        first[40] = (byte)IpProtocol.Fragment;
+        (first[4], first[5]) = ((byte)((first.Length - 40) >> 8), (byte)(first.Length - 40));
+        PortRangeRouter router = Router();
+        Assert.Empty(Through(router, Origin.FromSmap, first));
+        Assert.Equal(Packets.IcmpV6Error(Border, Anna, first, IcmpV6Type.TimeExceeded, code: 1), Assert.Single(AfterTheTimeout(router)));
+
+        byte[] ping = Packets.IcmpV6(Anna, Border, IcmpV6Type.EchoRequest, payload: 2000), told = Packets.IcmpV6(Anna, Border, IcmpV6Type.PacketTooBig, payload: 2000);
+        Assert.Empty(Through(router, Origin.FromSmap, OuterPart(ping, 0, 1000, true, 1), OuterPart(told, 0, 1000, true, 2)));
+        Assert.Equal(OuterPart(ping, 0, 1000, true, 1), Assert.Single(AfterTheTimeout(router))[48..]);
+        AccountsBalance(router.Counters);
+    }
+
+    [Fact]
+    public void Who_loses_many_fragments_hears_of_as_many_as_the_rate_limit_lets_through()
+    {
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        PortRangeRouter router = Router(Options with { TtlAlreadyTaken = true, IcmpErrorsPerSecond = 100, IcmpErrorsPerHost = 5 });
+        Assert.Empty(Through(router, Origin.FromSmap, Enumerable.Range(0, 40).Select(i => OuterParts(FromAnna(inner), (uint)i, 8, inner.Length)[0])));
+        Assert.Equal(5, AfterTheTimeout(router).Count);
+        Assert.Equal(5, router.Counters.IcmpV6Sent);
+        Assert.Equal(35, router.Counters.IcmpSuppressed);
+        Assert.Equal(40, router.Counters.Drops(Origin.FromSmap, DropReason.FragmentTimeout));
+        Assert.Equal(1000, router.MillisecondsUntilDue(1000));
+    }
+
+    /// <summary>A minute later: what is sent to tell of what did not come.</summary>
+    List<byte[]> AfterTheTimeout(PortRangeRouter router)
+    {
+        _time.Advance(TimeSpan.FromSeconds(60));
+        router.MillisecondsUntilDue(1000);
+        return Through(router, Origin.FromSmap, Packets.IcmpV6(Anna, Border, IcmpV6Type.EchoReply));
     }
 
     [Theory]
@@ -267,6 +329,7 @@ public class FragmentTests
             allocations.Forget();
             batch.Clear();
             foreach (byte[] part in outer) batch.TryAdd(part, Origin.FromSmap);
+            batch.TryAdd(outer[0], Origin.FromSmap);
             batch.TryAdd(inner[1], Origin.FromInternet);
             batch.TryAdd(inner[0], Origin.FromInternet);
             router.Process(batch);

@@ -214,6 +214,25 @@ public class PathMtuTests
         Assert.Equal(LargeUp()[12..28], error[40..56]);
     }
 
+    [Fact]
+    public void That_a_fragment_was_lost_is_nothing_for_the_sender_of_the_packet()
+    {
+        Send(_prr, Origin.FromSmap, Packets.IcmpV6Error(Home, Border, Sent(), IcmpV6Type.TimeExceeded, code: 1));
+        Send(_smap, Origin.FromPrr, Packets.IcmpV6Error(Border, Home, SentUp(), IcmpV6Type.TimeExceeded, code: 1));
+        Assert.Empty(_toInternet);
+        Assert.Empty(_toLan);
+    }
+
+    [Fact]
+    public void That_a_smap_is_refused_only_its_prr_may_say()
+    {
+        Send(_smap, Origin.FromPrr, Packets.IcmpV6Error(Core, Home, SentUp(), IcmpV6Type.DestinationUnreachable, code: 5));
+        Assert.Empty(_toLan);
+        Assert.Equal(1, _smap.Counters.Drops(Origin.FromPrr, DropReason.NotFromPrr));
+        Send(_smap, Origin.FromPrr, Packets.IcmpV6Error(Border, Home, SentUp(), IcmpV6Type.DestinationUnreachable, code: 5));
+        Assert.Equal([3, 1], Assert.Single(_toLan)[20..22]);
+    }
+
     byte[] SentUp()
     {
         _batch.Clear();

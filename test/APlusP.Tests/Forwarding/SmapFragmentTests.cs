@@ -94,6 +94,21 @@ public class SmapFragmentTests
     }
 
     [Fact]
+    public void Who_sent_the_first_outer_fragment_hears_that_the_rest_did_not_come()
+    {
+        Smap smap = Make();
+        byte[] inner = Packets.Udp(Server, 53, Shared, 10000, 1400);
+        byte[][] parts = OuterParts(Packets.Softwire(Prr, Home, inner), 5, 800, inner.Length);
+        Assert.Empty(Through(smap, Origin.FromPrr, parts[0]));
+        _time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal(0, smap.MillisecondsUntilDue(1000));
+        byte[] error = Assert.Single(Through(smap, Origin.FromLan, new byte[20]));
+        Assert.Equal(Packets.IcmpV6Error(Home, Prr, parts[0], IcmpV6Type.TimeExceeded, code: 1), error);
+        Assert.Equal(1, smap.Counters.IcmpV6Sent);
+        Balanced(smap, []);
+    }
+
+    [Fact]
     public void A_packet_that_is_too_large_goes_in_fragments_of_the_softwire_or_its_sender_hears_of_it()
     {
         Smap smap = Make(o => o with { PayloadMtu = 1240 });

@@ -1,6 +1,7 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
 using static APlusP.Tests.Forwarding.OnTheWire;
@@ -219,6 +220,36 @@ public class SmapMeshTests
         Assert.Equal(DropReason.TtlExpired, Judge(smap, Packets.Udp("203.0.113.18", 1, Server, 2, ttl: 1), Origin.FromLan).Reason);
         Assert.Equal(DropReason.TtlExpired, In(smap, Prr, Packets.Udp(Server, 1, "203.0.113.18", 2, ttl: 1)).Reason);
         Assert.Equal(DropReason.TooBig, Judge(smap, Packets.With(Packets.Udp("203.0.113.18", 1, Server, 2, 1500), 6, 0x40), Origin.FromLan).Reason);
+    }
+
+    [Theory]
+    [InlineData(IcmpV6Type.PacketTooBig, 1400, 3, 4, 1360)]
+    [InlineData(IcmpV6Type.DestinationUnreachable, 0, 3, 1, 0)]
+    [InlineData(IcmpV6Type.TimeExceeded, 0, 3, 1, 0)]
+    public void An_icmpv6_error_about_a_packet_of_the_homes_own_prefix_reaches_its_host(IcmpV6Type type, int rest, byte v4Type, byte code, int mtu)
+    {
+        var rule = new MappingRule(IPv6Prefix.Parse("2001:db8:2000::/48"), IPv4Prefix.Parse("203.0.113.0/24"), 6);
+        SmapOptions options = Options("2001:db8:2000:1000::/56", rule) with { ForwardingRules = [s_rule], Secret = 5 };
+        var paths = new PathMtuTable(new DiscoveryOptions(), _time, 5);
+        var smap = new Smap(options, _time, seed: 1, paths);
+        string home = options.SoftwireAddress.ToString();
+        byte[] packet = Packets.Udp("203.0.113.18", 5000, Server, 53, 1400, trafficClass: 0xb9);
+        Assert.Equal(Verdict.Forward, Judge(smap, packet, Origin.FromLan));
+        byte[] sent = Sent;
+        Assert.Equal(Verdict.Answer, Judge(smap, Packets.IcmpV6Error("2001:db8:77::1", home, sent, type, rest: rest), Origin.FromPrr));
+        byte[] error = Sent;
+        Assert.Equal(("203.0.113.16", "203.0.113.18"), (IPv4Address.Read(error.AsSpan(12)).ToString(), IPv4Address.Read(error.AsSpan(16)).ToString()));
+        Assert.Equal([(int)v4Type, code, mtu >> 8, mtu & 255], [error[20], error[21], error[26], error[27]]);
+        Assert.Equal(0xb8, error[1]);
+        Assert.Equal(Packets.Ttl(packet, 63).AsSpan(0, 200), error.AsSpan(28, 200));
+        Assert.True(Packets.HasRightChecksums(error));
+        Assert.Equal(mtu == 0 ? 1500 : 1400, paths.Of(IPv6Address.Parse(Prr), 1500));
+        if (mtu != 0) Assert.Equal(DropReason.TooBig, Judge(smap, packet, Origin.FromLan).Reason);
+
+        // Of a packet that no host of ours can have sent nobody is told.
+        sent[40 + 15] = 99;
+        Packets.MendHeader(sent[40..60]).CopyTo(sent, 40);
+        Assert.Equal(Verdict.Consume, Judge(smap, Packets.IcmpV6Error("2001:db8:77::1", home, sent, type, rest: rest), Origin.FromPrr));
     }
 
     [Fact]

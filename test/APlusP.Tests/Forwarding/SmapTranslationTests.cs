@@ -248,6 +248,67 @@ public class SmapTranslationTests
         Assert.Equal(0, FlowsAfter(smap, 1));
     }
 
+    [Fact]
+    public void One_identifier_serves_a_query_of_a_host_whoever_it_asks()
+    {
+        Smap smap = Make();
+        int identifier = Identifier(Out(smap, Packets.Echo(HostB, Server, 7)));
+        Assert.Equal(identifier, Identifier(Out(smap, Packets.Echo(HostB, Router, 7))));
+        Assert.NotEqual(identifier, Identifier(Out(smap, Packets.Echo(HostC, Server, 7))));
+    }
+
+    [Fact]
+    public void What_the_nat_says_itself_is_of_the_class_of_the_packet_that_it_is_about()
+    {
+        Smap smap = Make();
+        Assert.Equal(Verdict.DropAndTell(DropReason.TooBig), Judge(smap, Packets.Udp(HostB, 5000, Server, 53, 1472, trafficClass: 0xb9), Origin.FromLan));
+        Assert.Equal(0xb8, Sent[1]);
+        Smap whole = new(smap.Options with { TtlAlreadyTaken = false }, _time, seed: 1);
+        Assert.Equal(Verdict.DropAndTell(DropReason.TtlExpired), In(whole, Packets.Udp(Server, 53, Shared, 10000, ttl: 1, trafficClass: 0x28)));
+        Assert.Equal((0x28, 0x02, 0x80), (Sent[41], Sent[0] & 15, Sent[1] & 0xf0));
+    }
+
+    [Theory]
+    [InlineData(true, 131, 7, 4, 192, 168, 1, 9, 0)]
+    [InlineData(true, 1, 137, 7, 4, 192, 168, 1, 9)]
+    [InlineData(false, 148, 4, 0, 0)]
+    [InlineData(false, 7, 7, 4, 0, 0, 0, 0, 0)]
+    [InlineData(false, 0, 131, 7, 4)]
+    [InlineData(false, 7, 0, 131, 131)]
+    public void Icmp_with_a_source_route_does_not_leave_the_home(bool refused, params int[] octets)
+    {
+        byte[] options = [.. octets.Select(o => (byte)o)];
+        Smap smap = Make();
+        Out(smap, Packets.Udp(HostB, 5000, Server, 53));
+        byte[] about = Packets.Udp(Server, 53, HostB, 5000);
+        byte[][] messages =
+        [
+            Packets.WithOptions(Packets.Echo(HostB, Server, 7), options),
+            Packets.WithOptions(Packets.IcmpError(HostB, Server, about, code: 3), options),
+            Packets.IcmpError(HostB, Server, Packets.WithOptions(about, options), code: 3),
+        ];
+        Assert.All(messages, m => Assert.Equal(refused ? Verdict.Drop(DropReason.IcmpNotTranslatable) : Verdict.Forward, Judge(smap, m, Origin.FromLan)));
+    }
+
+    [Fact]
+    public void Opening_and_closing_have_timers_of_their_own()
+    {
+        Smap smap = Make();
+        smap.Options = smap.Options with { Timers = new NaptTimers { TcpOpening = 30, TcpClosing = 10 } };
+        int port = Port(Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Syn)));
+        Assert.Equal(1, FlowsAfter(smap, 29));
+        In(smap, Packets.Tcp(Server, 80, Shared, port, TcpFlags.Syn | TcpFlags.Ack));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 80));
+        Assert.Equal(1, FlowsAfter(smap, 1000));
+        Out(smap, Packets.Tcp(HostB, 5000, Server, 80, TcpFlags.Fin | TcpFlags.Ack));
+        In(smap, Packets.Tcp(Server, 80, Shared, port, TcpFlags.Fin | TcpFlags.Ack));
+        Assert.Equal(1, FlowsAfter(smap, 9));
+        Assert.Equal(0, FlowsAfter(smap, 1));
+        Out(smap, Packets.Tcp(HostB, 5001, Server, 80, TcpFlags.Syn));
+        Assert.Equal(1, FlowsAfter(smap, 29));
+        Assert.Equal(0, FlowsAfter(smap, 1));
+    }
+
     static int Identifier(byte[] packet) => packet[24] << 8 | packet[25];
 
     int FlowsAfter(Smap smap, int seconds)

@@ -74,6 +74,9 @@ struct FragmentFate
 struct Part
 {
     public int Place;
+
+    /// <summary>Octets of headers that are kept in front of it; not counted in <see cref="Length"/>.</summary>
+    public int Headers;
     public int Length;
     public int Offset;
     public int Next;
@@ -155,14 +158,17 @@ sealed class FragmentTable
         return true;
     }
 
-    /// <summary>Keeps a fragment behind <paramref name="after"/>, a part of the same packet or 0; asked for after <see cref="MakeRoom"/>.</summary>
-    public void Keep(int at, int after, ReadOnlySpan<byte> octets, int offset, Origin origin)
+    /// <summary>
+    /// Keeps a fragment behind <paramref name="after"/>, a part of the same packet or 0; asked for after <see cref="MakeRoom"/>. Of its octets the first
+    /// <paramref name="headers"/> are no part of the packet that is put together.
+    /// </summary>
+    public void Keep(int at, int after, ReadOnlySpan<byte> octets, int offset, Origin origin, int headers = 0)
     {
         ref Datagram datagram = ref _datagrams[at];
         int part = _freeParts.Take();
         ref int link = ref datagram.Parts;
         if (after != 0) link = ref _parts[after].Next;
-        _parts[part] = new Part { Place = _shelf.Put(octets), Length = octets.Length, Offset = offset, Next = link, Origin = origin };
+        _parts[part] = new Part { Place = _shelf.Put(octets), Headers = headers, Length = octets.Length - headers, Offset = offset, Next = link, Origin = origin };
         link = part;
         datagram.PartCount++;
     }
@@ -179,7 +185,7 @@ sealed class FragmentTable
     public void PutTogether(int at, Span<byte> to)
     {
         for (int part = _datagrams[at].Parts; part != 0; part = Free(part))
-            if (!to.IsEmpty) _shelf.Read(_parts[part].Place, to.Slice(_parts[part].Offset, _parts[part].Length));
+            if (!to.IsEmpty) _shelf.Read(_parts[part].Place, to.Slice(_parts[part].Offset, _parts[part].Length), _parts[part].Headers);
         _datagrams[at].Parts = 0;
         Forget(at, DropReason.None);
     }
@@ -189,11 +195,16 @@ sealed class FragmentTable
     {
         ref Datagram datagram = ref _datagrams[at];
         if (datagram.Parts == 0) return;
-        if (_lastReady != 0) _parts[_lastReady].Next = datagram.Parts;
-        else _ready = datagram.Parts;
-        for (_lastReady = datagram.Parts; _parts[_lastReady].Next != 0;) _lastReady = _parts[_lastReady].Next;
+        MakeReady(datagram.Parts);
         datagram.Parts = 0;
         datagram.PartCount = 0;
+    }
+
+    void MakeReady(int parts)
+    {
+        if (_lastReady != 0) _parts[_lastReady].Next = parts;
+        else _ready = parts;
+        for (_lastReady = parts; _parts[_lastReady].Next != 0;) _lastReady = _parts[_lastReady].Next;
     }
 
     public bool HasReady => _ready != 0;
@@ -203,18 +214,35 @@ sealed class FragmentTable
     {
         if (_ready == 0 || batch.Count == batch.Capacity) return false;
         ref Part part = ref _parts[_ready];
-        _shelf.Read(part.Place, batch.Receive(batch.Count)[..part.Length]);
-        batch.Received(batch.Count, part.Length, part.Origin);
+        int length = part.Headers + part.Length;
+        _shelf.Read(part.Place, batch.Receive(batch.Count)[..length]);
+        batch.Received(batch.Count, length, part.Origin);
         batch.Count++;
         _ready = Free(_ready);
         if (_ready == 0) _lastReady = 0;
         return true;
     }
 
-    /// <summary>Forgets what has waited long enough; at most a few at a time, so that no batch waits for it.</summary>
+    /// <summary>
+    /// Forgets what has waited long enough; at most a few at a time, so that no batch waits for it. Where first fragments are kept whole, they are
+    /// dropped like the others, but handed out by <see cref="TryTakeReady"/>.
+    /// </summary>
     public void Expire(long now)
     {
-        for (int i = 0; i < 256 && _oldest != 0 && _datagrams[_oldest].Expires <= now; i++) Forget(_oldest, DropReason.FragmentTimeout);
+        for (int i = 0; i < 256 && _oldest != 0 && _datagrams[_oldest].Expires <= now; i++)
+        {
+            ref Datagram datagram = ref _datagrams[_oldest];
+            int first = datagram.Parts;
+            if (first != 0 && _parts[first].Headers > 0)
+            {
+                datagram.Parts = _parts[first].Next;
+                _parts[first].Next = 0;
+                _counters.Settle(_parts[first].Origin, Verdict.Drop(DropReason.FragmentTimeout));
+                MakeReady(first);
+            }
+
+            Forget(_oldest, DropReason.FragmentTimeout);
+        }
     }
 
     void Forget(int at, DropReason reason)

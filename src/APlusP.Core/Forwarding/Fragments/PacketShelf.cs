@@ -37,14 +37,16 @@ sealed class PacketShelf(int octets)
         return first;
     }
 
-    /// <summary>Copies what lies at a place; <paramref name="to"/> is as long as that was.</summary>
-    public void Read(int place, Span<byte> to)
+    /// <summary>Copies what lies at a place, but for its first octets; <paramref name="to"/> is as long as the rest.</summary>
+    public void Read(int place, Span<byte> to, int from = 0)
     {
+        for (; from >= BlockSize; from -= BlockSize) place = _next[place];
         for (; !to.IsEmpty; place = _next[place])
         {
-            int length = Math.Min(BlockSize, to.Length);
-            Memory(place)[..length].CopyTo(to);
+            int length = Math.Min(BlockSize - from, to.Length);
+            Memory(place).Slice(from, length).CopyTo(to);
             to = to[length..];
+            from = 0;
         }
     }
 

@@ -18,6 +18,15 @@ sealed class Reassembly(FragmentOptions options, BatchClock clock, ulong key, Fo
 
     public void Expire() => _table.Expire(clock.Now);
 
+    /// <summary>Whether first fragments of packets that were given up wait for their sender to be told.</summary>
+    public bool HasExpired => _table.HasReady;
+
+    /// <summary>
+    /// Adds the first fragment of a packet that was given up to a batch, as it was received: RFC 8200 section 4.5 wants its sender told. It is counted as dropped already.
+    /// </summary>
+    /// <returns>False where there is none, or no room in the batch.</returns>
+    public bool TryTakeExpired(PacketBatch batch) => _table.TryTakeReady(batch);
+
     /// <summary>Takes a fragment in; where it was the last that was missing, the whole packet stands in its buffer afterwards.</summary>
     /// <param name="batch">The batch of the fragment.</param>
     /// <param name="index">The fragment.</param>
@@ -54,8 +63,10 @@ sealed class Reassembly(FragmentOptions options, BatchClock clock, ulong key, Fo
             return Verdict.Drop(DropReason.FragmentOverlap);
         }
 
-        if (!_table.MakeRoom(at, payload.Length)) return Verdict.Drop(DropReason.FragmentsExceeded);
-        _table.Keep(at, after, payload, offset, slot.Origin);
+        // The first is kept whole: if the rest does not come, its sender hears of it.
+        int headers = offset == 0 ? packet.Length - payload.Length : 0;
+        if (!_table.MakeRoom(at, headers + payload.Length)) return Verdict.Drop(DropReason.FragmentsExceeded);
+        _table.Keep(at, after, packet[^(headers + payload.Length)..], offset, slot.Origin, headers);
         datagram.Octets += payload.Length;
         if (!fragment.MoreFragments) datagram.Total = end;
         if ((outer.TrafficClass & CongestionExperienced) == CongestionExperienced) datagram.MetCongestion = true;

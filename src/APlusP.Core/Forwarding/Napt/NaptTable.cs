@@ -491,7 +491,8 @@ sealed class NaptTable
             NaptProtocol.Udp => timers.Udp,
             NaptProtocol.Icmp => timers.Icmp,
             _ when (flow.Seen & TcpSeen.Reset) != 0 => timers.TcpReset,
-            _ when (flow.Seen & closed) == closed || (flow.Seen & open) != open => timers.TcpTransitory,
+            _ when (flow.Seen & closed) == closed => timers.TcpClosing,
+            _ when (flow.Seen & open) != open => timers.TcpOpening,
             _ => timers.TcpEstablished,
         };
     }
