@@ -22,6 +22,16 @@ public sealed partial class BindingTable
     int _addresses;
     int _count;
 
+    /// <summary>
+    /// Tells of every binding that was added, changed or removed, when lookups see it already. Told on the thread that makes the
+    /// change, before the next one: whoever mirrors the table begins to listen and then reads <see cref="Bindings"/> on that thread, and misses nothing. A listener
+    /// must not throw, nor change the table. Rules are not bindings: <see cref="RulesChanged"/> tells of them.
+    /// </summary>
+    public event Action<BindingChange>? Changed;
+
+    /// <summary>Tells, as <see cref="Changed"/> does, that <see cref="Rules"/> are others now.</summary>
+    public event Action? RulesChanged;
+
     /// <summary>Bindings in the table.</summary>
     public int Count => Volatile.Read(ref _count);
 
@@ -52,8 +62,8 @@ public sealed partial class BindingTable
         {
             Check(binding, except: NoSlot);
             Reserve(binding);
-            using var change = new Change(this);
-            Insert(binding);
+            using (new Change(this)) Insert(binding);
+            Changed?.Invoke(new BindingChange(null, binding));
         }
     }
 
@@ -67,9 +77,14 @@ public sealed partial class BindingTable
             if (slot < 0) throw Refuse($"{Name(binding)} cannot replace a binding, because no binding has this softwire; add it instead.");
             Check(binding, except: slot);
             Reserve(binding);
-            using var change = new Change(this);
-            Delete(slot);
-            Insert(binding);
+            Binding? before = Changed is null ? null : BindingAt(slot);
+            using (new Change(this))
+            {
+                Delete(slot);
+                Insert(binding);
+            }
+
+            Changed?.Invoke(new BindingChange(before, binding));
         }
     }
 
@@ -80,8 +95,9 @@ public sealed partial class BindingTable
         {
             int slot = _state.FindSlot(softwire);
             if (slot < 0) return false;
-            using var change = new Change(this);
-            Delete(slot);
+            Binding? before = Changed is null ? null : BindingAt(slot);
+            using (new Change(this)) Delete(slot);
+            Changed?.Invoke(new BindingChange(before, null));
             return true;
         }
     }

@@ -27,8 +27,8 @@ public sealed partial class BindingTable
         {
             RuleTable? before = keepBefore ? _state.Rules : null;
             RuleTable? next = rules.Count > 0 ? new RuleTable(rules, before) : before;
-            using var change = new Change(this);
-            _state.Rules = next;
+            using (new Change(this)) _state.Rules = next;
+            RulesChanged?.Invoke();
         }
     }
 

@@ -19,6 +19,8 @@ public class BindingTableModelTests
     {
         var table = new BindingTable();
         var model = new Model();
+        var mirror = new Dictionary<IPv6Address, Binding>();
+        table.Changed += change => Mirror(mirror, change);
         for (int step = 0; step < 150; step++)
         {
             Binding binding = Arbitrary(random);
@@ -40,6 +42,7 @@ public class BindingTableModelTests
         }
 
         CompareAll(table, model);
+        Assert.Equal(model.Bindings, mirror);
         foreach (IPv6Address softwire in model.Bindings.Keys.ToList())
         {
             Assert.True(table.Remove(softwire));
@@ -48,6 +51,19 @@ public class BindingTableModelTests
         }
 
         Assert.Empty(table.Bindings);
+        Assert.Empty(mirror);
+    }
+
+    static void Mirror(Dictionary<IPv6Address, Binding> mirror, BindingChange change)
+    {
+        if (change.Before is { } before)
+        {
+            Assert.True(mirror.Remove(before.Softwire, out Binding? was));
+            Assert.Equal(was, before);
+            if (change.After is { } replaced) Assert.Equal(before.Softwire, replaced.Softwire);
+        }
+
+        if (change.After is { } after) mirror.Add(after.Softwire, after);
     }
 
     static void Same(bool accepted, Action change, Binding binding)

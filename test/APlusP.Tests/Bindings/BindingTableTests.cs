@@ -225,6 +225,39 @@ public class BindingTableTests
     }
 
     [Fact]
+    public void Who_listens_hears_of_each_change_when_lookups_see_it_and_of_nothing_that_was_refused()
+    {
+        BindingTable table = BindingTable.Build([Bind(Shared, "10000-11000", 1)]);
+        var heard = new List<(BindingChange Change, BindingLookup Then)>();
+        table.Changed += change => heard.Add((change, table.Find(Shared, 20000, out _)));
+
+        table.Add(Bind(Shared, "20000-20999", 2));
+        Assert.Throws<APlusPException>(() => table.Add(Bind(Shared, "20500", 3)));
+        Assert.Throws<APlusPException>(() => table.Replace(Bind(Shared, "30000", 3)));
+        Assert.False(table.Remove(Softwire(3)));
+        table.Replace(Bind(Shared, "30000", 2));
+        table.Remove(Softwire(1));
+
+        Assert.Equal(
+            [
+                (new BindingChange(null, Bind(Shared, "20000-20999", 2)), BindingLookup.Found),
+                (new BindingChange(Bind(Shared, "20000-20999", 2), Bind(Shared, "30000", 2)), BindingLookup.NoBinding),
+                (new BindingChange(Bind(Shared, "10000-11000", 1), null), BindingLookup.NoBinding),
+            ],
+            heard);
+    }
+
+    [Fact]
+    public void Who_listens_hears_that_the_rules_are_others()
+    {
+        var table = new BindingTable();
+        var heard = new List<RuleTable?>();
+        table.RulesChanged += () => heard.Add(table.Rules);
+        table.SetRules([]);
+        Assert.Equal([null], heard);
+    }
+
+    [Fact]
     public void The_table_tells_its_bindings_as_they_went_in()
     {
         Binding[] bindings =
