@@ -99,6 +99,31 @@ public class ConfigurationFileTests
     }
 
     [Fact]
+    public void A_softwire_has_two_ends_and_each_is_a_host()
+    {
+        const string home = "[[binding]]\naddress = \"192.0.2.1\"\nports = \"10000-11000\"\nsoftwire = ";
+        Assert.Equal("AP1017", Assert.Single(Prr($"softwire-address = \"2001:db8::1\"\n{home}\"2001:db8::1\"\n")).Code);
+        Assert.Equal("AP1019", Assert.Single(Prr($"softwire-address = \"2001:db8::1\"\n{home}\"ff02::1\"\n")).Code);
+        Assert.Contains("AP1019", Prr("softwire-address = \"ff02::1\"\n").Select(d => d.Code));
+        const string smap = "shared-address = \"192.0.2.1\"\nports = \"10000-11000\"\nprr-address = \"2001:db8::1\"\nsoftwire-address = ";
+        Assert.Equal("AP1017", Assert.Single(ConfigurationFile.CheckSmap("smap.toml", $"{smap}\"2001:db8::1\"\n").Diagnostics).Code);
+        Assert.Equal("AP1019", Assert.Single(ConfigurationFile.CheckSmap("smap.toml", $"{smap}\"ff02::1\"\n").Diagnostics).Code);
+        Assert.Empty(ConfigurationFile.CheckSmap("smap.toml", $"{smap}\"2001:db8:1::1\"\n").Diagnostics);
+    }
+
+    [Fact]
+    public void A_timer_shorter_than_its_rfc_allows_is_only_a_warning()
+    {
+        const string smap = "shared-address = \"192.0.2.1\"\nports = \"10000-11000\"\nprr-address = \"2001:db8::1\"\nsoftwire-address = \"2001:db8:1::1\"\n[napt.timers]\n";
+        ConfigurationCheck<SmapConfiguration> check = ConfigurationFile.CheckSmap("smap.toml", $"{smap}tcp-transitory = 100\ntcp-closing = 300\n");
+        Assert.Equal(("AP1023", 6), (Assert.Single(check.Diagnostics).Code, check.Diagnostics[0].Line));
+        Assert.Equal((100, 300), (check.Configuration!.Options.Timers.TcpOpening, check.Configuration.Options.Timers.TcpClosing));
+        check = ConfigurationFile.CheckSmap("smap.toml", $"{smap}udp = 119\ntcp-established = 7439\ntcp-opening = 239\ntcp-closing = 239\ntcp-reset = 239\nicmp = 59\n");
+        Assert.Equal([6, 7, 8, 9, 10, 11], check.Diagnostics.Select(d => d.Line));
+        Assert.NotNull(check.Configuration);
+    }
+
+    [Fact]
     public void The_caret_stands_under_the_place()
     {
         string text = DiagnosticRenderer.Render(Assert.Single(Prr("softwire-address = \"2001:db8::1\"\npath-mut = 1500\n")));

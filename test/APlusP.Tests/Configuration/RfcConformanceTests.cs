@@ -13,6 +13,61 @@ public partial class RfcConformanceTests
     static readonly string[] s_parties = ["PRR", "SMAP", "provisioning", "operator"];
     static readonly string[] s_rfcs = ["7596", "7597", "2473", "6333", "4787", "5382", "5508", "7857", "6346"];
 
+    /// <summary>
+    /// How often each section of the RFCs' texts says MUST, SHOULD and the like about us, counted in the texts; of those with numbered requirements in the summary, and elsewhere what that does not
+    /// have. RFC 2473 writes none in capitals.
+    /// </summary>
+    static readonly Dictionary<string, string> s_texts = new()
+    {
+        ["7596"] = "4: MUST; 5.1: MUST ×8, SHOULD ×2, RECOMMENDED; 5.2: MUST ×3, SHOULD; 5.2.1: MUST ×3, SHOULD; 6.1: MUST ×4; 6.2: MUST ×5, SHOULD ×2; "
+            + "7: MUST, RECOMMENDED, SHOULD; 8: MUST; 8.1: SHOULD ×2, MUST ×6; 8.2: MUST, SHOULD; 9: MUST",
+        ["7597"] = "4: MUST ×2, MUST NOT; 5: MUST ×3; 5.1: MUST ×3; 5.2: MUST; 7: MUST ×2; 7.2: MUST ×2; 8: MUST ×2; 8.1: MUST ×3; 8.2: MUST ×2, SHOULD; 8.3.1: SHOULD NOT; "
+            + "9: SHOULD, MUST; 10: SHOULD ×2; B: MUST ×4, SHOULD ×3",
+        ["2473"] = "",
+        ["6333"] = "4.2: SHOULD NOT, SHOULD ×4; 4.3: SHOULD; 5.3: MUST ×3, MUST NOT; 5.4: SHOULD; 5.5: SHOULD; 5.6: SHOULD, SHOULD NOT; 6.3: MUST ×3, SHOULD; 6.5: SHOULD; 7.1: MUST ×2; "
+            + "8.1: MUST NOT; 8.2: MUST; 11: MUST ×2",
+        ["4787"] = "REQ-1: MUST; REQ-2: RECOMMENDED; REQ-3: MUST NOT; REQ-3a: RECOMMENDED ×2; REQ-4: RECOMMENDED; REQ-5: MUST NOT; REQ-5c: RECOMMENDED; REQ-6: MUST; REQ-7: MUST; "
+            + "REQ-8: RECOMMENDED ×2; REQ-9: MUST; REQ-9a: MUST; REQ-10: SHOULD; REQ-10a: RECOMMENDED; REQ-11: MUST, MUST NOT; REQ-12: MUST NOT; REQ-12a: SHOULD NOT; "
+            + "REQ-12b: RECOMMENDED; REQ-13: MUST; REQ-13a: MUST, SHOULD; REQ-14: MUST ×2; REQ-14a: MUST; 9: SHOULD",
+        ["5382"] = "REQ-1: MUST; REQ-2: MUST; REQ-2a: MUST; REQ-3: RECOMMENDED ×2; REQ-4: MUST NOT, MUST, SHOULD; REQ-4a: MUST; REQ-5: MUST NOT ×2; REQ-6: RECOMMENDED; REQ-7: MUST NOT; "
+            + "REQ-8: MUST; REQ-8a: MUST; REQ-9: SHOULD; REQ-10: MUST NOT",
+        ["5508"] = "REQ-1: MUST; REQ-1a: SHOULD; REQ-2: MUST NOT; REQ-2a: RECOMMENDED; REQ-3: SHOULD; REQ-3a: SHOULD; REQ-3b: MUST; REQ-3c: SHOULD NOT; REQ-3d: MUST; REQ-4: SHOULD, MUST; "
+            + "REQ-5: SHOULD, MUST; REQ-6: MUST NOT; REQ-7: MUST ×2; REQ-7a: MUST; REQ-8: SHOULD; REQ-10a: MUST; REQ-10c: SHOULD NOT; REQ-10d to f: RECOMMENDED; "
+            + "3.1: SHOULD; 7.1.1: MUST ×4; 7.1.2: MUST; 7.2: MUST ×2; 7.3: SHOULD NOT; 7.4 to 7.6: MUST ×3; 7.7: SHOULD; 10: NOT RECOMMENDED",
+        ["7857"] = "2: SHOULD; 2.1: SHOULD, RECOMMENDED; 2.2: MUST, SHOULD; 4: SHOULD ×2; 5: SHOULD, MUST; 6: SHOULD, MUST; 7: SHOULD NOT, SHOULD; 7.1: SHOULD NOT; 8: SHOULD; 9: SHOULD ×4; 10: SHOULD",
+        ["6346"] = "3.2: SHOULD; 3.3.1: MUST ×2, SHOULD; 3.3.2: MUST; 3.3.3: SHOULD; 5.1.1: MUST, SHOULD; 5.1.3: MUST ×2; 5.3.1: MUST NOT",
+    };
+
+    public static TheoryData<string> Rfcs => [.. s_rfcs];
+
+    [Theory]
+    [MemberData(nameof(Rfcs))]
+    public void Each_section_has_as_many_answers_of_each_level_as_the_text_has_requirements(string rfc)
+    {
+        string section = DocumentationTests.Read("docs/rfc-conformance.md").Split("\n## ").Single(s => s.StartsWith($"RFC {rfc}: ", StringComparison.Ordinal));
+        var rows = section.Split('\n').Where(l => l.StartsWith('|')).Skip(2).Select(r => r.Split('|')).Select(cells => (cells[1].Trim(), cells[2]));
+        var sentences = s_texts[rfc].Split(';', StringSplitOptions.RemoveEmptyEntries).Select(s => s.Split(": ")).Select(s => (s[0].Trim(), s[1]));
+        Assert.Equal(Requirements(sentences), Requirements(rows));
+    }
+
+    [Fact]
+    public void A_row_too_few_and_a_row_of_another_level_are_found()
+    {
+        Assert.Equal(["1 MUST 3", "1 SHOULD NOT 1", "2 MUST NOT 2"], Requirements([("1", "MUST ×2"), ("2", "MUST NOT ×2"), ("1", "SHOULD NOT, MUST"), ("1", "MAY"), ("1", "must")]));
+        Assert.NotEqual(Requirements([("1", "MUST ×2")]), Requirements([("1", "MUST")]));
+        Assert.NotEqual(Requirements([("1", "MUST")]), Requirements([("1", "MUST NOT")]));
+    }
+
+    /// <summary>"5.1 MUST 8" and so on: how many requirements of which level each section has, optional ones and small letters left out.</summary>
+    static string[] Requirements(IEnumerable<(string Section, string Levels)> answers) =>
+    [
+        .. from answer in answers
+           from Match level in Level().Matches(answer.Levels)
+           group level.Groups["times"] is { Success: true } times ? int.Parse(times.ValueSpan, null) : 1 by $"{answer.Section} {level.Groups["level"].Value}" into same
+           orderby same.Key
+           select $"{same.Key} {same.Sum()}",
+    ];
+
     [Fact]
     public void The_page_has_a_sound_table_for_every_rfc_and_every_test_that_it_names_is_there()
     {
@@ -123,6 +178,9 @@ public partial class RfcConformanceTests
 
         return tests;
     }
+
+    [GeneratedRegex("(?<level>(NOT )?(MUST|SHOULD|RECOMMENDED)( NOT)?)( ×(?<times>[0-9]+))?", RegexOptions.ExplicitCapture)]
+    private static partial Regex Level();
 
     // A class at the left margin, or a method that one of xUnit's attributes stands above.
     [GeneratedRegex(@"^public (?:(?:sealed|static|abstract|partial) )*class (?<type>\w+)|^ +\[(?:Fact|Theory|LabFact|LabTheory)\b[^\n]*\n(?: +\[[^\n]*\n| {8,}[^\n]*\n| *//[^\n]*\n| *\n)*? {4}public (?:static )?(?:async )?(?:void|Task|ValueTask) (?<method>\w+)\(", RegexOptions.Multiline)]

@@ -258,6 +258,30 @@ public class SmapTranslationTests
     }
 
     [Fact]
+    public void Mappings_and_filters_of_one_protocol_say_nothing_about_another()
+    {
+        Smap smap = Make(filtering: NaptFiltering.EndpointIndependent);
+        int udp = Port(Out(smap, Packets.Udp(HostB, 5000, Server, 53)));
+        Assert.Equal(Verdict.Drop(DropReason.NoMapping), In(smap, Packets.Tcp(Router, 80, Shared, udp, TcpFlags.Syn)));
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Router, 80, Shared, udp)));
+        Assert.Equal(udp, Port(Out(smap, Packets.Tcp(HostC, udp, Server, 80, TcpFlags.Syn))));
+    }
+
+    [Fact]
+    public void A_port_that_must_change_is_chosen_at_random()
+    {
+        Smap smap = Make();
+        int[] ports = [.. Enumerable.Range(0, 100).Select(i => Port(Out(smap, Packets.Udp(HostB, 2 * i + 2, Server, 53))))];
+        Assert.Equal(100, ports.Distinct().Count());
+        Assert.All(ports, p => Assert.Equal(0, p % 2));
+
+        // Of 500 even ports neither the first nor ascending ones; a hundred in order by chance is one in 100!.
+        Assert.NotEqual(ports.Order(), ports);
+        Assert.True(ports.Max() - ports.Min() > 800);
+        Assert.InRange(Enumerable.Range(1, 99).Count(i => ports[i] - ports[i - 1] == 2), 0, 5);
+    }
+
+    [Fact]
     public void What_the_nat_says_itself_is_of_the_class_of_the_packet_that_it_is_about()
     {
         Smap smap = Make();
