@@ -61,10 +61,11 @@ sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, 
         : ports.Ranges.First().First;
 
     /// <summary>
-    /// Tells every two bindings that contradict each other. The table itself says whether there are any; only then they are sought.
+    /// Tells every two bindings that contradict each other. Where there may be any, the table itself says whether there are; only then they are sought.
     /// </summary>
     public void CheckTogether()
     {
+        if (ContradictNothing()) return;
         var table = new BindingTable();
         var suspects = new HashSet<IPv4Address>();
         bool twice = false;
@@ -87,6 +88,50 @@ sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, 
         if (suspects.Count > 0)
             foreach (IGrouping<IPv4Address, int> group in Enumerable.Range(0, _bindings.Count).Where(i => suspects.Contains(_bindings[i].Address)).GroupBy(i => _bindings[i].Address))
                 FindOverlaps([.. group]);
+    }
+
+    /// <summary>
+    /// Whether it is certain without a table, which takes longer to make than the rest of reading where homes have many ranges each, that all is well: each softwire stands once, and each
+    /// port of an address.
+    /// </summary>
+    bool ContradictNothing()
+    {
+        var softwires = new HashSet<IPv6Address>(_bindings.Count);
+        foreach (Binding binding in _bindings)
+            if (!softwires.Add(binding.Softwire) || !binding.Softwire.IsUnicast || !binding.Address.IsUnicast) return false;
+
+        uint[] addresses = [.. _bindings.Select(b => b.Address.Value)];
+        int[] order = [.. Enumerable.Range(0, _bindings.Count)];
+        Array.Sort(addresses, order);
+        var taken = new TakenPorts();
+        for (int first = 0, end; first < order.Length; first = end)
+        {
+            for (end = first + 1; end < order.Length && addresses[end] == addresses[first];) end++;
+            if (end - first > 1 && !AreDisjoint(order.AsSpan(first, end - first), taken)) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether bindings of one address share no port, and divide it alike where they divide it by PSID.</summary>
+    bool AreDisjoint(ReadOnlySpan<int> group, TakenPorts taken)
+    {
+        Psid? layout = null;
+        bool allByPsid = true;
+        foreach (int i in group)
+        {
+            if (_bindings[i].Ports.Psid is not { } psid) allByPsid = false;
+            else if ((layout ??= psid) is var first && (first.Offset != psid.Offset || first.Length != psid.Length)) return false;
+        }
+
+        taken.Clear();
+        foreach (int i in group)
+        {
+            PortSet ports = _bindings[i].Ports;
+            if (!(allByPsid && ports.Psid is { } psid ? taken.TryTake(psid.Value, psid.Value) : taken.TryTake(ports))) return false;
+        }
+
+        return true;
     }
 
     void FindSameSoftwires()

@@ -1,6 +1,8 @@
 using System.Text.RegularExpressions;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
+using APlusP.Core.PortSets;
 using APlusP.Node.Configuration;
 
 namespace APlusP.Tests.Configuration;
@@ -96,6 +98,28 @@ public class ConfigurationFileTests
         Assert.Equal("AP1022", Assert.Single(check.Diagnostics).Code);
         Assert.NotNull(check.Configuration);
         Assert.Empty(Prr("softwire-address = \"2001:db8::1\"\n" + Binding.Replace("10000-11000", "all")));
+    }
+
+    [Fact]
+    public void Bindings_are_refused_exactly_where_two_share_a_port_or_a_softwire_or_divide_an_address_differently()
+    {
+        string[] sets = ["1024-2047", "2047", "2048-2048", "1088-1151,65535", "0-63", "64", "63-64", "offset=6,length=8,psid=52", "offset=6,length=8,psid=53", "offset=6,length=6,psid=13",
+            "offset=0,length=8,psid=4", "offset=0,length=8,psid=5", "1232-1235", "1240", "all"];
+        var random = new Random(1);
+        int refused = 0;
+        for (int round = 0; round < 500; round++)
+        {
+            Binding[] bindings = [.. Enumerable.Range(0, random.Next(2, 5)).Select(i => new Binding(IPv4Address.Parse($"192.0.2.{random.Next(1, 3)}"),
+                PortSet.Parse(sets[random.Next(sets.Length)]), IPv6Address.Parse($"2001:db8:1::{random.Next(20) + 1}"), IPv6Address.Parse("2001:db8::1")))];
+            bool contradict = bindings.Any(a => bindings.Any(b => !ReferenceEquals(a, b) && (a.Softwire == b.Softwire || (a.Address == b.Address && (a.Ports.Overlaps(b.Ports)
+                || (a.Ports.Psid is { } p && b.Ports.Psid is { } q && (p.Offset != q.Offset || p.Length != q.Length)))))));
+            IEnumerable<string> tables = bindings.Select(b => $"[[binding]]\naddress = \"{b.Address}\"\nports = \"{(b.Ports.IsWholeAddress ? "all" : b.Ports)}\"\nsoftwire = \"{b.Softwire}\"\n");
+            string text = "softwire-address = \"2001:db8::1\"\n" + string.Concat(tables);
+            Assert.True(ConfigurationFile.CheckPrr("prr.toml", text).Configuration is null == contradict, text);
+            if (contradict) refused++;
+        }
+
+        Assert.InRange(refused, 100, 400);
     }
 
     [Fact]
