@@ -56,22 +56,21 @@ public abstract class Daemon : IDisposable
     public static string ProgramVersion => typeof(Daemon).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
 
     /// <summary>Starts everything in the order that loses no packet: data plane, then routes to it, then the control socket that says it is ready.</summary>
-    private protected void Start(string device, string controlSocket, IReadOnlyList<IForwarder> forwarders, Origin ipv4, Origin ipv6,
-        IEnumerable<IPv6Address> softwireEnds, IPv4Address? icmpSource, Action claim, string what)
+    private protected void Start(StartValues values, IReadOnlyList<IForwarder> forwarders, Origin ipv4, Origin ipv6, Action claim, string what)
     {
         // First, since another daemon that answers there must not be disturbed.
-        ControlServer control = Hold(new ControlServer(controlSocket, Answer, Log));
-        Device = Hold(TunDevice.Create(device, forwarders.Count));
+        ControlServer control = Hold(new ControlServer(values.ControlSocket, Answer, Log));
+        Device = Hold(TunDevice.Create(values.Device, forwarders.Count));
 
         var sockets = new List<SoftwireSocket>();
-        foreach (IPv6Address end in softwireEnds.Where(e => KernelClaims.IsAddressOfThisMachine(e.ToString())))
+        foreach (IPv6Address end in values.SoftwireEnds.Where(e => KernelClaims.IsAddressOfThisMachine(e.ToString())))
         {
             sockets.Add(Hold(new SoftwireSocket(end)));
             sockets.Add(Hold(new SoftwireSocket(end, IpProtocol.IcmpV6)));
             Log.SoftwireBySocket(end.ToString());
         }
 
-        OwnAddressSocket? own = icmpSource is { } address && KernelClaims.IsAddressOfThisMachine(address.ToString())
+        OwnAddressSocket? own = values.IcmpSource is { } address && KernelClaims.IsAddressOfThisMachine(address.ToString())
             ? Hold(new OwnAddressSocket(address)) : null;
 
         Workers = [.. forwarders.Select((forwarder, i) => Hold(new Worker(
@@ -82,7 +81,7 @@ public abstract class Daemon : IDisposable
         Claims.Forwarding();
         claim();
         control.Start();
-        Log.Started(Role, ProgramVersion, device, Workers.Count, controlSocket, what);
+        Log.Started(Role, ProgramVersion, values.Device, Workers.Count, values.ControlSocket, what);
     }
 
     void Fail(Exception error)
@@ -139,9 +138,10 @@ public abstract class Daemon : IDisposable
 
     private protected abstract Origin[] Origins { get; }
 
-    private protected void RefuseChange(string key, string now, string wanted)
+    /// <exception cref="APlusPException">AP3005: what the file now has takes a restart.</exception>
+    private protected void RefuseChange(StartValues before, StartValues after)
     {
-        if (now != wanted)
+        if (before.FirstDifference(after) is var (key, now, wanted))
             throw new APlusPException(ErrorCodes.NeedsRestart, $"{ConfigurationPath} changes `{key}` from {now} to {wanted}, which takes a restart of the daemon. Nothing was changed.");
     }
 

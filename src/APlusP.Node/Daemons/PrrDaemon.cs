@@ -31,8 +31,7 @@ public sealed class PrrDaemon : Daemon
     private protected override Origin[] Origins => [Origin.FromInternet, Origin.FromSmap];
 
     public void Start() => Start(
-        _configuration.Device, _configuration.ControlSocket, _routers, Origin.FromInternet, Origin.FromSmap,
-        _configuration.Options.SoftwireAddresses, _configuration.Options.IcmpSource,
+        StartValues.Of(_configuration), _routers, Origin.FromInternet, Origin.FromSmap,
         () => Claims.Route(Routes(_configuration)),
         $"{_table.Count} binding(s) on {SharedAddresses(_configuration)} address(es), {_configuration.Rules.Count} mapping rule(s)");
 
@@ -53,13 +52,7 @@ public sealed class PrrDaemon : Daemon
     private protected override string ReloadConfiguration()
     {
         PrrConfiguration next = AroundTun(ConfigurationFile.LoadPrr(ConfigurationPath));
-        RefuseChange("device", _configuration.Device, next.Device);
-        RefuseChange("control-socket", _configuration.ControlSocket, next.ControlSocket);
-        RefuseChange("workers", $"{_configuration.Workers}", $"{next.Workers}");
-        RefuseChange("icmp-source", $"{_configuration.Options.IcmpSource}", $"{next.Options.IcmpSource}");
-        RefuseChange("[fragments]", $"{_configuration.Options.Fragments}", $"{next.Options.Fragments}");
-        RefuseChange("max-paths", $"{_configuration.Discovery.MaxPaths}", $"{next.Discovery.MaxPaths}");
-        RefuseChange("softwire-address", string.Join(", ", _configuration.Options.SoftwireAddresses), string.Join(", ", next.Options.SoftwireAddresses));
+        RefuseChange(StartValues.Of(_configuration), StartValues.Of(next));
 
         // The faults of a list as a whole are found in a table that nobody reads.
         BindingTable.Build(next.Bindings, next.Rules);

@@ -27,8 +27,7 @@ public sealed class SmapDaemon : Daemon
     private protected override Origin[] Origins => [Origin.FromLan, Origin.FromPrr];
 
     public void Start() => Start(
-        _configuration.Device, _configuration.ControlSocket, [_smap], Origin.FromLan, Origin.FromPrr,
-        [_configuration.Options.SoftwireAddress], _configuration.Options.IcmpSource,
+        StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr,
         () => Claim(_configuration),
         $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
 
@@ -57,12 +56,7 @@ public sealed class SmapDaemon : Daemon
     private protected override string ReloadConfiguration()
     {
         SmapConfiguration next = AroundTun(ConfigurationFile.LoadSmap(ConfigurationPath));
-        RefuseChange("device", _configuration.Device, next.Device);
-        RefuseChange("control-socket", _configuration.ControlSocket, next.ControlSocket);
-        RefuseChange("softwire-address", $"{_configuration.Options.SoftwireAddress}", $"{next.Options.SoftwireAddress}");
-        RefuseChange("icmp-source", $"{_configuration.Options.IcmpSource}", $"{next.Options.IcmpSource}");
-        RefuseChange("[fragments]", $"{_configuration.Options.Fragments}", $"{next.Options.Fragments}");
-        RefuseChange("max-paths", $"{_configuration.Discovery.MaxPaths}", $"{next.Discovery.MaxPaths}");
+        RefuseChange(StartValues.Of(_configuration), StartValues.Of(next));
         Workers[0].Between(() => _smap.Options = next.Options);
         Paths.Options = next.Discovery;
         Claim(next);

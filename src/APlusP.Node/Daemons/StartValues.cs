@@ -1,0 +1,42 @@
+using APlusP.Core.Addresses;
+using APlusP.Core.Forwarding.Fragments;
+using APlusP.Node.Configuration;
+
+namespace APlusP.Node.Daemons;
+
+/// <summary>What a daemon takes from its configuration when it starts, and keeps: a reload that wants other values is refused.</summary>
+/// <param name="Device">Name of the TUN device.</param>
+/// <param name="ControlSocket">Path of the control socket.</param>
+/// <param name="Workers">Workers, and queues of the device.</param>
+/// <param name="SoftwireEnds">Our ends of softwires.</param>
+/// <param name="IcmpSource">Source of ICMPv4 errors, where it is not that of the packet.</param>
+/// <param name="Fragments">Bounds of fragment state, whose memory is taken at start.</param>
+/// <param name="MaxPaths">Paths that are watched at once, likewise.</param>
+sealed record StartValues(
+    string Device, string ControlSocket, int Workers, IReadOnlyList<IPv6Address> SoftwireEnds, IPv4Address? IcmpSource, FragmentOptions Fragments, int MaxPaths)
+{
+    public static StartValues Of(PrrConfiguration c) =>
+        new(c.Device, c.ControlSocket, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
+
+    public static StartValues Of(SmapConfiguration c) =>
+        new(c.Device, c.ControlSocket, 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
+
+    /// <summary>The first key, if any, whose value is another, with both for people.</summary>
+    public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)
+    {
+        foreach (((string key, string now), (_, string other)) in ByKey.Zip(wanted.ByKey))
+            if (now != other) return (key, now, other);
+        return null;
+    }
+
+    IEnumerable<(string Key, string Value)> ByKey =>
+    [
+        ("device", Device),
+        ("control-socket", ControlSocket),
+        ("workers", $"{Workers}"),
+        ("softwire-address", string.Join(", ", SoftwireEnds)),
+        ("icmp-source", $"{IcmpSource}"),
+        ("[fragments]", $"{Fragments}"),
+        ("max-paths", $"{MaxPaths}"),
+    ];
+}
