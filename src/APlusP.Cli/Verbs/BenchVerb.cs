@@ -10,25 +10,30 @@ static class BenchVerb
 {
     public static Command Create()
     {
-        var config = new Option<string?>("--config") { Description = "The PRR's configuration.", HelpName = "FILE" };
-        var fromInternet = new Option<string?>("--from-internet") { Description = "IPv4 packets to encapsulate.", HelpName = "CAPTURE" };
-        var fromSmap = new Option<string?>("--from-smap") { Description = "IPv6 packets to decapsulate.", HelpName = "CAPTURE" };
+        Option<int> bindings = Bindings(), packets = Packets(), size = Size();
+        var unbound = new Option<bool>("--unbound") { Description = "A flood: nobody has the subscribers' ports in the packets, and the PRR sends ICMP errors at its default limit." };
+        var config = new Option<string?>("--config") { Description = "Measure with this configuration and captures instead of generated ones.", HelpName = "FILE" };
+        var fromInternet = new Option<string?>("--from-internet") { Description = "With --config: IPv4 packets to encapsulate.", HelpName = "CAPTURE" };
+        var fromSmap = new Option<string?>("--from-smap") { Description = "With --config: IPv6 packets to decapsulate.", HelpName = "CAPTURE" };
         var seconds = new Option<double>("--seconds") { Description = "How long to measure, after a second of warming up.", DefaultValueFactory = _ => 10 };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new Command("bench", "Measure the PRR's data plane: one thread, both directions in turn, each packet copied from memory first.")
         {
-            config, fromInternet, fromSmap, seconds, json, Generate(),
+            bindings, packets, size, unbound, config, fromInternet, fromSmap, seconds, json, Generate(),
         };
         command.Validators.Add(result =>
         {
-            if (result.GetResult(config) is null) result.AddError("Give --config PRR.TOML; `aplusp bench generate` writes one.");
-            if (result.GetResult(fromInternet) is null && result.GetResult(fromSmap) is null) result.AddError("Give --from-internet or --from-smap, or both.");
+            bool captures = result.GetResult(fromInternet) is not null || result.GetResult(fromSmap) is not null;
+            if (captures != result.GetResult(config) is not null) result.AddError("Give --config with --from-internet or --from-smap, or both; without all three, traffic is generated.");
+            foreach (Option option in (Option[])[bindings, packets, size, unbound])
+                if (captures && result.GetResult(option) is { Implicit: false }) result.AddError($"{option.Name} is for generated traffic; the captures have their own.");
             if (result.GetValue(seconds) is not (> 0 and <= 3600)) result.AddError("--seconds is more than 0 and at most 3600.");
         });
         command.SetAction(parse =>
         {
-            PrrConfiguration configuration = ConfigurationFile.LoadPrr(parse.GetValue(config)!);
-            var benchmark = new Benchmark(configuration, parse.GetValue(fromInternet), parse.GetValue(fromSmap));
+            Benchmark benchmark = parse.GetValue(config) is { } file
+                ? new Benchmark(ConfigurationFile.LoadPrr(file), parse.GetValue(fromInternet), parse.GetValue(fromSmap))
+                : new Benchmark(new TrafficGenerator(parse.GetValue(bindings), seed: 1, parse.GetValue(unbound)), parse.GetValue(packets), parse.GetValue(size));
             BenchmarkResult result = benchmark.Run(parse.GetValue(seconds));
             if (parse.GetValue(json)) PrintJson(result);
             else Print(result);
@@ -38,30 +43,38 @@ static class BenchVerb
 
     static Command Generate()
     {
-        var bindings = new Option<int>("--bindings") { Description = "Subscribers, 256 to an address.", DefaultValueFactory = _ => 12 };
-        var packets = new Option<int>("--packets") { Description = "Packets in each capture.", DefaultValueFactory = _ => 1000 };
-        var size = new Option<int>("--size") { Description = "Octets of an IPv4 packet, 28 to 1460.", DefaultValueFactory = _ => 550 };
+        Option<int> bindings = Bindings(), packets = Packets(), size = Size();
         var seed = new Option<int>("--seed") { Description = "Of the random choices.", DefaultValueFactory = _ => 1 };
         var directory = new Option<string>("--out") { Description = "Directory for prr.toml, bindings.txt, v4.pcap and v6.pcap.", Required = true, HelpName = "DIR" };
         var command = new Command("generate", "Write a configuration and captures to measure with.") { bindings, packets, size, seed, directory };
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(bindings) is < 1 or > TrafficGenerator.MaxBindings) result.AddError($"--bindings is 1 to {TrafficGenerator.MaxBindings}.");
-            if (result.GetValue(packets) is < 1 or > 1_000_000) result.AddError("--packets is 1 to 1000000.");
-            if (result.GetValue(size) is < 28 or > 1460) result.AddError("--size is 28 to 1460.");
-        });
         command.SetAction(parse => new TrafficGenerator(parse.GetValue(bindings), parse.GetValue(seed))
             .Write(parse.GetValue(directory)!, parse.GetValue(packets), parse.GetValue(size)));
         return command;
     }
 
+    static Option<int> Bindings() => Number("--bindings", "Subscribers, 256 to an address.", 12, 1, TrafficGenerator.MaxBindings);
+
+    static Option<int> Packets() => Number("--packets", "Distinct packets of each direction.", 1000, 1, 1_000_000);
+
+    static Option<int> Size() => Number("--size", "Octets of an IPv4 packet; 14 less than its Ethernet frame.", 550, TrafficGenerator.MinOctets, TrafficGenerator.MaxOctets);
+
+    static Option<int> Number(string name, string description, int standard, int least, int most)
+    {
+        var option = new Option<int>(name) { Description = $"{description} {least} to {most}.", DefaultValueFactory = _ => standard };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out int value) && (value < least || value > most)) result.AddError($"{name} is {least} to {most}.");
+        });
+        return option;
+    }
+
     static void Print(BenchmarkResult result)
     {
-        Console.WriteLine($"{"",-14}{"Mpps",6}{"min-max",14}{"ns/packet",11}{"packets in",14}{"packets out",14}");
+        Console.WriteLine($"{"",-14}{"Mpps",6}{"min-max",14}{"ns/packet",11}{"copy alone",12}{"packets in",14}{"packets out",14}");
         foreach (BenchmarkDirection d in result.Directions)
         {
             Spread mpps = d.Mpps;
-            Console.WriteLine($"{d.Name,-14}{mpps.Median,6:F2}{$"{mpps.Min:F2}-{mpps.Max:F2}",14}{d.NanosecondsPerPacket.Median,11:F1}{d.PacketsIn,14:N0}{d.PacketsOut,14:N0}");
+            Console.WriteLine($"{d.Name,-14}{mpps.Median,6:F2}{$"{mpps.Min:F2}-{mpps.Max:F2}",14}{d.NanosecondsPerPacket.Median,11:F1}{d.CopyNanoseconds.Median,12:F1}{d.PacketsIn,14:N0}{d.PacketsOut,14:N0}");
         }
 
         foreach (BenchmarkDirection d in result.Directions)
@@ -100,6 +113,7 @@ static class BenchVerb
         writer.WriteStartObject(direction.Name);
         Write(writer, "mpps", direction.Mpps);
         Write(writer, "ns-per-packet", direction.NanosecondsPerPacket);
+        Write(writer, "copy-ns-per-packet", direction.CopyNanoseconds);
         writer.WriteNumber("packets-in", direction.PacketsIn);
         writer.WriteNumber("packets-out", direction.PacketsOut);
         writer.WriteNumber("octets-out", direction.OctetsOut);

@@ -9,7 +9,7 @@ namespace APlusP.Node.Daemons;
 sealed class Worker : IDisposable
 {
     /// <summary>Packets taken from the queue before any is sent on.</summary>
-    const int BatchSize = 64;
+    public const int BatchSize = 64;
 
     /// <summary>How often an idle worker looks up from its wait, in milliseconds.</summary>
     const int IdleWait = 1000;

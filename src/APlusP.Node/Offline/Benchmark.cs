@@ -5,21 +5,27 @@ using APlusP.Core.Bindings;
 using APlusP.Core.Captures;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Node.Configuration;
+using APlusP.Node.Daemons;
 
 namespace APlusP.Node.Offline;
 
 /// <summary>
 /// Measures the PRR's data plane on one thread: both directions in turn, a batch at a time. Every packet is copied out of the
 /// capture's memory into the buffer of a batch, as a device would, and goes through the complete pipeline with its counters and
-/// the inner TTL; what comes out is looked at, counted and dropped. The copy is part of the measured time.
+/// the inner TTL; what comes out is looked at, counted and dropped. The copy is part of the measured time; how long it takes alone is measured too,
+/// in the same run.
 /// </summary>
 public sealed class Benchmark
 {
-    /// <summary>Packets of a batch.</summary>
-    public const int BatchSize = 100;
+    /// <summary>Packets of a batch: as many as a daemon's worker takes.</summary>
+    public const int BatchSize = Worker.BatchSize;
 
     const int Slices = 10;
+
+    // As in a daemon: flow labels are computed, and paths are asked what they carry.
+    const ulong Secret = 0x9E3779B97F4A7C15;
 
     readonly PortRangeRouter _router;
     readonly PacketBatch _batch;
@@ -30,17 +36,51 @@ public sealed class Benchmark
     /// <param name="fromSmap">A capture of IPv6 packets; null leaves this direction out.</param>
     /// <exception cref="APlusPException">A capture cannot be read, or holds no whole packet (AP4001 to AP4005).</exception>
     public Benchmark(PrrConfiguration configuration, string? fromInternet, string? fromSmap)
+        : this(configuration, [
+            .. fromInternet is null ? [] : (Traffic[])[new Traffic(ReadCapture(fromInternet), Origin.FromInternet)],
+            .. fromSmap is null ? [] : (Traffic[])[new Traffic(ReadCapture(fromSmap), Origin.FromSmap)],
+        ])
     {
-        var directions = new List<Traffic>();
-        if (fromInternet is not null) directions.Add(new Traffic(fromInternet, Origin.FromInternet));
-        if (fromSmap is not null) directions.Add(new Traffic(fromSmap, Origin.FromSmap));
-        if (directions.Count == 0)
+    }
+
+    /// <param name="generator">Gives the configuration and the packets.</param>
+    /// <param name="packets">Distinct packets of each direction.</param>
+    /// <param name="octets">Of an IPv4 packet; from SMAPs 40 more are around it.</param>
+    public Benchmark(TrafficGenerator generator, int packets, int octets)
+        : this(generator.Configuration, OfGenerator([.. generator.Packets(packets, octets)]))
+    {
+    }
+
+    Benchmark(PrrConfiguration configuration, Traffic[] directions)
+    {
+        if (directions.Length == 0)
             throw new APlusPException(ErrorCodes.NothingToReplay, "nothing to measure: give a capture by --from-internet or --from-smap, or both.");
-        _directions = [.. directions];
+        _directions = directions;
         Bindings = configuration.Bindings.Count;
-        _router = new PortRangeRouter(BindingTable.Build(configuration.Bindings, configuration.Rules), configuration.Options with { TtlAlreadyTaken = false }, TimeProvider.System);
+        _router = new PortRangeRouter(BindingTable.Build(configuration.Bindings, configuration.Rules),
+            configuration.Options with { TtlAlreadyTaken = false, Secret = Secret }, TimeProvider.System,
+            new PathMtuTable(configuration.Discovery, TimeProvider.System, Secret));
         // What a device of this MTU would hand out; 1984 makes the stride 2112 octets.
         _batch = new PacketBatch(BatchSize, Math.Max(1984, _directions.Max(d => d.Longest)));
+    }
+
+    static Traffic[] OfGenerator((byte[] FromInternet, byte[] FromSmap)[] pairs) =>
+        [new(pairs.Select(p => p.FromInternet), Origin.FromInternet), new(pairs.Select(p => p.FromSmap), Origin.FromSmap)];
+
+    static IEnumerable<byte[]> ReadCapture(string path)
+    {
+        const long most = 1 << 30;
+        long octets = 0;
+        using CaptureReader reader = CaptureFile.Open(path);
+        while (reader.TryRead(out CapturedPacket packet))
+        {
+            if (packet.IsCut) continue;
+            if ((octets += packet.Bytes.Length) > most)
+                throw new APlusPException(ErrorCodes.NothingToReplay, $"{path} holds more than 1 GiB of packets, which is too much to keep in memory; measure with a part of it.");
+            yield return packet.Bytes.ToArray();
+        }
+
+        if (octets == 0) throw new APlusPException(ErrorCodes.NothingToReplay, $"nothing to measure: {path} holds no whole IP packet.");
     }
 
     public int Bindings { get; }
@@ -58,7 +98,11 @@ public sealed class Benchmark
         for (int slice = 0; slice < Slices; slice++)
         {
             RunSlice(TimeSpan.FromSeconds(seconds / Slices));
-            foreach (Traffic direction in _directions) direction.EndSlice();
+            foreach (Traffic direction in _directions)
+            {
+                direction.EndSlice();
+                direction.CopyAlone(_batch);
+            }
         }
 
         return new BenchmarkResult
@@ -97,26 +141,21 @@ public sealed class Benchmark
         readonly byte[] _memory;
         readonly (int Start, int Length)[] _packets;
         readonly List<double> _slices = [];
+        readonly List<double> _copies = [];
         int _next;
         long _in, _out, _outOctets, _sliceIn;
 
-        public Traffic(string path, Origin origin)
+        public Traffic(IEnumerable<byte[]> source, Origin origin)
         {
             _origin = origin;
             var memory = new MemoryStream();
             var packets = new List<(int, int)>();
-            using CaptureReader reader = CaptureFile.Open(path);
-            while (reader.TryRead(out CapturedPacket packet))
+            foreach (byte[] packet in source)
             {
-                if (packet.IsCut) continue;
-                packets.Add(((int)memory.Length, packet.Bytes.Length));
-                memory.Write(packet.Bytes.Span);
-                if (memory.Length > 1 << 30)
-                    throw new APlusPException(ErrorCodes.NothingToReplay, $"{path} holds more than 1 GiB of packets, which is too much to keep in memory; measure with a part of it.");
+                packets.Add(((int)memory.Length, packet.Length));
+                memory.Write(packet);
             }
 
-            if (packets.Count == 0)
-                throw new APlusPException(ErrorCodes.NothingToReplay, $"nothing to measure: {path} holds no whole IP packet.");
             _memory = memory.ToArray();
             _packets = [.. packets];
         }
@@ -151,6 +190,17 @@ public sealed class Benchmark
 
         public void Forget() => (_in, _out, _outOctets, _sliceIn, Ticks) = (0, 0, 0, 0, 0);
 
+        /// <summary>What handing out packets costs with nobody behind.</summary>
+        public void CopyAlone(PacketBatch batch)
+        {
+            const int batches = 2000;
+            long start = Stopwatch.GetTimestamp();
+            for (int i = 0; i < batches; i++) Receive(batch);
+            _copies.Add(Stopwatch.GetElapsedTime(start).TotalNanoseconds / (batches * BatchSize));
+            _in -= batches * BatchSize;
+            _sliceIn = 0;
+        }
+
         public void EndSlice()
         {
             _slices.Add(Ticks * (1e9 / Stopwatch.Frequency) / _sliceIn);
@@ -159,8 +209,6 @@ public sealed class Benchmark
 
         public BenchmarkDirection Result(ForwardingCounters before, ForwardingCounters after)
         {
-            double[] sorted = [.. _slices.Order()];
-            double median = sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[sorted.Length / 2 - 1] + sorted[sorted.Length / 2]) / 2;
             var drops = new SortedDictionary<string, long>(StringComparer.Ordinal);
             foreach (DropReason reason in Enum.GetValues<DropReason>())
             {
@@ -173,7 +221,8 @@ public sealed class Benchmark
                 Name = ForwardingCounters.Kebab(_origin),
                 DistinctPackets = _packets.Length,
                 MeanOctets = _packets.Average(p => p.Length),
-                NanosecondsPerPacket = new Spread(median, sorted[0], sorted[^1]),
+                NanosecondsPerPacket = Spread.Of(_slices),
+                CopyNanoseconds = Spread.Of(_copies),
                 PacketsIn = _in,
                 PacketsOut = _out,
                 OctetsOut = _outOctets,
@@ -184,7 +233,15 @@ public sealed class Benchmark
 }
 
 /// <summary>The middle, least and greatest of the slices of a run.</summary>
-public readonly record struct Spread(double Median, double Min, double Max);
+public readonly record struct Spread(double Median, double Min, double Max)
+{
+    public static Spread Of(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        int middle = sorted.Length / 2;
+        return new Spread(sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2, sorted[0], sorted[^1]);
+    }
+}
 
 /// <summary>What one direction did.</summary>
 public sealed record BenchmarkDirection
@@ -200,6 +257,9 @@ public sealed record BenchmarkDirection
 
     /// <summary>Time of this direction over its packets in a slice: copy, pipeline and counting.</summary>
     public required Spread NanosecondsPerPacket { get; init; }
+
+    /// <summary>Of that, the copy into the batch, measured alone.</summary>
+    public required Spread CopyNanoseconds { get; init; }
 
     /// <summary>Million packets a second if the thread did this direction alone; the least belongs to the longest time.</summary>
     public Spread Mpps => new(1000 / NanosecondsPerPacket.Median, 1000 / NanosecondsPerPacket.Max, 1000 / NanosecondsPerPacket.Min);

@@ -2,14 +2,17 @@ using System.Buffers.Binary;
 using System.Globalization;
 using APlusP.Core;
 using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
 using APlusP.Core.Captures;
+using APlusP.Core.Forwarding;
 using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
+using APlusP.Node.Configuration;
 
 namespace APlusP.Node.Offline;
 
 /// <summary>
-/// Writes what <see cref="Benchmark"/> reads: a PRR's configuration with any number of bindings, 256 subscribers to an address
+/// Makes what <see cref="Benchmark"/> measures with: a PRR's configuration with any number of bindings, 256 subscribers to an address
 /// (a = 6, k = 8, 252 ports each), and captures of UDP packets of randomly chosen subscribers. Shared addresses are of
 /// 198.18.0.0/15 (RFC 2544), everything else is of documentation prefixes. One seed gives the same files every time.
 /// </summary>
@@ -20,22 +23,52 @@ public sealed class TrafficGenerator
     /// <summary>Bindings that 198.18.0.0/15 has room for.</summary>
     public const int MaxBindings = (1 << 17) * PerAddress;
 
+    /// <summary>Octets of the smallest and the largest IPv4 packet.</summary>
+    public const int MinOctets = 28, MaxOctets = 1460;
+
+    static readonly PortSet[] s_sets = [.. Enumerable.Range(0, PerAddress).Select(i => PortSet.FromPsid(PsidOffset, PsidLength, i))];
     static readonly IPv6Address s_prr = IPv6Address.Parse("2001:db8::1");
     static readonly UInt128 s_softwires = IPv6Address.Parse("2001:db8:1000::1").Value;
     static readonly uint s_shared = IPv4Address.Parse("198.18.0.0").Value;
     static readonly uint s_remote = IPv4Address.Parse("203.0.113.0").Value;
 
     readonly int _bindings;
+    readonly bool _unbound;
     readonly Random _random;
 
     /// <param name="bindings">1 to <see cref="MaxBindings"/>.</param>
     /// <param name="seed">Of all random choices.</param>
-    public TrafficGenerator(int bindings, int seed)
+    /// <param name="unbound">The subscribers' ports in the packets are system ports, which nobody has, and the PRR tells of it.</param>
+    public TrafficGenerator(int bindings, int seed, bool unbound = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(bindings, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bindings, MaxBindings);
         _bindings = bindings;
+        _unbound = unbound;
         _random = new Random(seed);
+    }
+
+    /// <summary>The PRR's configuration.</summary>
+    public PrrConfiguration Configuration => new()
+    {
+        Options = new PrrOptions { SoftwireAddresses = [s_prr], SendIcmpV4Errors = _unbound, SendIcmpV6Errors = _unbound },
+        Bindings = [.. Enumerable.Range(0, _bindings).Select(i => new Binding(AddressOf(i), s_sets[i % PerAddress], SoftwireOf(i), s_prr))],
+        Names = new Dictionary<IPv6Address, string>(),
+    };
+
+    /// <summary>Pairs of an IPv4 packet of so many octets from the Internet, and an IPv6 packet of 40 more from a SMAP.</summary>
+    public IEnumerable<(byte[] FromInternet, byte[] FromSmap)> Packets(int packets, int octets)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(packets, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(octets, MinOctets);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(octets, MaxOctets);
+        return Enumerable.Range(0, packets).Select(_ =>
+        {
+            (byte[] fromInternet, byte[] fromSmap) = (new byte[octets], new byte[40 + octets]);
+            WriteFromInternet(fromInternet);
+            WriteFromSmap(fromSmap);
+            return (fromInternet, fromSmap);
+        });
     }
 
     /// <summary>Writes prr.toml, bindings.txt, v4.pcap and v6.pcap into a directory, which is made where it is missing.</summary>
@@ -45,23 +78,19 @@ public sealed class TrafficGenerator
     /// <exception cref="APlusPException">AP4001: a file cannot be written.</exception>
     public void Write(string directory, int packets, int octets)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(packets, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(octets, 28);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(octets, 1460);
+        IEnumerable<(byte[] FromInternet, byte[] FromSmap)> pairs = Packets(packets, octets);
         CaptureFile.Guarded(directory, "written", () =>
         {
             Directory.CreateDirectory(directory);
             WriteConfiguration(directory);
             using CaptureWriter ipv4 = CaptureFile.Create(Path.Combine(directory, "v4.pcap"), nanoseconds: false);
             using CaptureWriter ipv6 = CaptureFile.Create(Path.Combine(directory, "v6.pcap"), nanoseconds: false);
-            byte[] buffer = new byte[40 + octets];
-            for (int i = 0; i < packets; i++)
+            long timestamp = 0;
+            foreach ((byte[] fromInternet, byte[] fromSmap) in pairs)
             {
-                long timestamp = i * 1000L;
-                WriteFromInternet(buffer.AsSpan(40));
-                ipv4.Write(buffer.AsSpan(40), timestamp);
-                WriteFromSmap(buffer);
-                ipv6.Write(buffer, timestamp);
+                ipv4.Write(fromInternet, timestamp);
+                ipv6.Write(fromSmap, timestamp);
+                timestamp += 1000;
             }
 
             return true;
@@ -112,6 +141,7 @@ public sealed class TrafficGenerator
 
     ushort PortOf(int binding)
     {
+        if (_unbound) return (ushort)_random.Next(1, 1024);
         int contiguous = 16 - PsidOffset - PsidLength;
         int block = _random.Next(1, 1 << PsidOffset);
         return (ushort)(block << (16 - PsidOffset) | binding % PerAddress << contiguous | _random.Next(1 << contiguous));

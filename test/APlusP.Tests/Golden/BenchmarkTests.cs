@@ -75,6 +75,26 @@ public class BenchmarkTests
         Assert.Equal([590, 550], result.Directions.Select(d => (double)d.OctetsOut / d.PacketsOut));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Generated_traffic_needs_no_files_and_a_flood_of_it_belongs_to_nobody(bool unbound)
+    {
+        var benchmark = new Benchmark(new TrafficGenerator(300, seed: 1, unbound), packets: 50, octets: 80);
+        BenchmarkResult result = benchmark.Run(seconds: 0.1, warmUp: 0.01);
+        Assert.Equal(300, result.Bindings);
+        Assert.Equal(unbound ? ["no-binding", "source-port-not-bound"] : Array.Empty<string>(), result.Directions.SelectMany(d => d.Drops.Keys));
+        Assert.All(result.Directions, d =>
+        {
+            Assert.Equal(50, d.DistinctPackets);
+            Assert.Equal(unbound ? d.PacketsIn : 0, d.Drops.Values.Sum());
+            Assert.InRange(d.CopyNanoseconds.Median, 0.1, d.NanosecondsPerPacket.Median);
+        });
+
+        // Errors go out, and the limit holds.
+        if (unbound) Assert.InRange(result.Directions.Sum(d => d.PacketsOut), 0, 150);
+    }
+
     [Fact]
     public void Without_a_packet_there_is_nothing_to_measure()
     {
