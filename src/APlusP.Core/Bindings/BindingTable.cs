@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
 
 namespace APlusP.Core.Bindings;
@@ -13,6 +14,7 @@ namespace APlusP.Core.Bindings;
 /// copies arrays aside and exchanges them by reference, so that nobody waits for it.
 /// <para>A PSID layout takes 2^k slots of 24 octets as soon as an address has its first PSID set.</para>
 /// </remarks>
+[SkipLocalsInit]
 public sealed partial class BindingTable
 {
     /// <summary>Queries that one pass keeps in flight; a longer span is taken in pieces.</summary>
@@ -32,12 +34,13 @@ public sealed partial class BindingTable
     /// <summary>Whose port this is. <paramref name="hit"/> is filled where the answer is <see cref="BindingLookup.Found"/>.</summary>
     public BindingLookup Find(IPv4Address address, ushort port, out BindingHit hit)
     {
+        hit = default;
         BindingLookup answer;
         uint version;
         do
         {
             BindingTableState state = BeginRead(out version);
-            answer = state.Read(state.Locate(address, port), out hit);
+            answer = state.Read(state.Locate(address, port), ref hit);
             if (answer != BindingLookup.Found && state.Rules is { } rules) answer = rules.Complete(address, port, ref hit);
         }
         while (!EndRead(version));
@@ -73,7 +76,7 @@ public sealed partial class BindingTable
             {
                 int index = state.FindAddress(queries[i].Address);
                 records[i] = index < 0 ? default : state.Addresses[index];
-                state.PrefetchRanges(records[i]);
+                if (records[i].RangeCount > 0) state.PrefetchRanges(records[i]);
             }
 
             for (int i = 0; i < located.Length; i++)
@@ -82,7 +85,7 @@ public sealed partial class BindingTable
                 state.PrefetchSlot(located[i]);
             }
 
-            for (int i = 0; i < located.Length; i++) state.Read(located[i], out hits[i]);
+            for (int i = 0; i < located.Length; i++) state.Read(located[i], ref hits[i]);
             if (state.Rules is { } rules) rules.Complete(queries, hits);
         }
         while (!EndRead(version));
@@ -96,11 +99,15 @@ public sealed partial class BindingTable
         do
         {
             BindingTableState state = BeginRead(out version);
-            shared = state.FindAddress(address) >= 0 || (state.Rules?.IsShared(address) ?? false);
+            shared = state.FindAddress(address) >= 0 || (state.Rules is { } rules && rules.IsShared(address));
         }
         while (!EndRead(version));
         return shared;
     }
+
+    /// <summary>Begins to bring what <see cref="IsShared"/> will need into the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(IPv4Address address) => Volatile.Read(ref _state).PrefetchAddress(address);
 
     /// <summary>The binding of a softwire, whatever its ports: for telling why a packet failed the source check.</summary>
     public bool TryFindSoftwire(IPv6Address softwire, out BindingHit hit, out IPv4Address address) => TryFindSoftwire(softwire, default, out hit, out address);
@@ -112,6 +119,7 @@ public sealed partial class BindingTable
     /// <param name="address"><paramref name="wanted"/> where the subscriber has it, or else one that the subscriber has.</param>
     public bool TryFindSoftwire(IPv6Address softwire, IPv4Address wanted, out BindingHit hit, out IPv4Address address)
     {
+        hit = default;
         bool found;
         uint version;
         do
@@ -120,13 +128,14 @@ public sealed partial class BindingTable
             int slot = state.FindSlot(softwire);
             address = (uint)slot < (uint)state.Ends.Length ? new IPv4Address(state.Ends[slot].Address) : default;
             int located = slot >= 0 && state.IsWholeAddress(address, slot) ? slot | BindingTableState.WholeAddress : slot;
-            found = state.Read(located, out hit) == BindingLookup.Found || (state.Rules?.TryFindSoftwire(softwire, wanted, out hit, out address) ?? false);
+            found = state.Read(located, ref hit) == BindingLookup.Found || (state.Rules?.TryFindSoftwire(softwire, wanted, out hit, out address) ?? false);
         }
         while (!EndRead(version));
         return found;
     }
 
     /// <summary>Waits until no change is under way. The version comes first: whoever sees it sees the state that it was made on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     BindingTableState BeginRead(out uint version)
     {
         version = Volatile.Read(ref _version);
@@ -146,6 +155,7 @@ public sealed partial class BindingTable
     }
 
     /// <summary>Whether everything read since <see cref="BeginRead"/> belongs together.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     bool EndRead(uint version)
     {
         Volatile.ReadBarrier();

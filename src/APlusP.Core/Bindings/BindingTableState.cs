@@ -161,16 +161,17 @@ sealed class BindingTableState
     }
 
     /// <summary>What stands in the slot that <see cref="Locate"/> gave.</summary>
+    /// <param name="located">That slot, or the answer where there is none.</param>
+    /// <param name="hit">Filled where the answer is <see cref="BindingLookup.Found"/>; otherwise only the answer is.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public BindingLookup Read(int located, out BindingHit hit)
+    public BindingLookup Read(int located, ref BindingHit hit)
     {
-        hit = default;
-        if (located == NotShared) return BindingLookup.NotShared;
-        hit.Lookup = BindingLookup.NoBinding;
+        hit.Lookup = located == NotShared ? BindingLookup.NotShared : BindingLookup.NoBinding;
         int slot = located & ~WholeAddress;
-        if (located < 0 || (uint)slot >= (uint)Softwires.Length) return BindingLookup.NoBinding;
-        IPv6Address softwire = Softwires[slot];
-        if (softwire == IPv6Address.Unspecified) return BindingLookup.NoBinding;
+        IPv6Address[] softwires = Softwires;
+        if (located < 0 || (uint)slot >= (uint)softwires.Length) return hit.Lookup;
+        IPv6Address softwire = softwires[slot];
+        if (softwire == IPv6Address.Unspecified) return hit.Lookup;
         SlotEnds ends = MixedEnds && (uint)slot < (uint)Ends.Length ? Ends[slot] : CommonEnds;
         hit.Softwire = softwire;
         hit.Prr = ends.Prr < Prrs.Length ? Prrs[ends.Prr] : default;

@@ -87,9 +87,11 @@ public sealed class PacketBatch
     }
 
     /// <summary>The whole room of a buffer behind its headroom, for a device to receive into.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Receive(int index) => _memory.AsSpan(index * _stride + Headroom, _stride - Headroom);
 
     /// <summary>Says that a packet of <paramref name="length"/> octets was received into <see cref="Receive"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Received(int index, int length, Origin origin)
     {
         if ((uint)length > (uint)MaxPacket) throw new ArgumentOutOfRangeException(nameof(length));
@@ -97,6 +99,7 @@ public sealed class PacketBatch
     }
 
     /// <summary>Copies a packet to the end of the batch. False where the batch is full or the packet too large for a buffer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryAdd(ReadOnlySpan<byte> packet, Origin origin)
     {
         if (Count == Capacity || packet.Length > MaxPacket) return false;
@@ -107,6 +110,7 @@ public sealed class PacketBatch
     }
 
     /// <summary>Makes the packet longer by <paramref name="octets"/> in front, and gives all its octets; the new ones hold garbage.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Prepend(int index, int octets)
     {
         ref PacketSlot slot = ref _slots[index];
@@ -117,6 +121,7 @@ public sealed class PacketBatch
     }
 
     /// <summary>Takes <paramref name="octets"/> off the front of the packet, and gives the rest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> TrimFront(int index, int octets)
     {
         ref PacketSlot slot = ref _slots[index];
@@ -127,6 +132,7 @@ public sealed class PacketBatch
     }
 
     /// <summary>Cuts the packet to <paramref name="length"/> octets from its end, and gives the rest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Truncate(int index, int length)
     {
         ref PacketSlot slot = ref _slots[index];

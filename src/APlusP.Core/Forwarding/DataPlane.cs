@@ -17,7 +17,7 @@ public abstract class DataPlane : IForwarder
     private protected DataPlane(Origin own, FragmentOptions fragments, ulong secret, TimeProvider time, PathMtuTable? paths)
     {
         _own = own;
-        _icmpLimit = new IcmpRateLimiter(time);
+        _icmpLimit = new IcmpRateLimiter(time.TimestampFrequency);
         Clock = new BatchClock(time);
         End = new SoftwireEnd(secret, paths, Clock, Counters);
         Reassembly = new Reassembly(fragments, Clock, Mix.Of(secret, 1), Counters);
@@ -105,7 +105,7 @@ public abstract class DataPlane : IForwarder
     private protected bool MaySendError(ulong host)
     {
         (int perSecond, int perHost) = ErrorRation;
-        if (_icmpLimit.TryTake(perSecond, perHost, host)) return true;
+        if (_icmpLimit.TryTake(perSecond, perHost, host, Clock.Now)) return true;
         Counters.IcmpSuppressed++;
         return false;
     }

@@ -9,12 +9,13 @@ namespace APlusP.Core.Forwarding;
 public sealed class ForwardingCounters
 {
     static readonly int s_origins = Enum.GetValues<Origin>().Length;
-    static readonly int s_fates = Enum.GetValues<Fate>().Length;
-    static readonly int s_reasons = Enum.GetValues<DropReason>().Length;
 
-    readonly long[] _packets = new long[s_origins * s_fates];
+    // Fates and reasons are octets, so each has its place in a row.
+    const int Row = 256;
+
+    readonly long[] _packets = new long[s_origins * Row];
     readonly long[] _octets = new long[s_origins];
-    readonly long[] _drops = new long[s_origins * s_reasons];
+    readonly long[] _drops = new long[s_origins * Row];
 
     /// <summary>ICMP errors and answers sent, by the family of the message.</summary>
     public long IcmpV4Sent;
@@ -33,28 +34,28 @@ public sealed class ForwardingCounters
     /// <summary>Counts a packet's verdict. <paramref name="octets"/> is its length as it was received.</summary>
     public void Count(Origin origin, Verdict verdict, int octets)
     {
-        _packets[(int)origin * s_fates + (int)verdict.Fate]++;
+        _packets[(int)origin * Row + (int)verdict.Fate]++;
         _octets[(int)origin] += octets;
-        if (verdict.Fate == Fate.Dropped) _drops[(int)origin * s_reasons + (int)verdict.Reason]++;
+        if (verdict.Fate == Fate.Dropped) _drops[(int)origin * Row + (int)verdict.Reason]++;
     }
 
     /// <summary>Counts what became of a packet that was <see cref="Fate.Held"/> before.</summary>
     public void Settle(Origin origin, Verdict verdict)
     {
-        _packets[(int)origin * s_fates + (int)Fate.Held]--;
-        _packets[(int)origin * s_fates + (int)verdict.Fate]++;
-        if (verdict.Fate == Fate.Dropped) _drops[(int)origin * s_reasons + (int)verdict.Reason]++;
+        _packets[(int)origin * Row + (int)Fate.Held]--;
+        _packets[(int)origin * Row + (int)verdict.Fate]++;
+        if (verdict.Fate == Fate.Dropped) _drops[(int)origin * Row + (int)verdict.Reason]++;
     }
 
-    public long Packets(Origin origin, Fate fate) => _packets[(int)origin * s_fates + (int)fate];
+    public long Packets(Origin origin, Fate fate) => _packets[(int)origin * Row + (int)fate];
 
-    public long Drops(Origin origin, DropReason reason) => _drops[(int)origin * s_reasons + (int)reason];
+    public long Drops(Origin origin, DropReason reason) => _drops[(int)origin * Row + (int)reason];
 
     /// <summary>Drops of one reason, whatever their origin.</summary>
     public long Drops(DropReason reason)
     {
         long sum = 0;
-        for (int origin = 0; origin < s_origins; origin++) sum += _drops[origin * s_reasons + (int)reason];
+        for (int origin = 0; origin < s_origins; origin++) sum += _drops[origin * Row + (int)reason];
         return sum;
     }
 
@@ -62,7 +63,7 @@ public sealed class ForwardingCounters
     public long Received(Origin origin)
     {
         long sum = 0;
-        for (int fate = 0; fate < s_fates; fate++) sum += _packets[(int)origin * s_fates + fate];
+        foreach (long packets in _packets.AsSpan((int)origin * Row, Row)) sum += packets;
         return sum;
     }
 

@@ -7,46 +7,46 @@ namespace APlusP.Core.Forwarding;
 /// hears them, so that nobody's flood takes the errors that another needs. They are asked before an error is built, so that a flood of undeliverable packets
 /// costs hardly more than dropping them.
 /// </summary>
-public sealed class IcmpRateLimiter(TimeProvider time)
+/// <param name="ticksPerSecond">What a second is in the timestamps that are handed in.</param>
+public sealed class IcmpRateLimiter(long ticksPerSecond)
 {
     // Hosts share a bucket by chance: one in a thousand.
     const int Hosts = 1024;
 
-    readonly long _ticksPerSecond = time.TimestampFrequency;
     readonly Bucket[] _byHost = new Bucket[Hosts];
     Bucket _all;
     int _perSecond = -1, _perHost = -1;
-    long _last = time.GetTimestamp();
+    long _price, _priceOfHost;
 
     /// <summary>Takes one token of both buckets, if there is one in each.</summary>
     /// <param name="perSecond">Errors a second that are allowed now, and the size of the burst; 0 allows none.</param>
     /// <param name="perHost">Of these, for one host.</param>
     /// <param name="host">A number that stands for the host.</param>
-    public bool TryTake(int perSecond, int perHost, ulong host)
+    /// <param name="now">Timestamp, never before an earlier one.</param>
+    public bool TryTake(int perSecond, int perHost, ulong host, long now)
     {
         if (perSecond <= 0 || perHost <= 0) return false;
-
-        // A clock that a capture drives may stand still; it never runs backwards here.
-        long now = _last = Math.Max(_last, time.GetTimestamp());
-        if (perSecond != _perSecond || perHost != _perHost)
-        {
-            _perSecond = perSecond;
-            _perHost = perHost;
-            _all = new Bucket { Credit = _ticksPerSecond, Last = now };
-            foreach (ref Bucket each in _byHost.AsSpan()) each = _all;
-        }
-
+        if (perSecond != _perSecond || perHost != _perHost) Begin(perSecond, perHost, now);
+        if (!Has(ref _all, now, _price)) return false;
         ref Bucket mine = ref _byHost[(int)(Mix.Of(0x5851F42D4C957F2D, host) >> 54)];
-        long price = Math.Max(1, _ticksPerSecond / perSecond), priceOfHost = Math.Max(1, _ticksPerSecond / perHost);
-        if (!Has(ref _all, now, price) || !Has(ref mine, now, priceOfHost)) return false;
-        _all.Credit -= price;
-        mine.Credit -= priceOfHost;
+        if (!Has(ref mine, now, _priceOfHost)) return false;
+        _all.Credit -= _price;
+        mine.Credit -= _priceOfHost;
         return true;
+    }
+
+    /// <summary>With new rates all buckets are full.</summary>
+    void Begin(int perSecond, int perHost, long now)
+    {
+        (_perSecond, _perHost) = (perSecond, perHost);
+        (_price, _priceOfHost) = (Math.Max(1, ticksPerSecond / perSecond), Math.Max(1, ticksPerSecond / perHost));
+        _all = new Bucket { Credit = ticksPerSecond, Last = now };
+        foreach (ref Bucket each in _byHost.AsSpan()) each = _all;
     }
 
     bool Has(ref Bucket bucket, long now, long price)
     {
-        bucket.Credit = Math.Min(_ticksPerSecond, bucket.Credit + Math.Min(now - bucket.Last, _ticksPerSecond));
+        bucket.Credit = Math.Min(ticksPerSecond, bucket.Credit + Math.Min(now - bucket.Last, ticksPerSecond));
         bucket.Last = now;
         return bucket.Credit >= price;
     }

@@ -16,10 +16,16 @@ static class PortKey
     /// <see cref="DropReason.IcmpNotTranslatable"/> leave it to whoever has the whole address, others are final.
     /// </returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DropReason OfSource(Span<byte> packet, in IPv4Header header, out ushort port)
+    public static DropReason OfSource(Span<byte> packet, IPv4Header header, out ushort port)
     {
         Span<byte> payload = packet[header.Size..header.TotalLength];
-        if (!TransportHeader.HasPorts(header.Protocol)) return OfIcmp(payload, header, header.Source, isSource: true, out port);
+        if (!TransportHeader.HasPorts(header.Protocol))
+        {
+            DropReason portless = OfIcmp(payload, header, header.Source, isSource: true, out ushort identifier);
+            port = identifier;
+            return portless;
+        }
+
         bool whole = TransportHeader.TryReadPorts(payload, out TransportHeader transport);
         port = whole ? transport.SourcePort : (ushort)0;
         return whole ? DropReason.None : DropReason.BadTransportHeader;
@@ -27,27 +33,33 @@ static class PortKey
 
     /// <summary>The port of the packet's destination; results as of <see cref="OfSource"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static DropReason OfDestination(Span<byte> packet, in IPv4Header header, out ushort port)
+    public static DropReason OfDestination(Span<byte> packet, IPv4Header header, out ushort port)
     {
         Span<byte> payload = packet[header.Size..header.TotalLength];
-        if (!TransportHeader.HasPorts(header.Protocol)) return OfIcmp(payload, header, header.Destination, isSource: false, out port);
+        if (!TransportHeader.HasPorts(header.Protocol))
+        {
+            DropReason portless = OfIcmp(payload, header, header.Destination, isSource: false, out ushort identifier);
+            port = identifier;
+            return portless;
+        }
+
         bool whole = TransportHeader.TryReadPorts(payload, out TransportHeader transport);
         port = whole ? transport.DestinationPort : (ushort)0;
         return whole ? DropReason.None : DropReason.BadTransportHeader;
     }
 
     /// <summary>The destination port of a packet of which an ICMP error of any family holds the beginning; results as of <see cref="OfSource"/>.</summary>
-    public static DropReason OfEmbeddedDestination(Span<byte> embedded, in IPv4Header header, out ushort port) =>
+    public static DropReason OfEmbeddedDestination(Span<byte> embedded, IPv4Header header, out ushort port) =>
         TryReadEmbedded(embedded, header.Destination, isSource: true, out port) ? DropReason.None : DropReason.IcmpNotTranslatable;
 
     /// <summary>As <see cref="OfEmbeddedDestination"/>, of the source port.</summary>
-    public static DropReason OfEmbeddedSource(Span<byte> embedded, in IPv4Header header, out ushort port) =>
+    public static DropReason OfEmbeddedSource(Span<byte> embedded, IPv4Header header, out ushort port) =>
         TryReadEmbedded(embedded, header.Source, isSource: false, out port) ? DropReason.None : DropReason.IcmpNotTranslatable;
 
     /// <summary>Whether there is no port but the packet is whole, so that it may still reach the holder of a whole address.</summary>
     public static bool IsPortless(DropReason reason) => reason is DropReason.ProtocolWithoutPorts or DropReason.IcmpNotTranslatable;
 
-    static DropReason OfIcmp(Span<byte> payload, in IPv4Header header, IPv4Address self, bool isSource, out ushort port)
+    static DropReason OfIcmp(Span<byte> payload, IPv4Header header, IPv4Address self, bool isSource, out ushort port)
     {
         port = 0;
         if (header.Protocol != IpProtocol.Icmp) return DropReason.ProtocolWithoutPorts;

@@ -38,6 +38,9 @@ public sealed partial class PortRangeRouter
         return $"{fate}; {(dropped ? "an ICMP error goes back" : "sends")} {what}, {sent.Length} octets";
     }
 
+    void TellOuter(IPv6Header outer, int innerAt) =>
+        Journey!.Add("outer", $"{outer.Source} > {outer.Destination}, one of our softwire addresses; IPv4 begins after {innerAt} octets");
+
     void TellInner(IPv4Header header, string side, ushort port, DropReason without) =>
         Journey!.Add("inner", $"IPv4 {header.Source} > {header.Destination}, {header.Protocol}, {header.TotalLength} octets, "
             + $"TTL {header.TimeToLive}; {(without == DropReason.None ? $"the {side} port {port} decides" : ForwardingCounters.Kebab(without))}");

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
@@ -9,9 +10,8 @@ namespace APlusP.Core.Forwarding;
 // From the Internet: (address, port) says whose packet it is; it goes into the subscriber's softwire.
 public sealed partial class PortRangeRouter
 {
-    Verdict ReadFromInternet(PacketBatch batch, int index, Policy policy, ref Pending pending, out BindingQuery query)
+    Verdict ReadFromInternet(PacketBatch batch, int index, Policy policy, ref Pending pending, ref BindingQuery query)
     {
-        query = default;
         Span<byte> packet = batch.Bytes(index);
         DropReason fault = Softwire.Check(packet, out IPv4Header header);
         if (fault != DropReason.None)
@@ -29,8 +29,9 @@ public sealed partial class PortRangeRouter
         DropReason portless = DropReason.None;
         if (header.IsFragment)
         {
-            Verdict waits = FindPortsOfFragment(packet, header, default, packet, ref pending, out _, out port);
+            Verdict waits = FindPortsOfFragment(packet, header, default, packet, ref pending, out _, out ushort portOfFirst);
             if (waits.Fate != Fate.None) return waits;
+            port = portOfFirst;
             fault = pending.Fault;
             portless = pending.Portless;
         }
@@ -58,7 +59,7 @@ public sealed partial class PortRangeRouter
     /// <param name="source">The source port.</param>
     /// <param name="destination">The destination port.</param>
     /// <returns>The default where the ports are known, or can matter to nobody.</returns>
-    Verdict FindPortsOfFragment(Span<byte> packet, in IPv4Header header, IPv6Address softwire, Span<byte> received, ref Pending pending, out ushort source,
+    Verdict FindPortsOfFragment(Span<byte> packet, IPv4Header header, IPv6Address softwire, Span<byte> received, ref Pending pending, out ushort source,
         out ushort destination)
     {
         source = destination = 0;
@@ -106,8 +107,8 @@ public sealed partial class PortRangeRouter
         if (header.Protocol == IpProtocol.Icmp && !policy.Options.AllowIcmpFromInternet) return Verdict.Drop(DropReason.IcmpNotAllowed);
         if (pending.Fault != DropReason.None) return Verdict.Drop(pending.Fault);
 
-        Verdict refused = CheckReceiver(batch, index, policy, pending.Portless, hit, header, sender: null, out int payloadMtu);
-        if (refused.Fate != Fate.None) return refused;
+        if (!Reaches(hit, pending.Portless, header, policy, out int payloadMtu))
+            return RefuseReceiver(batch, index, policy, pending.Portless, hit, payloadMtu, sender: null);
 
         if (!policy.TtlAlreadyTaken)
         {
@@ -116,25 +117,30 @@ public sealed partial class PortRangeRouter
         }
 
         if (policy.ClampMss) End.ClampMss(packet, header, hit.Softwire, hit.PayloadMtu);
-        End.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(hit.Prr, hit.Softwire), payloadMtu);
+        End.Encapsulate(batch, index, header.TrafficClass, policy.HopLimit, new Softwire.Path(hit.Prr, hit.Softwire), payloadMtu);
         return Verdict.Forward;
     }
 
-    /// <summary>Whether a packet for a shared address has somebody to go to, and fits: for packets of both sides.</summary>
-    /// <returns>The default verdict where it does.</returns>
-    Verdict CheckReceiver(PacketBatch batch, int index, Policy policy, DropReason portless, in BindingHit hit, in IPv4Header header,
-        in Softwire.Path? sender, out int payloadMtu)
+    /// <summary>
+    /// Whether a packet for a shared address has somebody to go to, and fits: for packets of both sides. RFC 2473 section 7.2: (a) who forbids fragments hears the
+    /// largest size that fits; (b) everybody else's packet goes in fragments of the softwire.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    bool Reaches(in BindingHit hit, DropReason portless, IPv4Header header, Policy policy, out int payloadMtu)
     {
         payloadMtu = 0;
-        if (portless != DropReason.None && !(hit.Lookup == BindingLookup.Found && hit.WholeAddress))
-            return DropTelling(batch, index, policy, portless, IcmpV4Type.DestinationUnreachable, IcmpV4Header.ProtocolUnreachable, sender);
-        if (hit.Lookup != BindingLookup.Found)
-            return DropTelling(batch, index, policy, DropReason.NoBinding, IcmpV4Type.DestinationUnreachable, IcmpV4Header.HostUnreachable, sender);
-        payloadMtu = End.PayloadMtu(new Softwire.Path(hit.Prr, hit.Softwire), hit.PayloadMtu, header.TotalLength);
+        if (hit.Lookup != BindingLookup.Found || (portless != DropReason.None && !hit.WholeAddress)) return false;
+        payloadMtu = End.PayloadMtu(hit, header.TotalLength);
+        return header.TotalLength <= payloadMtu || !header.DontFragment || policy.Options.IgnoreDontFragment;
+    }
 
-        // RFC 2473 section 7.2: (a) who forbids fragments hears the largest size that fits; (b) everybody else's packet goes in fragments of the softwire.
-        if (header.TotalLength <= payloadMtu || !header.DontFragment || policy.Options.IgnoreDontFragment) return default;
-        return DropTelling(batch, index, policy, DropReason.TooBig, IcmpV4Type.DestinationUnreachable, IcmpV4Header.FragmentationNeeded, sender,
-            (uint)payloadMtu);
+    /// <summary>Drops what <see cref="Reaches"/> nobody, and says why to its sender: a subscriber, or, where that is null, the Internet.</summary>
+    Verdict RefuseReceiver(PacketBatch batch, int index, Policy policy, DropReason portless, in BindingHit hit, int payloadMtu, in Softwire.Path? sender)
+    {
+        (DropReason reason, byte code) =
+            portless != DropReason.None && !(hit.Lookup == BindingLookup.Found && hit.WholeAddress) ? (portless, IcmpV4Header.ProtocolUnreachable)
+            : hit.Lookup != BindingLookup.Found ? (DropReason.NoBinding, IcmpV4Header.HostUnreachable)
+            : (DropReason.TooBig, IcmpV4Header.FragmentationNeeded);
+        return DropTelling(batch, index, policy, reason, IcmpV4Type.DestinationUnreachable, code, sender, (uint)payloadMtu);
     }
 }

@@ -9,64 +9,90 @@ namespace APlusP.Core.Forwarding;
 // Internet or into another subscriber's.
 public sealed partial class PortRangeRouter
 {
-    Verdict ReadFromSmap(PacketBatch batch, int index, Policy policy, ref Pending pending, out BindingQuery query)
+    Verdict ReadFromSmap(PacketBatch batch, int index, Policy policy, ref Pending pending, ref BindingQuery query)
     {
-        query = default;
         Span<byte> packet = batch.Bytes(index);
         if (!IPv6Header.TryRead(packet, out IPv6Header outer))
             return Verdict.Drop(packet.IsEmpty || outer.Version == 6 ? DropReason.Truncated : DropReason.WrongIpVersion);
         if (!policy.IsOurs(outer.Destination)) return Softwire.RefuseDestination(batch, index, outer);
 
-        DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol protocol, out int offset);
+        int offset = IPv6Header.Size;
+        if (outer.NextHeader == IpProtocol.IPv4) packet = batch.Truncate(index, IPv6Header.Size + outer.PayloadLength);
+        else
+        {
+            Verdict other = TakeOther(batch, index, policy, outer, out int innerAt);
+            if (other.Fate != Fate.None) return other;
+            packet = batch.Bytes(index);
+            IPv6Header.TryRead(packet, out outer);
+            offset = innerAt;
+        }
+
+        if (Journey is not null) TellOuter(outer, offset);
+
+        Span<byte> inner = packet[offset..];
+        DropReason fault = Softwire.Check(inner, out IPv4Header header);
+        if (fault != DropReason.None) return Verdict.Drop(fault);
+        if (header.TotalLength < inner.Length) batch.Truncate(index, offset + header.TotalLength);
+
+        ushort port;
+        pending.Inner = offset;
+        if (header.IsFragment)
+        {
+            Verdict waits = FindPortOfFragmentFromSmap(batch, index, policy, outer, header, ref pending, out ushort portOfFirst);
+            if (waits.Fate != Fate.None) return waits;
+            port = portOfFirst;
+        }
+        else
+        {
+            pending.Portless = PortKey.OfSource(inner, header, out port);
+            if (pending.Portless != DropReason.None && !PortKey.IsPortless(pending.Portless)) return Verdict.Drop(pending.Portless);
+        }
+
+        query = new BindingQuery(header.Source, port);
+        _table.Prefetch(header.Destination);
+        if (Journey is not null) TellInner(header, "source", port, pending.Portless);
+        return default;
+    }
+
+    /// <summary>
+    /// What has no IPv4 right behind the outer header: IPv4 behind extension headers, a fragment, which may make the packet whole, or ICMPv6.
+    /// </summary>
+    /// <returns>The default where there is a whole softwire packet now, with IPv4 at <paramref name="offset"/>.</returns>
+    Verdict TakeOther(PacketBatch batch, int index, Policy policy, IPv6Header outer, out int offset)
+    {
+        DropReason fault = Softwire.FindInner(batch, index, outer, out IpProtocol protocol, out offset);
         if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.Fragment)
         {
             Verdict waits = TakeOuterFragment(batch, index, offset, outer);
             if (waits.Fate != Fate.None) return waits;
-            packet = batch.Bytes(index);
-            IPv6Header.TryRead(packet, out outer);
+            IPv6Header.TryRead(batch.Bytes(index), out outer);
             fault = Softwire.FindInner(batch, index, outer, out protocol, out offset);
         }
 
         if (fault == DropReason.NotIPv4InIPv6 && protocol == IpProtocol.IcmpV6)
         {
-            Verdict heard = End.HearIcmpV6(batch, index, offset, outer, policy.Options.HopLimit, out SoftwireError error);
+            Verdict heard = End.HearIcmpV6(batch, index, offset, outer, policy.HopLimit, out SoftwireError error);
             return heard.Fate == Fate.None ? PassOn(batch, index, policy, error, offset + IcmpV6Header.Size + error.Inner) : heard;
         }
 
-        if (fault != DropReason.None) return Verdict.Drop(fault);
-        Journey?.Add("outer", $"{outer.Source} > {outer.Destination}, one of our softwire addresses; IPv4 begins after {offset} octets");
-
-        Span<byte> inner = batch.Bytes(index)[offset..];
-        fault = Softwire.Check(inner, out IPv4Header header);
-        if (fault != DropReason.None) return Verdict.Drop(fault);
-        if (header.TotalLength < inner.Length) batch.Truncate(index, offset + header.TotalLength);
-
-        ushort port;
-        DropReason portless;
-        pending.Inner = offset;
-        if (header.IsFragment)
-        {
-            // Only who may speak for the address at all has fragments remembered.
-            if (!IsBoundTo(outer.Source, outer.Destination, header.Source)) return RefuseSource(batch, index, policy, pending, header.Source, new Softwire.Path(outer.Destination, outer.Source));
-            Verdict waits = FindPortsOfFragment(inner, header, outer.Source, batch.Bytes(index), ref pending, out port, out _);
-            if (waits.Fate != Fate.None) return waits;
-            if (pending.Fault != DropReason.None) return Verdict.Drop(pending.Fault);
-            portless = pending.Portless;
-        }
-        else
-        {
-            portless = PortKey.OfSource(inner, header, out port);
-            if (portless != DropReason.None && !PortKey.IsPortless(portless)) return Verdict.Drop(portless);
-            pending.Portless = portless;
-        }
-
-        query = new BindingQuery(header.Source, port);
-        if (Journey is not null) TellInner(header, "source", port, portless);
-        return default;
+        return fault == DropReason.None ? default : Verdict.Drop(fault);
     }
 
+    /// <summary>The source port of an inner fragment. Only who may speak for the address at all has fragments remembered.</summary>
+    Verdict FindPortOfFragmentFromSmap(PacketBatch batch, int index, Policy policy, IPv6Header outer, IPv4Header header, ref Pending pending, out ushort port)
+    {
+        port = 0;
+        if (!IsBoundTo(outer.Source, outer.Destination, header.Source)) return RefuseSource(batch, index, policy, pending, header.Source, BackOf(outer));
+        Span<byte> packet = batch.Bytes(index);
+        Verdict waits = FindPortsOfFragment(packet[pending.Inner..], header, outer.Source, packet, ref pending, out port, out _);
+        return waits.Fate == Fate.None && pending.Fault != DropReason.None ? Verdict.Drop(pending.Fault) : waits;
+    }
+
+    /// <summary>The softwire that a packet came by, as what goes back to its subscriber travels it.</summary>
+    static Softwire.Path BackOf(IPv6Header outer) => new(outer.Destination, outer.Source);
+
     /// <summary>A part of an outer packet: kept where a subscriber sent it, until the packet is whole (RFC 6333 section 6.3).</summary>
-    Verdict TakeOuterFragment(PacketBatch batch, int index, int fragmentAt, in IPv6Header outer)
+    Verdict TakeOuterFragment(PacketBatch batch, int index, int fragmentAt, IPv6Header outer)
     {
         if (!_table.TryFindSoftwire(outer.Source, out BindingHit known, out _)) return Verdict.Drop(DropReason.UnknownSoftwire);
         return known.Prr != outer.Destination ? Verdict.Drop(DropReason.WrongPrrAddress) : Reassembly.Take(batch, index, fragmentAt);
@@ -114,23 +140,19 @@ public sealed partial class PortRangeRouter
         // The source check, RFC 7596 section 6.2, RFC 7597 section 8.1.
         bool bound = hit.Lookup == BindingLookup.Found && hit.Softwire == outer.Source && hit.Prr == outer.Destination
             && (pending.Portless == DropReason.None || hit.WholeAddress);
-        var back = new Softwire.Path(outer.Destination, outer.Source);
-        if (!bound) return RefuseSource(batch, index, policy, pending, header.Source, back);
+        if (!bound) return RefuseSource(batch, index, policy, pending, header.Source, BackOf(outer));
         Journey?.Add("source check", "outer source, PRR address, inner source and port are one and the same binding");
 
         if (!Softwire.JoinCongestion(outer.TrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
         if (!header.Destination.IsUnicast) return Verdict.Drop(DropReason.MartianDestination);
 
         Span<byte> inner = batch.TrimFront(index, pending.Inner);
-        ushort port = pending.DestinationPort;
-        DropReason portless = pending.Follows ? pending.Portless : PortKey.OfDestination(inner, header, out port);
         if (policy.ClampMss) End.ClampMss(inner, header, outer.Source, hit.PayloadMtu);
-        if (_table.Find(header.Destination, port, out BindingHit receiver) != BindingLookup.NotShared)
-            return Hairpin(batch, index, policy, portless, receiver, back);
+        if (_table.IsShared(header.Destination)) return Hairpin(batch, index, policy, pending, BackOf(outer));
 
         if (!policy.TtlAlreadyTaken)
         {
-            if (header.TimeToLive <= 1) return DropTelling(batch, index, policy, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0, back);
+            if (header.TimeToLive <= 1) return DropTelling(batch, index, policy, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0, BackOf(outer));
             header.DecrementTimeToLive();
         }
 
@@ -152,25 +174,28 @@ public sealed partial class PortRangeRouter
         if (PortKey.IsPortless(reason)) return Verdict.Drop(reason);
         if (!policy.Options.SendIcmpV6Errors || !back.To.IsUnicast) return Verdict.Drop(reason);
         if (!MaySendError((ulong)back.To.Value)) return Verdict.Drop(reason);
-        IcmpErrors.WriteV6(batch, index, IcmpV6Type.DestinationUnreachable, IcmpV6Header.SourceAddressFailedPolicy, policy.Options.HopLimit,
+        IcmpErrors.WriteV6(batch, index, IcmpV6Type.DestinationUnreachable, IcmpV6Header.SourceAddressFailedPolicy, policy.HopLimit,
             back.From, back.To);
         Counters.IcmpV6Sent++;
         return Verdict.DropAndTell(reason);
     }
 
     /// <summary>From one subscriber to another, perhaps of the same address, RFC 7596 section 6.2. No kernel between: the TTL is ours to take.</summary>
-    Verdict Hairpin(PacketBatch batch, int index, Policy policy, DropReason portless, in BindingHit receiver, in Softwire.Path back)
+    Verdict Hairpin(PacketBatch batch, int index, Policy policy, in Pending pending, in Softwire.Path back)
     {
+        Span<byte> packet = batch.Bytes(index);
+        IPv4Header.TryRead(packet, out IPv4Header header);
+        ushort port = pending.DestinationPort;
+        DropReason portless = pending.Follows ? pending.Portless : PortKey.OfDestination(packet, header, out port);
+        _table.Find(header.Destination, port, out BindingHit receiver);
         if (Journey is not null) TellLookup("hairpin lookup", receiver);
         if (!policy.Options.Hairpinning) return Verdict.Drop(DropReason.HairpinDisabled);
-        IPv4Header.TryRead(batch.Bytes(index), out IPv4Header header);
-        Verdict refused = CheckReceiver(batch, index, policy, portless, receiver, header, back, out int payloadMtu);
-        if (refused.Fate != Fate.None) return refused;
+        if (!Reaches(receiver, portless, header, policy, out int payloadMtu)) return RefuseReceiver(batch, index, policy, portless, receiver, payloadMtu, back);
         if (header.TimeToLive <= 1) return DropTelling(batch, index, policy, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0, back);
 
         header.DecrementTimeToLive();
-        if (policy.ClampMss) End.ClampMss(batch.Bytes(index), header, receiver.Softwire, receiver.PayloadMtu);
-        End.Encapsulate(batch, index, header.TrafficClass, policy.Options.HopLimit, new Softwire.Path(receiver.Prr, receiver.Softwire), payloadMtu);
+        if (policy.ClampMss) End.ClampMss(packet, header, receiver.Softwire, receiver.PayloadMtu);
+        End.Encapsulate(batch, index, header.TrafficClass, policy.HopLimit, new Softwire.Path(receiver.Prr, receiver.Softwire), payloadMtu);
         return Verdict.Hairpin;
     }
 }

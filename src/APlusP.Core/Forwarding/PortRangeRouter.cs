@@ -16,6 +16,7 @@ namespace APlusP.Core.Forwarding;
 /// A batch is taken in pieces of 32, in two passes: the first reads headers and collects what to look up, the second, when all
 /// lookups of the piece are done with their cache misses overlapping, checks, rewrites and judges.
 /// </remarks>
+[SkipLocalsInit]
 public sealed partial class PortRangeRouter : DataPlane
 {
     const int PieceSize = BindingTable.BatchSize;
@@ -47,7 +48,7 @@ public sealed partial class PortRangeRouter : DataPlane
     /// <summary>Where set, each packet's steps are written down, for <see cref="Explain"/>; never in a daemon.</summary>
     public PacketJourney? Journey { get; set; }
 
-    private protected override byte HopLimit => _policy.Options.HopLimit;
+    private protected override byte HopLimit => _policy.HopLimit;
 
     private protected override (int PerSecond, int PerHost) ErrorRation => (_policy.Options.IcmpErrorsPerSecond, _policy.Options.IcmpErrorsPerHost);
 
@@ -68,8 +69,8 @@ public sealed partial class PortRangeRouter : DataPlane
             _queries[i] = default;
             slot.Verdict = slot.Origin switch
             {
-                Origin.FromInternet => ReadFromInternet(batch, start + i, policy, ref pending, out _queries[i]),
-                Origin.FromSmap => ReadFromSmap(batch, start + i, policy, ref pending, out _queries[i]),
+                Origin.FromInternet => ReadFromInternet(batch, start + i, policy, ref pending, ref _queries[i]),
+                Origin.FromSmap => ReadFromSmap(batch, start + i, policy, ref pending, ref _queries[i]),
                 _ => Verdict.Drop(DropReason.NotForUs),
             };
         }
@@ -79,15 +80,17 @@ public sealed partial class PortRangeRouter : DataPlane
         for (int i = 0; i < count; i++)
         {
             ref PacketSlot slot = ref batch[start + i];
-            if (slot.Verdict.Fate == Fate.None)
+            Verdict verdict = slot.Verdict;
+            if (verdict.Fate == Fate.None)
             {
-                slot.Verdict = slot.Origin == Origin.FromInternet
+                verdict = slot.Origin == Origin.FromInternet
                     ? DeliverFromInternet(batch, start + i, policy, _pending[i], _hits[i])
                     : DeliverFromSmap(batch, start + i, policy, _pending[i], _hits[i]);
+                slot.Verdict = verdict;
             }
 
-            Journey?.Judge(slot.Verdict);
-            Count(slot.Origin, slot.Verdict, _pending[i].Octets, wereHeld);
+            Journey?.Judge(verdict);
+            Count(slot.Origin, verdict, _pending[i].Octets, wereHeld);
         }
     }
 
@@ -112,7 +115,7 @@ public sealed partial class PortRangeRouter : DataPlane
 
     /// <summary>Puts an ICMPv4 error of ours into the softwire of the subscriber that it is for. It fits every path.</summary>
     void Tell(PacketBatch batch, int index, Policy policy, in Softwire.Path path) =>
-        End.Encapsulate(batch, index, IcmpErrors.InternetworkControl, policy.Options.HopLimit, path, PathMtuTable.Least - SoftwireEnd.Overhead);
+        End.Encapsulate(batch, index, IcmpErrors.InternetworkControl, policy.HopLimit, path, PathMtuTable.Least - SoftwireEnd.Overhead);
 
     /// <summary>What the first pass knows of a packet that the second needs.</summary>
     struct Pending
@@ -145,6 +148,8 @@ public sealed partial class PortRangeRouter : DataPlane
         public readonly bool TtlAlreadyTaken = options.TtlAlreadyTaken;
 
         public readonly bool ClampMss = options.ClampMss;
+
+        public readonly byte HopLimit = options.HopLimit;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool IsOurs(IPv6Address address)

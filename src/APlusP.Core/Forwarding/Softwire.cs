@@ -28,7 +28,7 @@ static class Softwire
     /// </summary>
     /// <returns><see cref="DropReason.None"/>, or why there is none; <see cref="DropReason.NotIPv4InIPv6"/> leaves
     /// <paramref name="offset"/> and <paramref name="protocol"/> at what is there instead, <see cref="IpProtocol.Fragment"/> for a part of a packet.</returns>
-    public static DropReason FindInner(PacketBatch batch, int index, in IPv6Header outer, out IpProtocol protocol, out int offset)
+    public static DropReason FindInner(PacketBatch batch, int index, IPv6Header outer, out IpProtocol protocol, out int offset)
     {
         Span<byte> packet = batch.Truncate(index, IPv6Header.Size + outer.PayloadLength);
         protocol = outer.NextHeader;
@@ -48,7 +48,7 @@ static class Softwire
     }
 
     /// <summary>Nothing of ours, except that the kernel itself speaks MLD and router solicitation on the device.</summary>
-    public static Verdict RefuseDestination(PacketBatch batch, int index, in IPv6Header outer) =>
+    public static Verdict RefuseDestination(PacketBatch batch, int index, IPv6Header outer) =>
         outer.Destination.IsMulticast && FindInner(batch, index, outer, out IpProtocol protocol, out _) == DropReason.NotIPv4InIPv6
             && protocol == IpProtocol.IcmpV6
             ? Verdict.Consume

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
+using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
@@ -28,11 +29,15 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, BatchClock clock, Fo
 
     uint _identification = (uint)Mix.Of(secret, secret);
 
+    /// <inheritdoc cref="PayloadMtu(in Softwire.Path, int, int)"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int PayloadMtu(in BindingHit hit, int length) =>
+        paths is null || length <= PathMtuTable.Least - Overhead ? hit.PayloadMtu : PayloadMtu(new Softwire.Path(hit.Prr, hit.Softwire), hit.PayloadMtu, length);
+
     /// <summary>Largest IPv4 packet that goes into a softwire whole now, noting that one of this length does.</summary>
     /// <param name="path">From us to the other end.</param>
     /// <param name="configured">By configuration.</param>
     /// <param name="length">Octets of the packet; what fits any IPv6 path needs no look.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int PayloadMtu(in Softwire.Path path, int configured, int length) =>
         paths is null || length <= PathMtuTable.Least - Overhead ? configured : paths.Use(path, configured + Overhead, clock.Now) - Overhead;
 
@@ -40,7 +45,7 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, BatchClock clock, Fo
     /// Lowers the maximum segment size of a SYN to what the softwire carries, in whichever direction it goes: the other end may not do its part.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void ClampMss(Span<byte> packet, in IPv4Header header, IPv6Address other, int configured)
+    public void ClampMss(Span<byte> packet, IPv4Header header, IPv6Address other, int configured)
     {
         const int flagsAt = 13;
         if (header.Protocol != IpProtocol.Tcp || header.IsLaterFragment) return;
@@ -72,6 +77,7 @@ sealed class SoftwireEnd(ulong secret, PathMtuTable? paths, BatchClock clock, Fo
     /// The flow label of what goes between two hosts (RFC 6438). It is keyed: who sends us an ICMPv6 error about a packet of ours must have seen the packet. Fragments have
     /// the label of the rest, so ports do not enter.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     uint FlowLabel(ReadOnlySpan<byte> inner)
     {
         const int sourceAt = 12;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
 
 namespace APlusP.Core.Wire;
@@ -32,6 +33,7 @@ public static class Checksum
     }
 
     /// <summary>Folds a running sum into 16 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ushort Fold(uint sum)
     {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -50,6 +52,7 @@ public static class Checksum
         Fold((uint)value) + (uint)Fold((uint)(value >> 32)) + Fold((uint)(value >> 64)) + Fold((uint)(value >> 96));
 
     /// <summary>The checksum after a 16-bit word changed, RFC 1624 equation 3.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ushort Update(ushort checksum, ushort old, ushort now) =>
         (ushort)~Fold((uint)(ushort)~checksum + (ushort)~old + now);
 

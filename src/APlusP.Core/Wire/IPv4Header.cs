@@ -96,6 +96,7 @@ public readonly ref struct IPv4Header
     public byte TimeToLive
     {
         get => Unsafe.Add(ref _at, 8);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         set
         {
             ushort old = BigEndian.Read16(ref _at, 8);
@@ -155,17 +156,20 @@ public readonly ref struct IPv4Header
     /// <summary>Whether the header's octets sum to the checksum that it carries.</summary>
     public bool HasValidChecksum
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get
         {
             if (Size > MinSize) return Checksum.Of(MemoryMarshal.CreateReadOnlySpan(ref _at, Size)) == 0;
-            ulong sum = 0;
-            for (int i = 0; i < MinSize; i += 4) sum += Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref _at, i));
+
+            // RFC 1071 section 2 (B): the sum does not depend on the order of octets, as long as it is that of the machine throughout.
+            ulong sum = Word(0) + Word(4) + Word(8) + Word(12) + Word(16);
             sum = (sum & 0xffffffff) + (sum >> 32);
-            sum = (sum & 0xffff) + (sum >> 16);
             sum = (sum & 0xffff) + (sum >> 16);
             return Checksum.Fold((uint)sum) == 0xffff;
         }
     }
+
+    ulong Word(int offset) => Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref _at, offset));
 
     /// <summary>Takes one from the TTL, as every router does, RFC 1812 section 5.3.1.</summary>
     public void DecrementTimeToLive() => TimeToLive--;

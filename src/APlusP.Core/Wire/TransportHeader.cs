@@ -31,6 +31,7 @@ public readonly ref struct TransportHeader
 
     TransportHeader(ref byte at) => _at = ref at;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool HasPorts(IpProtocol protocol) =>
         protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.UdpLite or IpProtocol.Dccp or IpProtocol.Sctp;
 

@@ -14,36 +14,36 @@ public class IcmpErrorTests
     public void A_burst_is_as_large_as_the_rate_and_then_errors_come_evenly()
     {
         var clock = new HandClock();
-        var limiter = new IcmpRateLimiter(clock);
-        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 100, 7)));
+        var limiter = new IcmpRateLimiter(clock.TimestampFrequency);
+        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 100, 7, clock.GetTimestamp())));
         clock.Advance(TimeSpan.FromMilliseconds(9));
-        Assert.False(limiter.TryTake(100, 100, 7));
+        Assert.False(limiter.TryTake(100, 100, 7, clock.GetTimestamp()));
         clock.Advance(TimeSpan.FromMilliseconds(1));
-        Assert.True(limiter.TryTake(100, 100, 7));
-        Assert.False(limiter.TryTake(100, 100, 7));
+        Assert.True(limiter.TryTake(100, 100, 7, clock.GetTimestamp()));
+        Assert.False(limiter.TryTake(100, 100, 7, clock.GetTimestamp()));
         clock.Advance(TimeSpan.FromHours(100));
-        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 100, 7)));
+        Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 100, 7, clock.GetTimestamp())));
     }
 
     [Fact]
     public void A_rate_of_zero_sends_nothing_and_a_new_rate_holds_at_once()
     {
         var clock = new HandClock();
-        var limiter = new IcmpRateLimiter(clock);
-        Assert.False(limiter.TryTake(0, 100, 7));
-        Assert.Equal(10, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(10, 100, 7)));
+        var limiter = new IcmpRateLimiter(clock.TimestampFrequency);
+        Assert.False(limiter.TryTake(0, 100, 7, clock.GetTimestamp()));
+        Assert.Equal(10, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(10, 100, 7, clock.GetTimestamp())));
     }
 
     [Fact]
     public void One_hosts_flood_leaves_another_its_errors()
     {
         var clock = new HandClock();
-        var limiter = new IcmpRateLimiter(clock);
-        Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 7)));
-        Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 8)));
+        var limiter = new IcmpRateLimiter(clock.TimestampFrequency);
+        Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 7, clock.GetTimestamp())));
+        Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 8, clock.GetTimestamp())));
         clock.Advance(TimeSpan.FromMilliseconds(50));
-        Assert.Equal(1, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 7)));
-        Assert.Equal(66, Enumerable.Range(0, 500).Count(i => limiter.TryTake(100, 20, (ulong)(100 + i))) + 2, 2.0);
+        Assert.Equal(1, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 7, clock.GetTimestamp())));
+        Assert.Equal(66, Enumerable.Range(0, 500).Count(i => limiter.TryTake(100, 20, (ulong)(100 + i), clock.GetTimestamp())) + 2, 2.0);
     }
 
     [Theory]
