@@ -20,13 +20,16 @@ public sealed partial class BindingTable
     /// <summary>Queries that one pass keeps in flight; a longer span is taken in pieces.</summary>
     public const int BatchSize = 32;
 
-    BindingTableState _state = BindingTableState.Empty;
+    BindingTableState _state;
     uint _version;
+
+    /// <param name="bindings">As many will be added; more and fewer may.</param>
+    public BindingTable(int bindings = 0) => _state = BindingTableState.Empty(bindings);
 
     /// <exception cref="APlusPException">AP1003: two bindings contradict each other; the message names both.</exception>
     public static BindingTable Build(IEnumerable<Binding> bindings)
     {
-        var table = new BindingTable();
+        var table = new BindingTable(bindings.TryGetNonEnumeratedCount(out int count) ? count : 0);
         foreach (Binding binding in bindings) table.Add(binding);
         return table;
     }

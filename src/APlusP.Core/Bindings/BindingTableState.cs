@@ -55,13 +55,14 @@ sealed class BindingTableState
     /// <summary>Asked for what no binding has; null where there are none.</summary>
     public RuleTable? Rules { get; set; }
 
-    public static BindingTableState Empty => new()
+    /// <param name="bindings">As many will come; more and fewer may. Some slots more, for the last address of a dense table.</param>
+    public static BindingTableState Empty(int bindings) => new()
     {
         Addresses = new AddressRecord[16],
         Ranges = new RangeRecord[16],
-        Softwires = new IPv6Address[16],
-        Ends = new SlotEnds[16],
-        Slots = new int[32],
+        Softwires = new IPv6Address[16 + bindings + bindings / 16],
+        Ends = new SlotEnds[16 + bindings + bindings / 16],
+        Slots = new int[(int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, bindings) * 2)],
         Prrs = new IPv6Address[1],
     };
 
@@ -287,6 +288,9 @@ struct AddressRecord
 
     public readonly PortSet PsidSetAt(int slot) =>
         IsWholeByRange ? PortSet.WholeAddress : PortSet.FromPsid(Offset, Length, slot - SlotBase);
+
+    /// <summary>Whether PSIDs mean the same here and there; a whole address that came as a range is told from one that came as a PSID.</summary>
+    public readonly bool HasSameLayout(in AddressRecord other) => ((_layout ^ other._layout) & 0x3ff) == 0;
 
     public readonly bool HoldsSlot(int slot) => HasPsid && (uint)(slot - SlotBase) < 1u << Length;
 }
