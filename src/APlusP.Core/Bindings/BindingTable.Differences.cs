@@ -25,7 +25,7 @@ public sealed partial class BindingTable
 
     /// <summary>
     /// What would have to change here for the bindings to be those of <paramref name="wanted"/>, in no particular order. Bindings that are alike are compared
-    /// where they stand: a million of them take some 100 ms, and no memory.
+    /// where they stand: a million of them take 0.3 s (AMD EPYC, Zen 5), and no memory.
     /// </summary>
     /// <param name="wanted">A table that nobody changes meanwhile.</param>
     public IReadOnlyList<BindingChange> DifferencesTo(BindingTable wanted)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.PortSets;
@@ -38,6 +39,25 @@ public class BindingTableMemoryTests
             table.Find(AddressOf(i / perAddress), portsOf(i % perAddress).Ranges.Last().Last, out BindingHit hit);
             Assert.Equal(SoftwireOf(i), hit.Softwire);
         }
+    }
+
+    [Fact]
+    public void Among_a_million_bindings_ten_thousand_changes_take_less_than_loading_and_a_comparison_finds_each()
+    {
+        Binding Of(int i, int mtu = 1460) => new(AddressOf(i / 63), PortSet.FromPsid(0, 6, i % 63 + 1), SoftwireOf(i), Prr, mtu);
+        var random = new Random(1);
+        BindingTable before = BindingTable.Build(Enumerable.Range(0, Million).Select(i => Of(i)));
+        long start = Stopwatch.GetTimestamp();
+        BindingTable table = BindingTable.Build(Enumerable.Range(0, Million).Select(i => Of(i)));
+        TimeSpan loading = Stopwatch.GetElapsedTime(start);
+
+        int[] changed = [.. Enumerable.Range(0, 10_000).Select(_ => random.Next(Million)).Distinct()];
+        start = Stopwatch.GetTimestamp();
+        foreach (int i in changed) table.Replace(Of(i, mtu: 1400));
+        TimeSpan changing = Stopwatch.GetElapsedTime(start);
+
+        Assert.Equal(changed.Length, before.DifferencesTo(table).Count);
+        Assert.True(changing < loading, $"{changed.Length} changes took {changing}, a million additions {loading}");
     }
 
     [Fact]
