@@ -106,6 +106,18 @@ public static class ErrorCodes
     /// <summary>A kernel setting cannot be read or written.</summary>
     public const string SysctlRefused = "AP2005";
 
+    /// <summary>The kernel refuses an eBPF program, or the library that loads it is missing.</summary>
+    public const string FastPathRefused = "AP2010";
+
+    /// <summary>The kernel refuses a change of an eBPF map.</summary>
+    public const string FastPathMapRefused = "AP2011";
+
+    /// <summary>An eBPF program cannot be put on a device.</summary>
+    public const string FastPathNotAttached = "AP2012";
+
+    /// <summary>There is no BPF file system to pin programs in, and none can be mounted.</summary>
+    public const string FastPathNotMounted = "AP2013";
+
     /// <summary>A network namespace cannot be entered.</summary>
     public const string NamespaceNotEntered = "AP2101";
 

@@ -16,8 +16,13 @@ namespace APlusP.Lab;
 public sealed record LabProcess(string Name, string Namespace, int Id, long StartedAt, string Log)
 {
     /// <summary>Starts a program in a namespace, in a session of its own: it outlives us and hears nothing of our terminal's Ctrl-C.</summary>
+    /// <param name="at">Where.</param>
+    /// <param name="name">What it is called.</param>
+    /// <param name="log">The file for its outputs.</param>
+    /// <param name="command">The program and its arguments.</param>
+    /// <param name="leavesMounts">Whether it sees the mounts of this machine and leaves its own behind, unlike in <c>ip netns exec</c>, which gives it a copy.</param>
     /// <exception cref="APlusPException">The program is not there (AP5001).</exception>
-    public static LabProcess Start(NetworkNamespace at, string name, string log, IReadOnlyList<string> command)
+    public static LabProcess Start(NetworkNamespace at, string name, string log, IReadOnlyList<string> command, bool leavesMounts = false)
     {
         if (Programs.Find(command[0]) is null)
             throw new APlusPException(ErrorCodes.LabProgramMissing, $"cannot run '{command[0]}' in '{at.Name}': there is no such program. {Programs.Advice(command[0])}");
@@ -26,7 +31,7 @@ public sealed record LabProcess(string Name, string Namespace, int Id, long Star
         // Every step execs the next, so the id that we see is the program's own. Signals that our own parent had us ignore (nohup, a job in the
         // background) are not ignored there.
         var start = new ProcessStartInfo("/bin/sh");
-        foreach (string argument in (string[])["-c", "log=$1; shift; exec env --default-signal=HUP,INT,QUIT setsid ip netns exec \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, at.Name, .. command])
+        foreach (string argument in (string[])["-c", "log=$1; shift; exec env --default-signal=HUP,INT,QUIT setsid \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, .. at.Entering(leavesMounts), .. command])
             start.ArgumentList.Add(argument);
         using Process process = Commands.Start(start);
         return new LabProcess(name, at.Name, process.Id, StartTime(process.Id) ?? 0, log);

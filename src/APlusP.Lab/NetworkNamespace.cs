@@ -87,5 +87,10 @@ public sealed class NetworkNamespace
         }
     }
 
-    string[] Inside(IReadOnlyList<string> command) => ["ip", "netns", "exec", Name, .. command];
+    string[] Inside(IReadOnlyList<string> command) => [.. Entering(leavesMounts: false), .. command];
+
+    /// <summary>The words before a command that bring it in here.</summary>
+    /// <param name="leavesMounts">As in <see cref="LabProcess.Start"/>.</param>
+    internal string[] Entering(bool leavesMounts) =>
+        leavesMounts ? ["nsenter", $"--net={Path.Combine(NetworkNamespaces.Directory, Name)}"] : ["ip", "netns", "exec", Name];
 }

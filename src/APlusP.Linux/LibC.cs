@@ -9,7 +9,8 @@ static unsafe partial class LibC
     public const int AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16;
     public const int SOCK_RAW = 3, SOCK_NONBLOCK = O_NONBLOCK, SOCK_CLOEXEC = O_CLOEXEC;
     public const short POLLIN = 1, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;
-    public const int ENOENT = 2, ESRCH = 3, EACCES = 13, EBUSY = 16, EEXIST = 17, EPERM = 1;
+    public const int ENOENT = 2, ESRCH = 3, EACCES = 13, EBUSY = 16, EEXIST = 17, EPERM = 1, EINVAL = 22, ENOSYS = 38, EOPNOTSUPP = 95;
+    public const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
 
     // int open(const char *pathname, int flags);
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -18,6 +19,14 @@ static unsafe partial class LibC
     // int close(int fd);
     [LibraryImport("libc", EntryPoint = "close")]
     public static partial int Close(int fd);
+
+    // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    public static partial void* MMap(void* address, nuint length, int protection, int flags, int fd, long offset);
+
+    // int munmap(void *addr, size_t length);
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    public static partial int MUnmap(void* address, nuint length);
 
     // int ioctl(int fd, unsigned long request, void *argp);
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]

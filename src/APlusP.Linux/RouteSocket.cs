@@ -72,6 +72,9 @@ public sealed unsafe partial class RouteSocket : IDisposable
         return index != 0 ? (int)index : throw Failure($"find the device '{device}'", Marshal.GetLastPInvokeError(), null);
     }
 
+    /// <summary>Whether there is a device of this name.</summary>
+    public static bool Exists(string device) => NameToIndex(device) != 0;
+
     /// <summary>Sets a device up with this MTU, and without the link-local address that the kernel would give it.</summary>
     public void BringUp(int index, string name, int mtu)
     {
@@ -224,7 +227,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
         return null;
     }
 
-    static APlusPException Failure(string what, int errno, string? kernel) => new(
+    internal static APlusPException Failure(string what, int errno, string? kernel) => new(
         ErrorCodes.NetlinkRefused,
         $"cannot {what}: {LibC.Reason(errno)}{(kernel is null ? "" : $" ({kernel})")}." + (errno is LibC.EPERM or LibC.EACCES ? " It takes CAP_NET_ADMIN." : ""));
 

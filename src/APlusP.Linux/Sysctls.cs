@@ -34,6 +34,20 @@ public sealed class Sysctls : IDisposable
         return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
     }
 
+    /// <summary>What was changed, for a process after this one to put back: a line for each, of path, value before and value now.</summary>
+    public IReadOnlyList<string> Remember() => [.. _changes.Reverse().Select(c => $"{c.Path}\t{c.Before}\t{c.Now}")];
+
+    /// <summary>Takes over what another process has changed.</summary>
+    /// <param name="lines">As from <see cref="Remember"/>.</param>
+    public void TakeOver(IEnumerable<string> lines)
+    {
+        foreach (string line in lines)
+            if (line.Split('\t') is [var path, var before, var now] && path.StartsWith("/proc/sys/", StringComparison.Ordinal)) _changes.Push((path, before, now));
+    }
+
+    /// <summary>Leaves everything as it is now.</summary>
+    public void Keep() => _changes.Clear();
+
     /// <summary>Puts back what was changed, last first; a value that somebody else has changed since stays.</summary>
     public void Dispose()
     {

@@ -10,7 +10,7 @@ namespace APlusP.Linux;
 /// </summary>
 public sealed unsafe class TunDevice : IDisposable
 {
-    const nuint TunSetIff = 0x400454ca;
+    const nuint TunSetIff = 0x400454ca, TunSetPersist = 0x400454cb;
     const short IffTun = 0x0001, IffNoPi = 0x1000, IffMultiQueue = 0x0100;
     const ushort IffTunExclusive = 0x8000;
     const int NameSize = 16, RequestSize = 40;
@@ -20,12 +20,16 @@ public sealed unsafe class TunDevice : IDisposable
 
     readonly int[] _queues;
 
-    TunDevice(string name, int[] queues, int index)
+    TunDevice(string name, int[] queues, int index, bool wasThere)
     {
         Name = name;
         _queues = queues;
         Index = index;
+        WasThere = wasThere;
     }
+
+    /// <summary>The device is one that a process before has left.</summary>
+    public bool WasThere { get; }
 
     public string Name { get; }
 
@@ -39,19 +43,23 @@ public sealed unsafe class TunDevice : IDisposable
 
     /// <summary>Makes the device, without addresses of its own, and sets it up. CAP_NET_ADMIN.</summary>
     /// <exception cref="APlusPException">AP2001 where /dev/net/tun cannot be opened, AP2002 where the device cannot be made.</exception>
-    public static TunDevice Create(string name, int queues)
+    /// <param name="name">Its name.</param>
+    /// <param name="queues">How many queues it has.</param>
+    /// <param name="mayBeThere">Whether it may be there already, left by a process that ended; see <see cref="Stays"/>.</param>
+    public static TunDevice Create(string name, int queues, bool mayBeThere = false)
     {
         if (Encoding.UTF8.GetByteCount(name) is 0 or >= NameSize)
             throw new APlusPException(ErrorCodes.TunNotMade, $"cannot make the TUN device '{name}': a device name has 1 to 15 characters. Set `device` to a shorter one.");
         int[] fds = new int[queues];
         int opened = 0;
+        bool wasThere = mayBeThere && RouteSocket.Exists(name);
         try
         {
-            for (; opened < queues; opened++) fds[opened] = OpenQueue(name, multiQueue: queues > 1, first: opened == 0);
+            for (; opened < queues; opened++) fds[opened] = OpenQueue(name, multiQueue: queues > 1, isNew: opened == 0 && !wasThere);
             using var netlink = new RouteSocket();
             int index = RouteSocket.IndexOf(name);
             netlink.BringUp(index, name, MaxPacket);
-            return new TunDevice(name, fds, index);
+            return new TunDevice(name, fds, index, wasThere);
         }
         catch
         {
@@ -60,7 +68,7 @@ public sealed unsafe class TunDevice : IDisposable
         }
     }
 
-    static int OpenQueue(string name, bool multiQueue, bool first)
+    static int OpenQueue(string name, bool multiQueue, bool isNew)
     {
         int fd = LibC.Open("/dev/net/tun", LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC);
         if (fd < 0)
@@ -78,7 +86,7 @@ public sealed unsafe class TunDevice : IDisposable
         request.Clear();
         Encoding.UTF8.GetBytes(name, request);
         // The kernel refuses a second owner of a device with one queue; of one with several it would be just another queue.
-        ushort flags = (ushort)(IffTun | IffNoPi | (multiQueue ? IffMultiQueue : 0) | (multiQueue && first ? IffTunExclusive : 0));
+        ushort flags = (ushort)(IffTun | IffNoPi | (multiQueue ? IffMultiQueue : 0) | (multiQueue && isNew ? IffTunExclusive : 0));
         MemoryMarshal.Write(request[NameSize..], in flags);
         fixed (byte* argument = request)
         {
@@ -93,6 +101,22 @@ public sealed unsafe class TunDevice : IDisposable
             LibC.EBUSY => "Another process holds a device of this name; is a daemon running already? Set `device` to another name.",
             _ => "Is there a device of this name that is no TUN?",
         });
+    }
+
+    /// <summary>Whether the device, and with it the routes through it, stays when this process ends.</summary>
+    /// <exception cref="APlusPException">AP2002.</exception>
+    public void Stays(bool stays)
+    {
+        if (LibC.IoCtl(_queues[0], TunSetPersist, (void*)(stays ? 1 : 0)) >= 0) return;
+        throw new APlusPException(ErrorCodes.TunNotMade, $"cannot make the TUN device '{Name}' {(stays ? "stay" : "go")} when the daemon ends: {LibC.Reason(Marshal.GetLastPInvokeError())}.");
+    }
+
+    /// <summary>Removes a device that a process has left; nothing to do is fine.</summary>
+    public static void Remove(string name)
+    {
+        if (!RouteSocket.Exists(name)) return;
+        using TunDevice device = Create(name, 1, mayBeThere: true);
+        device.Stays(false);
     }
 
     public void Dispose()

@@ -131,12 +131,15 @@ sealed partial class DaemonHost : IDisposable
     /// <summary>Starts a PRR and waits until it answers.</summary>
     public LabProcess Start(params string[] before) => StartAs("prr", before);
 
+    /// <summary>Starts a PRR whose fast path stays when it ends.</summary>
+    public LabProcess StartFast() => StartAs("prr", [], leavesMounts: true);
+
     /// <summary>Starts a SMAP in the PRR's place: the subscriber is then its PRR, and the Internet its LAN.</summary>
     public LabProcess StartSmap() => StartAs("smap", []);
 
-    LabProcess StartAs(string role, string[] before)
+    LabProcess StartAs(string role, string[] before, bool leavesMounts = false)
     {
-        LabProcess daemon = Prr.Start("aplusp", LogPath, [.. before, LabFixture.Executable, role, "--config", ConfigurationPath]);
+        LabProcess daemon = LabProcess.Start(Prr, "aplusp", LogPath, [.. before, LabFixture.Executable, role, "--config", ConfigurationPath], leavesMounts);
         daemon.WaitUntil(() => Ask("status").Succeeded, TimeSpan.FromSeconds(20), "answer");
         return daemon;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using APlusP.Core;
+using APlusP.Node.Configuration;
 using APlusP.Node.Daemons;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -10,13 +11,30 @@ namespace APlusP.Cli.Verbs;
 /// <summary><c>aplusp prr</c> and <c>aplusp smap</c>: the daemons, in the foreground as service managers want them.</summary>
 static class DaemonVerbs
 {
-    public static Command CreatePrr() => Create(
-        "prr", "Run a PRR (border relay, lwAFTR) at the operator's edge.",
-        (path, log) =>
+    public static Command CreatePrr()
+    {
+        Command prr = Create(
+            "prr", "Run a PRR (border relay, lwAFTR) at the operator's edge.",
+            (path, log) =>
+            {
+                var daemon = new PrrDaemon(path, log);
+                return (daemon, daemon.Start);
+            });
+        prr.Add(CreateDetach());
+        return prr;
+    }
+
+    static Command CreateDetach()
+    {
+        var config = new Option<FileInfo>("--config", "-c") { Description = "The configuration file that the daemon ran with.", Required = true };
+        var command = new Command("detach", "Take away what a stopped PRR has left in the kernel so that traffic goes on: the fast path, the device, routes and settings.") { config };
+        command.SetAction(parsed =>
         {
-            var daemon = new PrrDaemon(path, log);
-            return (daemon, daemon.Start);
+            PrrConfiguration configuration = ConfigurationFile.LoadPrr(parsed.GetValue(config)!.FullName);
+            Daemon.Detach(configuration.Device, configuration.ControlSocket);
         });
+        return command;
+    }
 
     public static Command CreateSmap() => Create(
         "smap", "Run a SMAP (CE, lwB4) in a subscriber's home.",
@@ -28,10 +46,15 @@ static class DaemonVerbs
 
     static Command Create(string name, string description, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
     {
-        var config = new Option<FileInfo>("--config", "-c") { Description = "The configuration file (TOML; see docs/configuration.md).", Required = true };
+        var config = new Option<FileInfo?>("--config", "-c") { Description = "The configuration file (TOML; see docs/configuration.md). Required." };
         var format = new Option<string>("--log-format") { Description = "How log lines look: text, or json for machines.", DefaultValueFactory = _ => "text" };
         format.AcceptOnlyFromAmong("text", "json");
-        var command = new Command(name, description + " SIGHUP reads the configuration again, SIGTERM and SIGINT stop.") { config, format };
+        var command = new Command(name, description + " SIGHUP reads the configuration again. SIGTERM stops, and leaves a fast path for the next start; SIGINT stops and takes it away.") { config, format };
+        command.Validators.Add(result =>
+        {
+            // Not required by itself, since the option would then be required of subcommands too.
+            if (result.GetValue(config) is null) result.AddError("Option '--config' is required.");
+        });
         command.SetAction(async parsed => await Run(parsed.GetValue(config)!.FullName, parsed.GetValue(format) == "json", make));
         return command;
     }
@@ -62,7 +85,9 @@ static class DaemonVerbs
             start();
             Task ended = await Task.WhenAny(stop.Task, daemon.Failure);
             if (ended == daemon.Failure) return 1;
-            log.Stopping(await stop.Task);
+            string signal = await stop.Task;
+            daemon.Leaves = signal == "SIGTERM";
+            log.Stopping(signal);
         }
 
         return 0;

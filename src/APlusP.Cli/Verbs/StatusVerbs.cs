@@ -78,6 +78,7 @@ static class StatusVerbs
         if (status.Prr is { } prr) AnsiConsole.WriteLine($"{prr.Bindings:N0} binding(s) on {prr.SharedAddresses:N0} IPv4 address(es)");
         if (status.Prr is { Rules.Count: > 0 } ruled) Print(ruled.Rules);
         if (status.Smap is { } smap) Print(smap);
+        if (status.FastPath is { } fast) AnsiConsole.WriteLine(Describe(fast));
 
         Table traffic = NewTable("from", "received", "forwarded", "hairpinned", "answered", "consumed", "dropped", "held");
         foreach (TrafficStatus side in status.Traffic)
@@ -92,6 +93,11 @@ static class StatusVerbs
         foreach (DropStatus drop in status.Drops.Take(TopDrops)) drops.AddRow(drop.From["from-".Length..], drop.Reason, $"{drop.Packets:N0}");
         AnsiConsole.Write(drops);
     }
+
+    static string Describe(FastPathStatus fast) =>
+        fast.Hook == "off" ? $"no fast path: {fast.Fault}"
+        : $"fast path: {fast.Hook} on {string.Join(", ", fast.Devices)}, {fast.Bindings:N0} binding(s)"
+            + (fast.LeftOut > 0 ? $", {fast.LeftOut:N0} had no room" : "") + (fast.Fault is null ? "" : $"; {fast.Fault}");
 
     static void Print(IReadOnlyList<RuleStatus> rules)
     {

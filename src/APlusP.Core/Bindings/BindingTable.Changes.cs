@@ -504,28 +504,6 @@ public sealed partial class BindingTable
 
     // ---- Writer's books
 
-    /// <summary>
-    /// Blocks of 2^n places in a growing array. What is freed is used again for blocks of the same size, so an array grows to at most
-    /// the sum of what each size once needed.
-    /// </summary>
-    sealed class Blocks
-    {
-        readonly Stack<int>?[] _free = new Stack<int>?[32];
-
-        /// <summary>Places handed out from the front of the array so far.</summary>
-        public int Top { get; private set; }
-
-        public int Take(int exponent)
-        {
-            if (_free[exponent] is { Count: > 0 } free) return free.Pop();
-            int start = Top;
-            Top += 1 << exponent;
-            return start;
-        }
-
-        public void Free(int start, int exponent) => (_free[exponent] ??= new Stack<int>()).Push(start);
-    }
-
     /// <summary>Numbers for the few PRR addresses, counted by use.</summary>
     sealed class PrrEnds
     {

@@ -47,6 +47,13 @@ public sealed class ForwardingCounters
         if (verdict.Fate == Fate.Dropped) _drops[(int)origin * Row + (int)verdict.Reason]++;
     }
 
+    /// <summary>Counts what somebody else has forwarded, into a sum.</summary>
+    public void Add(Origin origin, Fate fate, long packets, long octets)
+    {
+        _packets[(int)origin * Row + (int)fate] += packets;
+        _octets[(int)origin] += octets;
+    }
+
     public long Packets(Origin origin, Fate fate) => _packets[(int)origin * Row + (int)fate];
 
     public long Drops(Origin origin, DropReason reason) => _drops[(int)origin * Row + (int)reason];

@@ -154,6 +154,8 @@ public static class ConfigurationFile
             Device = Device(top, configuration.Device),
             ControlSocket = ControlSocket(top, configuration.ControlSocket),
             Workers = top.Number("workers", configuration.Workers, 1, 256),
+            FastPath = (FastPathMode)top.Word("fast-path", (int)FastPathMode.Off, ConfigurationSchema.FastPathModes),
+            FastPathDevices = top.Texts("fast-path-devices"),
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Prr, otherwise: !top.Flag("anycast", otherwise: false)),
         };
     }

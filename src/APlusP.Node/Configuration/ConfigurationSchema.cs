@@ -13,7 +13,7 @@ public static class ConfigurationSchema
     public static IReadOnlyDictionary<string, string[]> Prr { get; } = new Dictionary<string, string[]>
     {
         [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "anycast", "clamp-mss",
-            "ignore-df", "icmp", "fragments", "discovery", "binding", "rule"],
+            "ignore-df", "fast-path", "fast-path-devices", "icmp", "fragments", "discovery", "binding", "rule"],
         ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,
         ["discovery"] = Discovery,
@@ -47,6 +47,9 @@ public static class ConfigurationSchema
 
     /// <summary>Words of <c>outgoing</c>, in the order of <see cref="Core.Forwarding.SmapOutgoing"/>.</summary>
     public static IReadOnlyList<string> Outgoings { get; } = ["softwire", "plain"];
+
+    /// <summary>Words of <c>fast-path</c>, in the order of <see cref="FastPathMode"/>.</summary>
+    public static IReadOnlyList<string> FastPathModes { get; } = ["off", "auto", "tc", "xdp"];
 
     /// <summary>Words of <c>interface-identifier</c> in <c>[[rule]]</c>, in the order of <see cref="Core.PortSets.InterfaceIdentifierForm"/>.</summary>
     public static IReadOnlyList<string> InterfaceIdentifiers { get; } = ["rfc7597", "draft-03"];

@@ -5,6 +5,22 @@ using APlusP.Core.Forwarding.PathMtus;
 
 namespace APlusP.Node.Configuration;
 
+/// <summary>Whether and where the kernel itself forwards plain packets.</summary>
+public enum FastPathMode
+{
+    /// <summary>All packets go through the daemon.</summary>
+    Off,
+
+    /// <summary>Where this kernel does it best.</summary>
+    Auto,
+
+    /// <summary>At tc ingress, where packets of segmentation offload are whole.</summary>
+    Tc,
+
+    /// <summary>In the drivers.</summary>
+    Xdp,
+}
+
 /// <summary>What a PRR's configuration file says, checked and immutable.</summary>
 public sealed record PrrConfiguration
 {
@@ -25,6 +41,11 @@ public sealed record PrrConfiguration
 
     /// <summary>TUN queues, each with a thread.</summary>
     public int Workers { get; init; } = 1;
+
+    public FastPathMode FastPath { get; init; }
+
+    /// <summary>Devices that the fast path stands on; none for all that it can.</summary>
+    public IReadOnlyList<string> FastPathDevices { get; init; } = [];
 
     /// <summary>How the path MTU of softwires is found out; off by default where the address is anycast (RFC 7597 section 8.3.1).</summary>
     public DiscoveryOptions Discovery { get; init; } = new();

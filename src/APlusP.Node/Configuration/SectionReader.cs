@@ -114,6 +114,29 @@ sealed class SectionReader
         return addresses;
     }
 
+    /// <summary>An array of strings, none of them empty; none where the key is absent.</summary>
+    public List<string> Texts(string key)
+    {
+        const string form = "an array of strings in quotes, such as [\"eth0\", \"eth1\"]";
+        var texts = new List<string>();
+        if (!_table.Values.TryGetValue(key, out TomlValue? value) || value.Content is null) return texts;
+        if (value.Content is not List<TomlValue> items)
+        {
+            WrongType(value, key, form);
+            return texts;
+        }
+
+        foreach (TomlValue item in items)
+        {
+            if (item.Content is null) continue;
+            if (item.Content is not string text) WrongType(item, key, form);
+            else if (text.Length == 0) _diagnostics.Error(item.Value, ErrorCodes.ConfigurationBadValue, $"an entry of '{key}' is empty; leave it out.");
+            else texts.Add(text);
+        }
+
+        return texts;
+    }
+
     IPv6Address? IPv6(string text, Place place)
     {
         if (!IPv6Address.TryParse(text, out IPv6Address address)) return Bad<IPv6Address>(place, text, $"{IPv6Form}, without prefix length or zone");

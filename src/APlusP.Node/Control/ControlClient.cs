@@ -29,6 +29,21 @@ public static class ControlClient
         }
     }
 
+    /// <summary>Whether a daemon listens at a socket.</summary>
+    public static bool Answers(string path)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(path));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>The control sockets of this machine, or the one named.</summary>
     /// <exception cref="APlusPException">AP3002: there is none.</exception>
     public static IReadOnlyList<string> Sockets(string? named)

@@ -45,12 +45,7 @@ sealed class ControlServer : IDisposable
     void RemoveStale()
     {
         if (!File.Exists(_path)) return;
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(new UnixDomainSocketEndPoint(_path));
-        }
-        catch (SocketException)
+        if (!ControlClient.Answers(_path))
         {
             File.Delete(_path);
             return;

@@ -38,6 +38,9 @@ public sealed record StatusDocument
     /// <summary>Paths found to carry less than configured.</summary>
     public IReadOnlyList<PathStatus> NarrowPaths { get; init; } = [];
 
+    /// <summary>The kernel's fast path; null where none was asked for.</summary>
+    public FastPathStatus? FastPath { get; init; }
+
     public PrrStatus? Prr { get; init; }
 
     public SmapStatus? Smap { get; init; }
@@ -51,6 +54,14 @@ public sealed record DropStatus(string From, string Reason, long Packets);
 
 /// <summary>What the path to the other end of a softwire carries, in octets of IPv6, and what the configuration says.</summary>
 public sealed record PathStatus(string Softwire, int PathMtu, int Configured);
+
+/// <summary>The kernel's fast path.</summary>
+/// <param name="Hook">"tc", "xdp", or "off" where the kernel refused.</param>
+/// <param name="Devices">Where its programs stand.</param>
+/// <param name="Bindings">Bindings that it knows.</param>
+/// <param name="LeftOut">Bindings that had no room, and go by the daemon.</param>
+/// <param name="Fault">What the kernel refused, if anything.</param>
+public sealed record FastPathStatus(string Hook, IReadOnlyList<string> Devices, int Bindings, int LeftOut, string? Fault);
 
 public sealed record PrrStatus(int Bindings, int SharedAddresses)
 {

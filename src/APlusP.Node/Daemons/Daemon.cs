@@ -8,6 +8,9 @@ using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
 using APlusP.Linux;
+using APlusP.Linux.Bpf;
+using APlusP.Linux.FastPath;
+using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 
 namespace APlusP.Node.Daemons;
@@ -60,7 +63,9 @@ public abstract class Daemon : IDisposable
     {
         // First, since another daemon that answers there must not be disturbed.
         ControlServer control = Hold(new ControlServer(values.ControlSocket, Answer, Log));
-        Device = Hold(TunDevice.Create(values.Device, forwarders.Count));
+        _controlSocket = values.ControlSocket;
+        if (values.FastPath == FastPathMode.Off && File.Exists(LeftBeside(values.ControlSocket).Settings)) Detach(values.Device, values.ControlSocket);
+        Device = Hold(TunDevice.Create(values.Device, forwarders.Count, mayBeThere: values.FastPath != FastPathMode.Off));
 
         var sockets = new List<SoftwireSocket>();
         foreach (IPv6Address end in values.SoftwireEnds.Where(e => KernelClaims.IsAddressOfThisMachine(e.ToString())))
@@ -80,8 +85,61 @@ public abstract class Daemon : IDisposable
         Claims = Hold(new KernelClaims(Device, Log));
         Claims.Forwarding();
         claim();
+        if (values.FastPath != FastPathMode.Off) StartFastPath(values.FastPath, values.ControlSocket);
         control.Start();
         Log.Started(Role, ProgramVersion, values.Device, Workers.Count, values.ControlSocket, what);
+    }
+
+    // ---- The fast path, which stays when the process ends
+
+    private protected PrrFastPath? FastPath { get; private set; }
+
+    string _controlSocket = "";
+    string? _fastPathFault;
+
+    /// <summary>Where the kernel's part of a daemon is pinned, and where what it must put back is written down.</summary>
+    static (string Pins, string Settings) LeftBeside(string controlSocket) => (Path.ChangeExtension(controlSocket, "bpf"), Path.ChangeExtension(controlSocket, "settings"));
+
+    void StartFastPath(FastPathMode mode, string controlSocket)
+    {
+        PrrFastPath? fastPath = null;
+        try
+        {
+            fastPath = MakeFastPath(LeftBeside(controlSocket).Pins, mode == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
+            fastPath?.Attach();
+            Claims.Stay(LeftBeside(controlSocket).Settings);
+            FastPath = fastPath is null ? null : Hold(fastPath);
+            if (fastPath is not null) Log.FastPath(mode == FastPathMode.Xdp ? "XDP" : "tc", string.Join(", ", fastPath.Devices), fastPath.Count);
+            if (fastPath is { LeftOut: > 0 }) Log.FastPathFull(fastPath.LeftOut);
+        }
+        catch (APlusPException fault)
+        {
+            fastPath?.Dispose();
+
+            // Programs that a process before has left would go on by what it knew.
+            PrrFastPath.Detach(LeftBeside(controlSocket).Pins);
+            _fastPathFault = $"{fault.Code}: {fault.Message}";
+            Log.NoFastPath(fault.Code, fault.Message);
+        }
+    }
+
+    /// <summary>The fast path of this daemon, filled; null where there is none for its role.</summary>
+    private protected virtual PrrFastPath? MakeFastPath(string pins, BpfHook hook) => null;
+
+    /// <summary>
+    /// Whether the fast path, the device and the routes stay when this is disposed: plain traffic goes on, and the next process takes over. Without a fast path nothing stays.
+    /// </summary>
+    public bool Leaves { get; set; }
+
+    /// <summary>Takes away what a daemon has left in the kernel.</summary>
+    /// <exception cref="APlusPException">AP3003: it runs.</exception>
+    public static void Detach(string device, string controlSocket)
+    {
+        if (ControlClient.Answers(controlSocket))
+            throw new APlusPException(ErrorCodes.AlreadyRunning, $"a daemon answers at {controlSocket}; stop it first, then detach.");
+        (string pins, string settings) = LeftBeside(controlSocket);
+        PrrFastPath.Detach(pins);
+        KernelClaims.TakeAway(device, settings);
     }
 
     void Fail(Exception error)
@@ -149,6 +207,13 @@ public abstract class Daemon : IDisposable
     {
         var sum = new ForwardingCounters();
         foreach (Worker worker in Workers) sum.Add(worker.Forwarder.Counters);
+        if (FastPath?.Counters() is { } fast)
+        {
+            sum.Add(Origin.FromInternet, Fate.Forwarded, (long)fast.InPackets, (long)fast.InOctets);
+            sum.Add(Origin.FromSmap, Fate.Forwarded, (long)fast.OutPackets, (long)fast.OutOctets);
+            sum.Add(Origin.FromSmap, Fate.Hairpinned, (long)fast.HairpinPackets, (long)fast.HairpinOctets);
+        }
+
         return sum;
     }
 
@@ -162,6 +227,8 @@ public abstract class Daemon : IDisposable
             ["path-mtu-probes-sent"] = Paths.ProbesSent,
             ["device-send-failures"] = Workers.Sum(w => w.SendFailures),
         };
+        if (FastPath?.Counters() is not { } fast) return counters;
+        foreach ((string name, long value) in fast.Named()) counters.Add(name, value);
         return counters;
     }
 
@@ -189,6 +256,8 @@ public abstract class Daemon : IDisposable
                         where packets > 0
                         orderby packets descending
                         select new DropStatus(ForwardingCounters.Kebab(origin), ForwardingCounters.Kebab(reason), packets)],
+            FastPath = FastPath is { } fast ? new FastPathStatus(fast.Hook.ToString().ToLowerInvariant(), fast.Devices, fast.Count, fast.LeftOut, fast.Fault)
+                : _fastPathFault is not null ? new FastPathStatus("off", [], 0, 0, _fastPathFault) : null,
             SendFailures = Workers.Sum(w => w.SendFailures),
             NarrowPaths = [.. Paths.Narrowed().Select(p => new PathStatus(p.Softwire.ToString(), p.PathMtu, p.Configured))],
         });
@@ -197,8 +266,18 @@ public abstract class Daemon : IDisposable
     /// <summary>Takes everything back, last first: routes before the workers that serve them, the device at the end.</summary>
     public void Dispose()
     {
+        bool stays = FastPath is not null && Leaves;
+        if (stays) Claims.Leave();
+        else if (FastPath is not null) Device.Stays(false);
         for (int i = _held.Count - 1; i >= 0; i--) _held[i].Dispose();
         _held.Clear();
+        if (FastPath is not null && !stays)
+        {
+            (string pins, string settings) = LeftBeside(_controlSocket);
+            PrrFastPath.Detach(pins);
+            File.Delete(settings);
+        }
+
         GC.SuppressFinalize(this);
     }
 }

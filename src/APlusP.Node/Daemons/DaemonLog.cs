@@ -28,4 +28,13 @@ public sealed partial class DaemonLog(ILogger logger)
 
     [LoggerMessage(8, LogLevel.Warning, "a control request failed: {Fault}")]
     public partial void ControlFailed(string fault);
+
+    [LoggerMessage(9, LogLevel.Information, "fast path: {Hook} on {Devices}, {Bindings} binding(s)")]
+    public partial void FastPath(string hook, string devices, int bindings);
+
+    [LoggerMessage(10, LogLevel.Warning, "no fast path, all packets go through this process: {Code}: {Fault}")]
+    public partial void NoFastPath(string code, string fault);
+
+    [LoggerMessage(11, LogLevel.Warning, "the fast path has no room for {Bindings} binding(s), whose packets go through this process; a restart makes room")]
+    public partial void FastPathFull(int bindings);
 }

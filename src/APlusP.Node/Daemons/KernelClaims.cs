@@ -38,7 +38,7 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
         foreach ((string name, DeviceRoute route) in now)
         {
             if (_routes.ContainsKey(name)) continue;
-            if (!_netlink.TryAddRoute(route, device.Index))
+            if (!TryClaim(route))
             {
                 log.RouteExists(name);
                 continue;
@@ -52,6 +52,39 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
             _netlink.TryRemoveRoute(_routes[name], device.Index);
             _routes.Remove(name);
         }
+    }
+
+    /// <summary>A route that is there may be one that a process before has left, through the same device: only such a one can be removed.</summary>
+    bool TryClaim(DeviceRoute route) =>
+        _netlink.TryAddRoute(route, device.Index)
+        || (device.WasThere && _netlink.TryRemoveRoute(route, device.Index) && _netlink.TryAddRoute(route, device.Index));
+
+    // ---- Over to the next process
+
+    /// <summary>Has all of it stay when this process ends, and the settings of before written down, for the next one or for <see cref="TakeAway"/>.</summary>
+    /// <param name="file">Where.</param>
+    public void Stay(string file)
+    {
+        if (device.WasThere && File.Exists(file)) _sysctls.TakeOver(File.ReadAllLines(file));
+        File.WriteAllLines(file, _sysctls.Remember());
+        device.Stays(true);
+    }
+
+    /// <summary>Nothing of it is taken back when this is disposed.</summary>
+    public void Leave()
+    {
+        _rules.Clear();
+        _routes.Clear();
+        _sysctls.Keep();
+    }
+
+    /// <summary>Takes away what a process has left: the device, the routes through it, and the settings.</summary>
+    public static void TakeAway(string deviceName, string file)
+    {
+        TunDevice.Remove(deviceName);
+        if (!File.Exists(file)) return;
+        using (var sysctls = new Sysctls()) sysctls.TakeOver(File.ReadAllLines(file));
+        File.Delete(file);
     }
 
     /// <summary>Makes the rules that choose routing tables these and no others.</summary>

@@ -5,6 +5,8 @@ using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Linux;
+using APlusP.Linux.Bpf;
+using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 
@@ -51,6 +53,17 @@ public sealed class PrrDaemon : Daemon
         () => Claims.Route(Routes(_configuration)),
         $"{_table.Count} binding(s) on {_table.AddressCount} address(es), {_configuration.Rules.Count} mapping rule(s)");
 
+    private protected override PrrFastPath MakeFastPath(string pins, BpfHook hook) => new(new PrrFastPathPlan
+    {
+        Directory = pins,
+        Hook = hook,
+        Options = _configuration.Options,
+        Devices = _configuration.FastPathDevices,
+        OwnDevice = Device.Index,
+        Table = _table,
+        Paths = Paths,
+    });
+
     /// <summary>
     /// Each shared address and each rule's IPv4 prefix. Without an MTU: above it the kernel would fragment the inner packet, which is ours to carry whole
     /// (RFC 6333 section 5.3).
@@ -70,6 +83,7 @@ public sealed class PrrDaemon : Daemon
         _table.SetRules([.. next.Rules], keepBefore: true);
         Apply(changes);
         _table.SetRules([.. next.Rules]);
+        FastPath?.Options = next.Options;
         foreach (PortRangeRouter router in _routers) router.Options = next.Options;
         Paths.Options = next.Discovery;
         Claims.Route(Routes(next));

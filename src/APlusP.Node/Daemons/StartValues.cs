@@ -7,19 +7,22 @@ namespace APlusP.Node.Daemons;
 /// <summary>What a daemon takes from its configuration when it starts, and keeps: a reload that wants other values is refused.</summary>
 /// <param name="Device">Name of the TUN device.</param>
 /// <param name="ControlSocket">Path of the control socket.</param>
+/// <param name="FastPath">Whether the kernel itself forwards plain packets.</param>
+/// <param name="FastPathDevices">Where.</param>
 /// <param name="Workers">Workers, and queues of the device.</param>
 /// <param name="SoftwireEnds">Our ends of softwires.</param>
 /// <param name="IcmpSource">Source of ICMPv4 errors, where it is not that of the packet.</param>
 /// <param name="Fragments">Bounds of fragment state, whose memory is taken at start.</param>
 /// <param name="MaxPaths">Paths that are watched at once, likewise.</param>
 sealed record StartValues(
-    string Device, string ControlSocket, int Workers, IReadOnlyList<IPv6Address> SoftwireEnds, IPv4Address? IcmpSource, FragmentOptions Fragments, int MaxPaths)
+    string Device, string ControlSocket, FastPathMode FastPath, IReadOnlyList<string> FastPathDevices, int Workers, IReadOnlyList<IPv6Address> SoftwireEnds,
+    IPv4Address? IcmpSource, FragmentOptions Fragments, int MaxPaths)
 {
     public static StartValues Of(PrrConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
 
     public static StartValues Of(SmapConfiguration c) =>
-        new(c.Device, c.ControlSocket, 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
+        new(c.Device, c.ControlSocket, FastPathMode.Off, [], 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
 
     /// <summary>The first key, if any, whose value is another, with both for people.</summary>
     public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)
@@ -33,6 +36,8 @@ sealed record StartValues(
     [
         ("device", Device),
         ("control-socket", ControlSocket),
+        ("fast-path", ConfigurationSchema.FastPathModes[(int)FastPath]),
+        ("fast-path-devices", string.Join(", ", FastPathDevices)),
         ("workers", $"{Workers}"),
         ("softwire-address", string.Join(", ", SoftwireEnds)),
         ("icmp-source", $"{IcmpSource}"),

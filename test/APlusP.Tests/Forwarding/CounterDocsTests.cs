@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using APlusP.Core.Forwarding;
+using APlusP.Linux.FastPath;
 
 namespace APlusP.Tests.Forwarding;
 
@@ -23,6 +24,12 @@ public partial class CounterDocsTests
         Assert.Equal(
             new ForwardingCounters().Named().Select(c => c.Key).Order(),
             Rows("ICMP and gateways").Order());
+
+    [Fact]
+    public void Every_counter_of_the_fast_path_has_its_line_in_the_docs_and_every_line_its_counter() =>
+        Assert.Equal(
+            new FastPathCounters().Named().Select(c => c.Key.Replace("fast-path-from-internet-up-", "").Replace("fast-path-from-smap-up-", "")).Distinct().Order(),
+            Rows("Fast path").Order());
 
     static IEnumerable<string> Rows(string heading, [CallerFilePath] string here = "")
     {

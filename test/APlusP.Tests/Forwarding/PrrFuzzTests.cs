@@ -30,7 +30,7 @@ public class PrrFuzzTests
             for (int done = 0; done < s_count; done += batch.Capacity)
             {
                 batch.Clear();
-                while (batch.Count < batch.Capacity) batch.TryAdd(Octets(random), random.Next(2) == 0 ? Origin.FromInternet : Origin.FromSmap);
+                while (batch.Count < batch.Capacity) batch.TryAdd(PrrRandomPackets.Next(random), random.Next(2) == 0 ? Origin.FromInternet : Origin.FromSmap);
                 PortRangeRouter router = routers[random.Next(routers.Length)];
                 router.Process(batch);
                 foreach (PacketSlot slot in batch.Slots)
@@ -67,7 +67,7 @@ public class PrrFuzzTests
         var random = new Random(s_seed);
         for (int i = 0; i < s_count / 4; i++)
         {
-            byte[] octets = Octets(random);
+            byte[] octets = PrrRandomPackets.Next(random);
             try
             {
                 Read(octets);
@@ -100,58 +100,6 @@ public class PrrFuzzTests
         if (IcmpV4Header.TryRead(octets, out IcmpV4Header icmp)) _ = (icmp.IsError, icmp.IsQuery, icmp.Identifier);
         if (IcmpV6Header.TryRead(octets, out IcmpV6Header icmpV6)) _ = icmpV6.IsError;
         Assert.Equal(Packets.InternetChecksum(octets), Checksum.Of(octets));
-    }
-
-    /// <summary>Now and then noise; mostly a packet of a known class with some octets changed, cut or added, and its header checksums often right again.</summary>
-    static byte[] Octets(Random random)
-    {
-        if (random.Next(16) == 0)
-        {
-            byte[] noise = new byte[random.Next(200)];
-            random.NextBytes(noise);
-            if (noise.Length > 0 && random.Next(2) == 0) noise[0] = (byte)(random.Next(2) == 0 ? 0x45 : 0x60);
-            return noise;
-        }
-
-        byte[] packet = random.Next(4) == 0 ? Part(random) : [.. PrrPacketClasses.All[random.Next(PrrPacketClasses.All.Length)].Octets];
-        for (int i = random.Next(4); i > 0 && packet.Length > 0; i--)
-        {
-            int at = random.Next(Math.Min(packet.Length, random.Next(2) == 0 ? 48 : 2300));
-            packet[at] = random.Next(3) == 0 ? (byte)random.Next(256) : (byte)(packet[at] ^ 1 << random.Next(8));
-        }
-
-        if (random.Next(8) == 0) packet = packet[..random.Next(packet.Length + 1)];
-        if (random.Next(8) == 0) packet = [.. packet, .. new byte[random.Next(64)]];
-        if (random.Next(4) != 0) Mend(packet);
-        return packet;
-    }
-
-    /// <summary>A part of one of a few packets, inner or outer, or an ICMPv6 error about a packet that a PRR sent.</summary>
-    static byte[] Part(Random random)
-    {
-        byte[] inner = Packets.Udp("192.0.2.1:10000", "198.51.100.7:443", 1000), incoming = Packets.Udp("198.51.100.7:443", "192.0.2.1:10000", 1400);
-        int start = random.Next(20) * 8, end = start + (random.Next(60) + 1) * 8;
-        return random.Next(5) switch
-        {
-            0 => Packets.Fragment(incoming, start, end - start),
-            1 => PrrScene.FromAnna(Packets.Fragment(inner, start, end - start)),
-            2 => OnTheWire.OuterPart(PrrScene.FromAnna(inner), start, end, random.Next(4) != 0, (uint)random.Next(4)),
-            3 => Packets.MayBeFragmented(Packets.Udp("198.51.100.7:443", "192.0.2.1:11001", 1200 + random.Next(300))),
-            _ => Packets.IcmpV6Error("2001:db8:c::1", PrrScene.Border, Packets.Encapsulate(incoming, PrrScene.Border, PrrScene.Anna),
-                (IcmpV6Type)random.Next(1, 5), rest: random.Next(1200, 1600)),
-        };
-    }
-
-    static void Mend(Span<byte> packet)
-    {
-        if (packet.Length > 40 && packet[0] >> 4 == 6) packet = packet[40..];
-        if (packet.Length < 20 || packet[0] >> 4 != 4) return;
-        int size = Math.Min((packet[0] & 15) * 4, packet.Length);
-        if (size < 20) return;
-        packet[10..12].Clear();
-        ushort sum = Packets.InternetChecksum(packet[..size]);
-        packet[10] = (byte)(sum >> 8);
-        packet[11] = (byte)sum;
     }
 
     /// <summary>What is sent is a packet, or fragments that make one.</summary>

@@ -137,6 +137,30 @@ public sealed class PathMtuTable
         }
     }
 
+    /// <summary>The paths along which large packets go, and what they carry now: for who sends them without asking each time.</summary>
+    public IReadOnlyList<KnownPathMtu> Active()
+    {
+        lock (_changing)
+        {
+            var active = new List<KnownPathMtu>();
+            if (!_options.IsOn) return active;
+            long now = _time.GetTimestamp();
+            for (int at = 1; at <= _used; at++)
+                if (_entries[at].Configured != 0 && IsActive(_entries[at], now)) active.Add(new(_entries[at].Peer, Current(_entries[at]), _entries[at].Configured));
+            return active;
+        }
+    }
+
+    /// <summary>Notes that a large packet has gone to a softwire by another way than <see cref="Use"/>.</summary>
+    public void NoteLarge(IPv6Address softwire)
+    {
+        lock (_changing)
+        {
+            int at = Find(softwire);
+            if (at != 0) Use(new Softwire.Path(_entries[at].Local, softwire), _entries[at].Configured, _time.GetTimestamp());
+        }
+    }
+
     /// <summary>
     /// A Packet Too Big about a packet that we sent along this path says what its link carries, RFC 8201 section 4. The caller has seen that the packet was ours.
     /// </summary>
@@ -230,7 +254,7 @@ public sealed class PathMtuTable
     bool TryProbe(ref Entry entry, long now, out Probe probe)
     {
         probe = default;
-        bool active = now - entry.LastLarge < IdleMilliseconds * _millisecond;
+        bool active = IsActive(entry, now);
 
         if (entry.Sequence != 0 || entry.SmallSequence != 0)
         {
@@ -366,6 +390,8 @@ public sealed class PathMtuTable
     }
 
     long Wait(in Entry entry) => Math.Clamp(3 * entry.RoundTrip, LeastWaitMilliseconds * _millisecond, MostWaitMilliseconds * _millisecond);
+
+    bool IsActive(in Entry entry, long now) => now - entry.LastLarge < IdleMilliseconds * _millisecond;
 
     static int Current(in Entry entry) => entry.Mtu == 0 ? entry.Configured : Math.Min(entry.Mtu, entry.Configured);
 

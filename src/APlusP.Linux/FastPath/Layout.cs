@@ -1,0 +1,191 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using APlusP.Core.Addresses;
+using APlusP.Core.Forwarding;
+
+namespace APlusP.Linux.FastPath;
+
+// The maps as bpf/layout.h has them; each struct there has its twin here, field by field.
+
+static class Layout
+{
+    /// <summary>LAYOUT_VERSION.</summary>
+    public const int Version = 1;
+
+    public const ushort AskKernel = 0, PassUp = 0xffff;
+
+    public const int HasPsid = 1;
+}
+
+[Flags]
+enum ConfigFlags : uint
+{
+    None = 0,
+    IcmpFromInternet = 1,
+    Hairpinning = 2,
+    RoutesKnown = 4,
+    HasRules = 8,
+}
+
+[StructLayout(LayoutKind.Sequential)]
+struct ConfigEntry
+{
+    public ulong Secret;
+    public ConfigFlags Flags;
+    public byte HopLimit;
+    readonly byte _padding0, _padding1, _padding2;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+struct AddressEntry
+{
+    public uint Slots;
+    public uint Ranges;
+    public uint RangeCount;
+    public byte Offset, Length, Flags;
+    readonly byte _padding;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+struct RangeEntry
+{
+    public ushort First, Last;
+    public uint Slot;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+struct SoftwireEntry
+{
+    public uint Sequence;
+    public uint Address;
+    public ushort PayloadMtu, Prr, NextHop, Large;
+    public NetworkAddress Smap;
+    public ulong InPackets, InOctets, OutPackets, OutOctets;
+
+    /// <summary>Adds what another entry has counted, while programs count in this one.</summary>
+    public void TakeCounters(in SoftwireEntry other)
+    {
+        Interlocked.Add(ref InPackets, other.InPackets);
+        Interlocked.Add(ref InOctets, other.InOctets);
+        Interlocked.Add(ref OutPackets, other.OutPackets);
+        Interlocked.Add(ref OutOctets, other.OutOctets);
+    }
+}
+
+/// <summary>An IPv6 address as it stands in a packet.</summary>
+[StructLayout(LayoutKind.Sequential)]
+readonly record struct NetworkAddress
+{
+    readonly ulong _high, _low;
+
+    public NetworkAddress(IPv6Address address)
+    {
+        _high = BinaryPrimitives.ReverseEndianness((ulong)(address.Value >> 64));
+        _low = BinaryPrimitives.ReverseEndianness((ulong)address.Value);
+    }
+
+    public IPv6Address Address => new(new UInt128(BinaryPrimitives.ReverseEndianness(_high), BinaryPrimitives.ReverseEndianness(_low)));
+
+    /// <summary>An IPv4 address as it stands in a packet.</summary>
+    public static uint Of(IPv4Address address) => BinaryPrimitives.ReverseEndianness(address.Value);
+}
+
+[StructLayout(LayoutKind.Sequential)]
+unsafe struct NextHopEntry
+{
+    public uint Sequence;
+    public uint Device;
+    public fixed byte To[6];
+    public fixed byte From[6];
+    public ushort Mtu;
+    fixed byte _padding[10];
+}
+
+[StructLayout(LayoutKind.Sequential)]
+readonly record struct RouteKey(uint Length, uint Address);
+
+[StructLayout(LayoutKind.Sequential)]
+struct RuleEntry
+{
+    public ulong PrefixHigh, PrefixLow;
+    public ulong IdentifierMask;
+    public uint Address, RuleMask, SubscriberMask;
+    public int OnlyPsid;
+    public ushort PayloadMtu, Prr;
+    public byte SuffixShift, PsidLength, EaShift, HasEa, BlockShift, PsidShift, FirstBlock, AddressShift, PsidAt;
+    public byte Up;
+    readonly byte _padding0, _padding1;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+struct PathEntry
+{
+    public uint PayloadMtu;
+    public uint Large;
+}
+
+/// <summary>Why a packet went up to tier 1; each is a counter.</summary>
+public enum PassUpReason
+{
+    NoBinding,
+    Header,
+    Fragment,
+    Protocol,
+    Icmp,
+    Syn,
+    Ttl,
+    TooBig,
+    Source,
+    Congestion,
+    Destination,
+    Hairpin,
+    NoRoute,
+    Changing,
+    Room,
+}
+
+/// <summary>What the fast path has forwarded, and what it has passed up. One set for each CPU; sums are made of copies.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct FastPathCounters
+{
+    /// <summary>Values of <see cref="PassUpReason"/>.</summary>
+    public const int Reasons = 15;
+
+    public ulong InPackets, InOctets;
+    public ulong OutPackets, OutOctets;
+    public ulong HairpinPackets, HairpinOctets;
+    fixed ulong _upIn[Reasons];
+    fixed ulong _upOut[Reasons];
+
+    /// <summary>Packets that came from the Internet, or else from a SMAP, and were passed up for this reason.</summary>
+    public readonly ulong PassedUp(bool fromInternet, PassUpReason reason) => fromInternet ? _upIn[(int)reason] : _upOut[(int)reason];
+
+    /// <summary>Each counter by its public name: <c>fast-path-from-internet-forwarded</c>, <c>fast-path-from-smap-up-syn</c> and so on.</summary>
+    public readonly IEnumerable<KeyValuePair<string, long>> Named()
+    {
+        var named = new List<KeyValuePair<string, long>>
+        {
+            new("fast-path-from-internet-forwarded", (long)InPackets),
+            new("fast-path-from-smap-forwarded", (long)OutPackets),
+            new("fast-path-from-smap-hairpinned", (long)HairpinPackets),
+        };
+        foreach (PassUpReason reason in Enum.GetValues<PassUpReason>()) named.Add(new($"fast-path-from-internet-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(true, reason)));
+        foreach (PassUpReason reason in Enum.GetValues<PassUpReason>()) named.Add(new($"fast-path-from-smap-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(false, reason)));
+        return named;
+    }
+
+    public void Add(in FastPathCounters other)
+    {
+        InPackets += other.InPackets;
+        InOctets += other.InOctets;
+        OutPackets += other.OutPackets;
+        OutOctets += other.OutOctets;
+        HairpinPackets += other.HairpinPackets;
+        HairpinOctets += other.HairpinOctets;
+        for (int i = 0; i < Reasons; i++)
+        {
+            _upIn[i] += other._upIn[i];
+            _upOut[i] += other._upOut[i];
+        }
+    }
+}

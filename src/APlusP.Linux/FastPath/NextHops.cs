@@ -1,0 +1,162 @@
+using APlusP.Core.Addresses;
+using APlusP.Linux.Bpf;
+
+namespace APlusP.Linux.FastPath;
+
+/// <summary>
+/// The next hops that programs send to: each is a device, and the Ethernet addresses of both ends, kept as the kernel's own neighbour table has them. Routes lead to them, of IPv4 in a
+/// map of their own, of IPv6 by <see cref="Towards"/>.
+/// </summary>
+sealed unsafe class NextHops
+{
+    readonly RouteTables _tables;
+    readonly MappedArray<NextHopEntry> _entries;
+    readonly BpfMap _routes, _devices;
+    readonly int _own;
+    readonly Dictionary<Neighbour, ushort> _indexes = [];
+    readonly Dictionary<RouteKey, uint> _installed = [];
+    int[] _lengths = [];
+    bool _complete = true;
+
+    /// <param name="tables">What the kernel says; read already.</param>
+    /// <param name="entries">The next hops as the programs see them.</param>
+    /// <param name="routes">IPv4 routes as the programs see them.</param>
+    /// <param name="devices">Ethernet addresses of our devices.</param>
+    /// <param name="own">Index of the device that leads to tier 1.</param>
+    public NextHops(RouteTables tables, MappedArray<NextHopEntry> entries, BpfMap routes, BpfMap devices, int own)
+    {
+        _tables = tables;
+        _entries = entries;
+        _routes = routes;
+        _devices = devices;
+        _own = own;
+    }
+
+    /// <summary>Whether the map of IPv4 routes says all that the kernel's does.</summary>
+    public bool KnowsIPv4 => _tables.KnowsIPv4 && _complete;
+
+    /// <summary>The next hop of an IPv6 packet: an index, or that the kernel is to be asked, or that the packet goes up.</summary>
+    public ushort Towards(IPv6Address destination)
+    {
+        if (!_tables.KnowsIPv6) return Layout.AskKernel;
+        foreach (int length in _lengths)
+            if (_tables.IPv6.TryGetValue((destination.Value & Mask(length), length), out Route route)) return Of(route, isIPv4: false, destination);
+        return Layout.AskKernel;
+    }
+
+    static UInt128 Mask(int length) => length == 0 ? 0 : UInt128.MaxValue << 128 - length;
+
+    ushort Of(Route route, bool isIPv4, IPv6Address destination)
+    {
+        if (route.Kind == RouteKind.Ask) return Layout.AskKernel;
+        if (route.Kind == RouteKind.Up || route.Device == _own || !_tables.Links.TryGetValue(route.Device, out LinkState link) || !link.IsEthernet) return Layout.PassUp;
+        return IndexOf(new Neighbour(route.Device, isIPv4, route.Gateway == default ? destination : route.Gateway));
+    }
+
+    /// <summary>The index of a next hop, a new one where it has none; where there is no room, the kernel is asked.</summary>
+    ushort IndexOf(Neighbour neighbour)
+    {
+        if (_indexes.TryGetValue(neighbour, out ushort known)) return known;
+        if (_indexes.Count + 1 >= _entries.Count) return Layout.AskKernel;
+
+        // Entry 0 stands for asking the kernel.
+        ushort index = (ushort)(_indexes.Count + 1);
+        _indexes[neighbour] = index;
+        Write(neighbour, index);
+        return index;
+    }
+
+    /// <summary>Brings devices, IPv4 routes and next hops up to what the tables say now.</summary>
+    public void Refresh()
+    {
+        _lengths = [.. _tables.IPv6.Keys.Select(k => k.Length).Distinct().OrderDescending()];
+        foreach ((int index, LinkState link) in _tables.Links)
+            if (link.IsEthernet) _devices.TrySet((uint)index, link.Address, out _);
+        foreach (uint index in _devices.Keys<uint>())
+            if (!_tables.Links.ContainsKey((int)index)) _devices.Remove(index);
+        RefreshNeighbours();
+        RefreshRoutes();
+    }
+
+    /// <summary>Brings the next hops alone up to date, and the hosts that are reached without a gateway.</summary>
+    public void RefreshNeighbours()
+    {
+        foreach ((Neighbour neighbour, ushort index) in _indexes) Write(neighbour, index);
+        if (_tables.KnowsIPv4) RefreshRoutes();
+    }
+
+    void Write(Neighbour neighbour, ushort index)
+    {
+        ref NextHopEntry entry = ref _entries[index];
+        bool usable = _tables.Neighbours.TryGetValue(neighbour, out ulong to) & _tables.Links.TryGetValue(neighbour.Device, out LinkState link) && link.IsUp;
+        var next = new NextHopEntry { Sequence = entry.Sequence, Device = usable ? (uint)neighbour.Device : 0, Mtu = (ushort)Math.Min(link.Mtu, ushort.MaxValue) };
+        for (int i = 0; usable && i < 6; i++)
+        {
+            next.To[i] = (byte)(to >> 8 * i);
+            next.From[i] = (byte)(link.Address >> 8 * i);
+        }
+
+        fixed (NextHopEntry* there = &entry)
+            if (new ReadOnlySpan<byte>(there, sizeof(NextHopEntry)).SequenceEqual(new ReadOnlySpan<byte>(&next, sizeof(NextHopEntry)))) return;
+        uint sequence = entry.Sequence;
+        next.Sequence = sequence | 1;
+        Volatile.Write(ref entry.Sequence, sequence | 1);
+        Volatile.WriteBarrier();
+        entry = next;
+        Volatile.WriteBarrier();
+        Volatile.Write(ref entry.Sequence, (sequence | 1) + 1);
+    }
+
+    void RefreshRoutes()
+    {
+        var wanted = new Dictionary<RouteKey, uint>();
+        if (_tables.KnowsIPv4)
+        {
+            foreach (((uint prefix, int length), Route route) in _tables.IPv4)
+            {
+                // Hosts that need no gateway are told one by one, as far as they are known.
+                bool direct = route.Kind == RouteKind.Plain && route.Gateway == default && length < 32;
+                wanted[Key(prefix, length)] = direct ? Layout.AskKernel : Of(route, isIPv4: true, new IPv6Address(prefix));
+            }
+
+            foreach (Neighbour neighbour in _tables.Neighbours.Keys)
+            {
+                if (!neighbour.IsIPv4) continue;
+                uint address = (uint)neighbour.Address.Value;
+                if (Find(address) is { Kind: RouteKind.Plain } route && route.Gateway == default && route.Device == neighbour.Device) wanted[Key(address, 32)] = IndexOf(neighbour);
+            }
+        }
+
+        _complete = true;
+        foreach ((RouteKey key, uint nextHop) in wanted)
+        {
+            if (_installed.TryGetValue(key, out uint there) && there == nextHop) continue;
+
+            // A route that is missing would let a shorter one speak for it.
+            if (_routes.TrySet(key, nextHop, out _)) _installed[key] = nextHop;
+            else _complete = false;
+        }
+
+        foreach (RouteKey key in _installed.Keys.Except(wanted.Keys).ToArray())
+        {
+            _routes.Remove(key);
+            _installed.Remove(key);
+        }
+    }
+
+    Route? Find(uint address)
+    {
+        for (int length = 32; length >= 0; length--)
+            if (_tables.IPv4.TryGetValue((length == 0 ? 0 : address & uint.MaxValue << 32 - length, length), out Route route)) return route;
+        return null;
+    }
+
+    static RouteKey Key(uint prefix, int length) => new((uint)length, NetworkAddress.Of(new IPv4Address(prefix)));
+
+    /// <summary>Has the kernel look after the neighbours that programs send to.</summary>
+    public void KeepFresh()
+    {
+        foreach (Neighbour neighbour in _indexes.Keys)
+            if (_tables.Neighbours.ContainsKey(neighbour)) _tables.Use(neighbour);
+    }
+}

@@ -1,0 +1,222 @@
+using System.Text.Json;
+using APlusP.Lab;
+using APlusP.Linux;
+
+namespace APlusP.LabTests;
+
+/// <summary>The PRR's fast path between three hosts: what it forwards, what it follows, and what stays when the daemon is gone.</summary>
+public sealed class FastPathTests : IDisposable
+{
+    readonly DaemonHost _host = new();
+    LabProcess? _daemon;
+
+    [Theory]
+    [InlineData("tc")]
+    [InlineData("xdp")]
+    public void Plain_packets_go_by_the_kernel_both_ways_and_spoofed_ones_do_not_go(string hook)
+    {
+        Start(hook);
+
+        // Before the kernel has asked for a neighbour, XDP leaves its packets to the daemon.
+        RoundTrip();
+        Dictionary<string, long> before = Counters();
+        RoundTrip();
+        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, port: 9999));
+        Dictionary<string, long> after = Counters();
+
+        // The kernel's own MLD on the device may come in between; it is consumed.
+        before["from-smap-received"] += after["from-smap-consumed"] - before["from-smap-consumed"];
+        before["from-smap-consumed"] = after["from-smap-consumed"];
+        string[] changed = [.. after.Where(c => c.Value != before[c.Key] && !c.Key.EndsWith("-bytes", StringComparison.Ordinal)).Select(c => $"{c.Key} +{c.Value - before[c.Key]}")];
+        string[] expected =
+        [
+            "from-internet-received +1", "from-internet-forwarded +1", "fast-path-from-internet-forwarded +1",
+            "from-smap-received +2", "from-smap-forwarded +1", "fast-path-from-smap-forwarded +1",
+            "fast-path-from-smap-up-no-binding +1", "from-smap-dropped +1", "from-smap-drop-source-port-not-bound +1",
+        ];
+        Assert.Equal(expected.Order(), changed.Order());
+    }
+
+    [Theory]
+    [InlineData("tc")]
+    [InlineData("xdp")]
+    public void A_daemon_that_is_killed_leaves_its_traffic_going_and_the_next_one_takes_over_with_its_counters(string hook)
+    {
+        Start(hook);
+        RoundTrip();
+        RoundTrip();
+        long before = Counters()["fast-path-from-smap-forwarded"];
+        _daemon!.Signal(Signals.Kill);
+        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+        RoundTrip();
+
+        _daemon = _host.StartFast();
+        Assert.Equal(before + 1, Counters()["fast-path-from-smap-forwarded"]);
+        RoundTrip();
+        Assert.Equal(before + 2, Counters()["fast-path-from-smap-forwarded"]);
+    }
+
+    [Fact]
+    public void Restarts_and_kills_lose_no_packet_of_bound_traffic()
+    {
+        Start("tc");
+        RoundTrip();
+
+        // A thousand datagrams a second for six seconds, while the daemon is stopped, killed and started again all the time.
+        const int packets = 6000;
+        string counter = Path.Combine(Path.GetTempPath(), $"aplusp-received-{Environment.ProcessId}");
+        LabProcess sink = _host.Subscriber.Start("sink", counter + ".log", "python3", "-c", $"""
+            import socket, time
+            s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 4)
+            s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24) # SO_RCVBUFFORCE
+            s.settimeout(3)
+            seen = set()
+            open("{counter}", "w").write("ready")
+            try:
+                while len(seen) < {packets}:
+                    seen.add(int.from_bytes(s.recv(2000)[28:32], "big"))
+            except TimeoutError: pass
+            open("{counter}", "w").write(str(len(seen)))
+            """);
+        sink.WaitUntil(() => File.Exists(counter), TimeSpan.FromSeconds(10), "listen");
+        LabProcess source = _host.Internet.Start("source", counter + ".source", "python3", "-c", $"""
+            import socket, time
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            start = time.monotonic()
+            for i in range({packets}):
+                s.sendto(i.to_bytes(4, "big"), ("{DaemonHost.Shared}", 10001))
+                time.sleep(max(0, start + (i + 1) / 1000 - time.monotonic()))
+            """);
+        int rounds = 0;
+        while (source.IsRunning)
+        {
+            if (++rounds % 2 == 0) _daemon!.Stop();
+            else _daemon!.Signal(Signals.Kill);
+            Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+            _daemon = _host.StartFast();
+        }
+
+        Assert.True(sink.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.InRange(rounds, 3, 1000);
+        Assert.Equal($"{packets}", File.ReadAllText(counter));
+        foreach (string file in (string[])["", ".log", ".source"]) File.Delete(counter + file);
+    }
+
+    [Fact]
+    public void A_neighbour_that_changes_and_a_route_that_moves_are_followed_within_a_second()
+    {
+        Start("tc");
+        RoundTrip();
+
+        // Another Ethernet address of the subscriber, and the PRR hears of it.
+        _host.Subscriber.Ip("link set eth0 down", "link set eth0 address 02:00:00:00:00:99", "link set eth0 up", "addr add 2001:db8:1::2/64 dev eth0 nodad", $"route replace {DaemonHost.Routed} via {DaemonHost.OfInterface}");
+        _host.Prr.Ip("neigh replace 2001:db8:1::2 lladdr 02:00:00:00:00:99 dev access nud reachable");
+        Thread.Sleep(1000);
+        long before = Counters()["fast-path-from-internet-forwarded"];
+        Assert.Equal(DaemonHost.Routed, _host.FromInternet());
+        Assert.Equal(before + 1, Counters()["fast-path-from-internet-forwarded"]);
+
+        // The softwire's route leads elsewhere, where nobody is; then it is gone, and then back.
+        _host.Prr.Ip($"route replace {DaemonHost.Softwire} via 2001:db8:1::3");
+        Thread.Sleep(1000);
+        Assert.Null(_host.FromInternet());
+        _host.Prr.Ip($"route del {DaemonHost.Softwire}");
+        Thread.Sleep(1000);
+        Assert.Null(_host.FromInternet());
+        Assert.True(Counters()["fast-path-from-internet-up-no-route"] >= 1);
+        _host.Prr.Ip($"route add {DaemonHost.Softwire} via 2001:db8:1::2");
+        Thread.Sleep(1000);
+        before = Counters()["fast-path-from-internet-forwarded"];
+        Assert.Equal(DaemonHost.Routed, _host.FromInternet());
+        Assert.Equal(before + 1, Counters()["fast-path-from-internet-forwarded"]);
+    }
+
+    [Fact]
+    public void A_reload_changes_what_the_programs_know()
+    {
+        Start("tc");
+        RoundTrip();
+        const string other = "2001:db8:5::2";
+        _host.Configure("fast-path = \"tc\"", DaemonHost.Binding("11000-11999", other));
+        Assert.True(_host.Ask("reload").Succeeded);
+        Assert.Equal(2, Status().GetProperty("fastPath").GetProperty("bindings").GetInt32());
+        RoundTrip();
+
+        // Gone from the file, gone from the kernel.
+        File.WriteAllText(_host.ConfigurationPath, File.ReadAllText(_host.ConfigurationPath).Replace("10000-10999", "12000-12999", StringComparison.Ordinal));
+        Assert.True(_host.Ask("reload").Succeeded);
+        Assert.Null(_host.FromInternet());
+        Assert.Null(_host.FromSubscriber(DaemonHost.Routed));
+        Assert.Equal(DaemonHost.Routed, _host.FromInternet(12001));
+        Dictionary<string, long> counters = Counters();
+        Assert.Equal((1, 1), (counters["from-internet-drop-no-binding"], counters["from-smap-drop-source-port-not-bound"]));
+    }
+
+    [Fact]
+    public void Detach_takes_away_what_a_stopped_daemon_has_left_and_refuses_while_one_runs()
+    {
+        string before = _host.Snapshot();
+        Start("tc");
+        RoundTrip();
+        CommandResult refused = Detach();
+        Assert.Equal(1, refused.ExitCode);
+        Assert.Contains("AP3003", refused.Error);
+        Assert.True(_daemon!.Stop());
+        RoundTrip();
+        Assert.NotEqual(before, _host.Snapshot());
+        Assert.True(Detach().Succeeded);
+        Assert.Equal(before, _host.Snapshot());
+        Assert.Null(_host.FromInternet());
+        Assert.True(Detach().Succeeded);
+    }
+
+    [Fact]
+    public void Ctrl_c_takes_everything_away_and_a_start_without_fast_path_what_another_has_left()
+    {
+        string before = _host.Snapshot();
+        Start("tc");
+        _daemon!.Signal(Signals.Interrupt);
+        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+        Assert.Equal(before, _host.Snapshot());
+        Assert.False(Directory.Exists(Path.ChangeExtension(_host.ControlSocket, "bpf")));
+
+        Start("tc");
+        Assert.True(_daemon.Stop());
+        _host.Configure();
+        _daemon = _host.StartFast();
+        Assert.Equal(JsonValueKind.Undefined, Status().TryGetProperty("fastPath", out JsonElement none) && none.ValueKind != JsonValueKind.Null ? none.ValueKind : JsonValueKind.Undefined);
+        RoundTrip();
+        Assert.True(_daemon.Stop());
+        Assert.Equal(before, _host.Snapshot());
+    }
+
+    CommandResult Detach() => Commands.Run("nsenter", $"--net=/run/netns/{_host.Prr.Name}", LabFixture.Executable, "prr", "detach", "--config", _host.ConfigurationPath);
+
+    JsonElement Status() => JsonDocument.Parse(_host.Ask("status", "--json").Output).RootElement;
+
+    void RoundTrip()
+    {
+        Assert.Equal("192.0.2.1:10001", _host.FromSubscriber(DaemonHost.Routed));
+        Assert.Equal(DaemonHost.Routed, _host.FromInternet());
+    }
+
+    void Start(string hook)
+    {
+        // XDP on a veth hands frames on only where the other end takes them as such.
+        if (hook == "xdp")
+            foreach (NetworkNamespace far in (NetworkNamespace[])[_host.Subscriber, _host.Internet]) far.Shell("ethtool -K eth0 gro on");
+        _host.Configure($"fast-path = \"{hook}\"");
+        _daemon = _host.StartFast();
+        Assert.Equal(hook, Status().GetProperty("fastPath").GetProperty("hook").GetString());
+    }
+
+    Dictionary<string, long> Counters() =>
+        JsonDocument.Parse(_host.Ask("counters", "--json").Output).RootElement.EnumerateObject().ToDictionary(c => c.Name, c => c.Value.GetInt64());
+
+    public void Dispose()
+    {
+        _daemon?.Stop();
+        Detach();
+        _host.Dispose();
+    }
+}
