@@ -215,15 +215,8 @@ public sealed unsafe partial class RouteSocket : IDisposable
         ushort flags = MemoryMarshal.Read<ushort>(answer[6..]);
         if ((flags & FlagAckTlvs) == 0) return null;
         int at = HeaderSize + 4 + ((flags & FlagCapped) != 0 ? HeaderSize : MemoryMarshal.Read<int>(answer[(HeaderSize + 4)..]));
-        while (at + 4 <= answer.Length)
-        {
-            int length = MemoryMarshal.Read<ushort>(answer[at..]);
-            if (length < 4 || at + length > answer.Length) return null;
-            if (MemoryMarshal.Read<ushort>(answer[(at + 2)..]) == ErrorAttributeMessage)
-                return Encoding.UTF8.GetString(answer.Slice(at + 4, length - 4)).TrimEnd('\0');
-            at += (length + 3) / 4 * 4;
-        }
-
+        foreach (NetlinkAttribute attribute in NetlinkAttribute.All(answer[Math.Min(at, answer.Length)..]))
+            if (attribute.Type == ErrorAttributeMessage) return Encoding.UTF8.GetString(attribute.Value).TrimEnd('\0');
         return null;
     }
 

@@ -43,12 +43,10 @@ public sealed partial class BindingTable
     {
         get
         {
-            uint[] addresses;
-            lock (_writing) addresses = [.. _state.Addresses.Where(record => record.Address != 0).Select(record => record.Address)];
-            foreach (uint address in addresses)
+            foreach (IPv4Address address in Addresses)
             {
                 List<Binding> bindings;
-                lock (_writing) bindings = BindingsOf(new IPv4Address(address));
+                lock (_writing) bindings = BindingsOf(address);
                 foreach (Binding binding in bindings) yield return binding;
             }
         }
@@ -225,12 +223,9 @@ public sealed partial class BindingTable
         if ((_addresses + 1) * 2 > _state.Addresses.Length) GrowAddresses();
         if ((_count + 1) * 2 > _state.Slots.Length) GrowSlots();
         ReserveSlotBlock(binding.Ports.Psid?.Length ?? 0);
-        if (!HasPsidLayout(binding.Ports)) ReserveRangeBlock(binding);
+        if (!binding.Ports.IsByPsid) ReserveRangeBlock(binding);
         if (_prrs.Reserve(binding.Prr) > _state.Prrs.Length) Publish(_state.With(prrs: Grown(_state.Prrs, _prrs.Reserve(binding.Prr))));
     }
-
-    /// <summary>Whether the set lies in the 2^k slots of its address; a whole address is one slot, k = 0.</summary>
-    static bool HasPsidLayout(PortSet ports) => ports.Psid is not null || ports.IsWholeAddress;
 
     void GrowAddresses()
     {
@@ -276,7 +271,7 @@ public sealed partial class BindingTable
     {
         int index = _state.FindAddress(binding.Address);
         int there = index < 0 ? 0 : _state.Addresses[index].RangeCount;
-        int needed = checked(_rangeBlocks.Top + (1 << Exponent(there + binding.Ports.Ranges.Count())));
+        int needed = checked(_rangeBlocks.Top + (1 << Blocks.ExponentFor(there + binding.Ports.Ranges.Count())));
         if (needed > _state.Ranges.Length) Publish(_state.With(ranges: Grown(_state.Ranges, needed)));
     }
 
@@ -290,8 +285,6 @@ public sealed partial class BindingTable
 
     void Publish(BindingTableState state) => Volatile.Write(ref _state, state);
 
-    static int Exponent(int count) => BitOperations.Log2((uint)count * 2 - 1);
-
     // ---- Insert and delete, within a change
 
     void Insert(Binding binding)
@@ -299,7 +292,7 @@ public sealed partial class BindingTable
         int index = FindOrAddAddress(binding.Address);
         ref AddressRecord record = ref _state.Addresses[index];
         int slot;
-        if (HasPsidLayout(binding.Ports))
+        if (binding.Ports.IsByPsid)
         {
             if (!record.HasPsid) record.SetPsidLayout(binding.Ports, _slotBlocks.Take(binding.Ports.Psid?.Length ?? 0));
             _psidUsers[index]++;
@@ -333,7 +326,7 @@ public sealed partial class BindingTable
 
     void MakeRoomForRanges(ref AddressRecord record, int added)
     {
-        int exponent = Exponent(record.RangeCount + added);
+        int exponent = Blocks.ExponentFor(record.RangeCount + added);
         if (record.RangeCount > 0 && exponent <= record.RangeClass) return;
         int block = _rangeBlocks.Take(exponent);
         if (record.RangeCount > 0)

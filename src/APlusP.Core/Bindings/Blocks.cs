@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace APlusP.Core.Bindings;
 
 /// <summary>
@@ -10,6 +12,9 @@ public sealed class Blocks
 
     /// <summary>Places handed out from the front of the array so far.</summary>
     public int Top { get; private set; }
+
+    /// <summary>The n of the smallest block that holds so many.</summary>
+    public static int ExponentFor(int count) => count <= 1 ? 0 : BitOperations.Log2((uint)count * 2 - 1);
 
     /// <summary>The first place of a block.</summary>
     public int Take(int exponent)

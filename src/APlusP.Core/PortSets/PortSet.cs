@@ -30,6 +30,9 @@ public sealed class PortSet : IEquatable<PortSet>
 
     public bool IsWholeAddress => Count == 65536;
 
+    /// <summary>Whether the set is one of the 2^k into which PSIDs divide an address; a whole address is the one of k = 0.</summary>
+    public bool IsByPsid => Psid is not null || IsWholeAddress;
+
     /// <exception cref="ArgumentException">The numbers are not a PSID; the message says which and why.</exception>
     public static PortSet FromPsid(int offset, int length, int psid)
     {

@@ -15,6 +15,19 @@ static class Layout
     public const ushort AskKernel = 0, PassUp = 0xffff;
 
     public const int HasPsid = 1;
+
+    /// <summary>From here to <see cref="EndChange"/> programs leave an entry alone.</summary>
+    public static void BeginChange(ref uint sequence)
+    {
+        Volatile.Write(ref sequence, sequence | 1);
+        Volatile.WriteBarrier();
+    }
+
+    public static void EndChange(ref uint sequence)
+    {
+        Volatile.WriteBarrier();
+        Volatile.Write(ref sequence, sequence + 1);
+    }
 }
 
 [Flags]

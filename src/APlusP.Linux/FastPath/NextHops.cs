@@ -75,14 +75,13 @@ sealed unsafe class NextHops
         foreach (uint index in _devices.Keys<uint>())
             if (!_tables.Links.ContainsKey((int)index)) _devices.Remove(index);
         RefreshNeighbours();
-        RefreshRoutes();
     }
 
     /// <summary>Brings the next hops alone up to date, and the hosts that are reached without a gateway.</summary>
     public void RefreshNeighbours()
     {
         foreach ((Neighbour neighbour, ushort index) in _indexes) Write(neighbour, index);
-        if (_tables.KnowsIPv4) RefreshRoutes();
+        RefreshRoutes();
     }
 
     void Write(Neighbour neighbour, ushort index)
@@ -98,13 +97,10 @@ sealed unsafe class NextHops
 
         fixed (NextHopEntry* there = &entry)
             if (new ReadOnlySpan<byte>(there, sizeof(NextHopEntry)).SequenceEqual(new ReadOnlySpan<byte>(&next, sizeof(NextHopEntry)))) return;
-        uint sequence = entry.Sequence;
-        next.Sequence = sequence | 1;
-        Volatile.Write(ref entry.Sequence, sequence | 1);
-        Volatile.WriteBarrier();
+        Layout.BeginChange(ref entry.Sequence);
+        next.Sequence = entry.Sequence;
         entry = next;
-        Volatile.WriteBarrier();
-        Volatile.Write(ref entry.Sequence, (sequence | 1) + 1);
+        Layout.EndChange(ref entry.Sequence);
     }
 
     void RefreshRoutes()

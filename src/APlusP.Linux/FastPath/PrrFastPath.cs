@@ -3,6 +3,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Core.Wire;
 using APlusP.Linux.Bpf;
 
 namespace APlusP.Linux.FastPath;
@@ -36,9 +37,6 @@ public sealed record PrrFastPathPlan
 /// </summary>
 public sealed class PrrFastPath : IDisposable
 {
-    /// <summary>Octets of the outer header.</summary>
-    const int Overhead = 40;
-
     readonly PrrFastPathPlan _plan;
     readonly BpfObject _object;
     readonly RouteTables _tables = new();
@@ -83,9 +81,6 @@ public sealed class PrrFastPath : IDisposable
 
     public BpfHook Hook => _plan.Hook;
 
-    /// <summary>File descriptor of the program.</summary>
-    internal int Program => _object.Program("prr");
-
     public PrrOptions Options
     {
         get => field;
@@ -109,9 +104,11 @@ public sealed class PrrFastPath : IDisposable
         config.Flags = flags;
     }
 
+    bool Discovers => _plan.Paths?.Options.IsOn ?? false;
+
     void Take(BindingChange change)
     {
-        lock (_changing) _maps.Take(change, _plan.Paths?.Options.IsOn ?? false);
+        lock (_changing) _maps.Take(change, Discovers);
     }
 
     void TakeRules()
@@ -119,7 +116,7 @@ public sealed class PrrFastPath : IDisposable
         IReadOnlyList<RuleBinding> rules = _plan.Table.Rules?.Rules ?? [];
         lock (_changing)
         {
-            _maps.SetRules(rules, _plan.Paths?.Options.IsOn ?? false);
+            _maps.SetRules(rules, Discovers);
             WriteConfig();
         }
     }
@@ -166,7 +163,8 @@ public sealed class PrrFastPath : IDisposable
     void AttachDevices()
     {
         Dictionary<int, LinkState> wanted = _tables.Links.Where(l => IsWanted(l.Value)).ToDictionary();
-        foreach ((int index, LinkState link) in wanted) BpfLink.Attach(Program, _plan.Hook, index, link.Name, LinkPin(index));
+        int program = _object.Program("prr");
+        foreach ((int index, LinkState link) in wanted) BpfLink.Attach(program, _plan.Hook, index, link.Name, LinkPin(index));
         foreach (string pin in Directory.GetFiles(PinsOf(_plan.Directory)).Where(p => Path.GetFileName(p).Contains('_', StringComparison.Ordinal)))
             if (!wanted.Keys.Any(index => LinkPin(index) == pin)) File.Delete(pin);
         Devices = [.. wanted.Values.Select(l => l.Name)];
@@ -254,7 +252,7 @@ public sealed class PrrFastPath : IDisposable
             foreach (KnownPathMtu path in paths)
             {
                 if (!active.TryGetValue(path.Softwire, out (Binding Binding, bool ByRule) there)) continue;
-                if (Allow(there.Binding, there.ByRule, Math.Min(path.PathMtu - Overhead, there.Binding.PayloadMtu))) _plan.Paths.NoteLarge(path.Softwire);
+                if (Allow(there.Binding, there.ByRule, Math.Min(path.PathMtu - IPv6Header.Size, there.Binding.PayloadMtu))) _plan.Paths.NoteLarge(path.Softwire);
             }
 
             foreach ((IPv6Address softwire, (Binding idle, bool byRule)) in _large)

@@ -1,7 +1,8 @@
-using System.Numerics;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.PortSets;
+using APlusP.Core.Wire;
 using APlusP.Linux.Bpf;
 
 namespace APlusP.Linux.FastPath;
@@ -50,7 +51,7 @@ sealed class PrrMaps : IDisposable
         foreach (Binding binding in bindings)
         {
             addresses.Add(binding.Address);
-            if (!IsByPsid(binding.Ports))
+            if (!binding.Ports.IsByPsid)
             {
                 rangesOf[binding.Address] = rangesOf.GetValueOrDefault(binding.Address) + binding.Ports.Ranges.Count();
                 slots++;
@@ -63,7 +64,7 @@ sealed class PrrMaps : IDisposable
         {
             ["addresses"] = Room(addresses.Count),
             ["softwires"] = Room(slots),
-            ["ranges"] = Room(rangesOf.Values.Sum(count => 2L << Exponent(count))),
+            ["ranges"] = Room(rangesOf.Values.Sum(count => 2L << Blocks.ExponentFor(count))),
         };
 
         static uint Room(long needed) => (uint)Math.Min(needed + needed / 2 + some, MostEntries);
@@ -81,8 +82,8 @@ sealed class PrrMaps : IDisposable
     /// <summary>Largest payload that goes into a softwire before anything is known of its path.</summary>
     public static int FirstMtu(int configured, bool discovers) => discovers ? Math.Min(configured, LeastPayload) : configured;
 
-    /// <summary>What every softwire carries: 1280 octets (RFC 8200 section 5) less a header.</summary>
-    public const int LeastPayload = 1240;
+    /// <summary>What every softwire carries.</summary>
+    const int LeastPayload = PathMtuTable.Least - IPv6Header.Size;
 
     /// <summary>Adds a binding; the table has seen to it that it contradicts no other.</summary>
     /// <param name="binding">The binding.</param>
@@ -117,7 +118,7 @@ sealed class PrrMaps : IDisposable
     {
         if (!_endIndexes.ContainsKey(binding.Prr) && _endIndexes.Count >= _ends.Count) return -1;
         int exponent = binding.Ports.Psid?.Length ?? 0;
-        if (IsByPsid(binding.Ports))
+        if (binding.Ports.IsByPsid)
         {
             if (state.PsidUsers == 0)
             {
@@ -131,15 +132,11 @@ sealed class PrrMaps : IDisposable
         }
 
         PortRange[] added = [.. binding.Ports.Ranges];
-        if (!_slotBlocks.HasRoom(0, _softwires.Count) || !_rangeBlocks.HasRoom(Exponent((int)state.Layout.RangeCount + added.Length), _ranges.Count)) return -1;
+        if (!_slotBlocks.HasRoom(0, _softwires.Count) || !_rangeBlocks.HasRoom(Blocks.ExponentFor((int)state.Layout.RangeCount + added.Length), _ranges.Count)) return -1;
         int slot = _slotBlocks.Take(0);
         RewriteRanges(state, [.. RangesOf(state), .. added.Select(r => new RangeEntry { First = r.First, Last = r.Last, Slot = (uint)slot })]);
         return slot;
     }
-
-    static bool IsByPsid(PortSet ports) => ports.Psid is not null || ports.IsWholeAddress;
-
-    static int Exponent(int count) => count <= 1 ? 0 : BitOperations.Log2((uint)count * 2 - 1);
 
     List<RangeEntry> RangesOf(AddressState state)
     {
@@ -150,11 +147,11 @@ sealed class PrrMaps : IDisposable
 
     void RewriteRanges(AddressState state, List<RangeEntry> ranges)
     {
-        if (state.Layout.RangeCount > 0) GiveBack(_rangeBlocks, (int)state.Layout.Ranges, Exponent((int)state.Layout.RangeCount));
+        if (state.Layout.RangeCount > 0) GiveBack(_rangeBlocks, (int)state.Layout.Ranges, Blocks.ExponentFor((int)state.Layout.RangeCount));
         state.Layout.RangeCount = (uint)ranges.Count;
         if (ranges.Count == 0) return;
         ranges.Sort((a, b) => a.First.CompareTo(b.First));
-        int start = _rangeBlocks.Take(Exponent(ranges.Count));
+        int start = _rangeBlocks.Take(Blocks.ExponentFor(ranges.Count));
         for (int i = 0; i < ranges.Count; i++) _ranges[start + i] = ranges[i];
         state.Layout.Ranges = (uint)start;
     }
@@ -162,7 +159,7 @@ sealed class PrrMaps : IDisposable
     void Fill(int slot, Binding binding, int payloadMtu)
     {
         ref SoftwireEntry entry = ref _softwires[slot];
-        uint sequence = BeginChange(ref entry);
+        Layout.BeginChange(ref entry.Sequence);
         entry.Address = NetworkAddress.Of(binding.Address);
         entry.PayloadMtu = (ushort)payloadMtu;
         entry.Prr = EndIndex(binding.Prr);
@@ -170,21 +167,7 @@ sealed class PrrMaps : IDisposable
         entry.Large = 0;
         entry.Smap = new NetworkAddress(binding.Softwire);
         entry.InPackets = entry.InOctets = entry.OutPackets = entry.OutOctets = 0;
-        EndChange(ref entry, sequence);
-    }
-
-    static uint BeginChange(ref SoftwireEntry entry)
-    {
-        uint sequence = entry.Sequence | 1;
-        Volatile.Write(ref entry.Sequence, sequence);
-        Volatile.WriteBarrier();
-        return sequence;
-    }
-
-    static void EndChange(ref SoftwireEntry entry, uint sequence)
-    {
-        Volatile.WriteBarrier();
-        Volatile.Write(ref entry.Sequence, sequence + 1);
+        Layout.EndChange(ref entry.Sequence);
     }
 
     ushort EndIndex(IPv6Address prr)
@@ -239,10 +222,10 @@ sealed class PrrMaps : IDisposable
     void Withdraw(AddressState state, Binding binding, int slot)
     {
         ref SoftwireEntry entry = ref _softwires[slot];
-        uint sequence = BeginChange(ref entry);
+        Layout.BeginChange(ref entry.Sequence);
         entry.Address = 0;
-        EndChange(ref entry, sequence);
-        if (IsByPsid(binding.Ports))
+        Layout.EndChange(ref entry.Sequence);
+        if (binding.Ports.IsByPsid)
         {
             if (--state.PsidUsers > 0) return;
             GiveBack(_slotBlocks, (int)state.Layout.Slots, state.Layout.Length);
@@ -280,9 +263,9 @@ sealed class PrrMaps : IDisposable
     {
         ref SoftwireEntry entry = ref _softwires[slot];
         if (entry.PayloadMtu == payloadMtu) return;
-        uint sequence = BeginChange(ref entry);
+        Layout.BeginChange(ref entry.Sequence);
         entry.PayloadMtu = (ushort)payloadMtu;
-        EndChange(ref entry, sequence);
+        Layout.EndChange(ref entry.Sequence);
     }
 
     /// <summary>Finds the next hops of all softwires again.</summary>
@@ -292,9 +275,9 @@ sealed class PrrMaps : IDisposable
         {
             ref SoftwireEntry entry = ref _softwires[slot];
             if (entry.Address == 0 || _nextHop(entry.Smap.Address) is var next && next == entry.NextHop) continue;
-            uint sequence = BeginChange(ref entry);
+            Layout.BeginChange(ref entry.Sequence);
             entry.NextHop = next;
-            EndChange(ref entry, sequence);
+            Layout.EndChange(ref entry.Sequence);
         }
     }
 

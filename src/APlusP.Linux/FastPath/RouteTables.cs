@@ -251,7 +251,7 @@ sealed unsafe class RouteTables : IDisposable
         ulong address = 0;
         int mtu = 0;
         bool master = false;
-        foreach (Attribute attribute in Attribute.All(message[16..]))
+        foreach (NetlinkAttribute attribute in NetlinkAttribute.All(message[16..]))
         {
             switch (attribute.Type)
             {
@@ -275,7 +275,7 @@ sealed unsafe class RouteTables : IDisposable
         UInt128 prefix = 0;
         IPv6Address gateway = default;
         bool special = message[2] != 0 /* source routing */ || message[3] != 0 /* TOS */, gatewayGiven = false;
-        foreach (Attribute attribute in Attribute.All(message[12..]))
+        foreach (NetlinkAttribute attribute in NetlinkAttribute.All(message[12..]))
         {
             switch (attribute.Type)
             {
@@ -308,7 +308,7 @@ sealed unsafe class RouteTables : IDisposable
     static bool HasMtu(ReadOnlySpan<byte> metrics)
     {
         const ushort rtaxMtu = 2;
-        foreach (Attribute metric in Attribute.All(metrics))
+        foreach (NetlinkAttribute metric in NetlinkAttribute.All(metrics))
             if (metric.Type == rtaxMtu) return true;
         return false;
     }
@@ -316,7 +316,7 @@ sealed unsafe class RouteTables : IDisposable
     void TakeRule(ReadOnlySpan<byte> message)
     {
         int table = message[4];
-        foreach (Attribute attribute in Attribute.All(message[12..]))
+        foreach (NetlinkAttribute attribute in NetlinkAttribute.All(message[12..]))
             if (attribute.Type == FraTable) table = MemoryMarshal.Read<int>(attribute.Value);
         bool plain = message[1] == 0 && message[2] == 0 && table is TableLocal or TableMain or TableDefault;
         if (message[0] == LibC.AF_INET) KnowsIPv4 &= plain;
@@ -330,7 +330,7 @@ sealed unsafe class RouteTables : IDisposable
         ushort state = MemoryMarshal.Read<ushort>(message[8..]);
         IPv6Address address = default;
         ulong ethernet = 0;
-        foreach (Attribute attribute in Attribute.All(message[12..]))
+        foreach (NetlinkAttribute attribute in NetlinkAttribute.All(message[12..]))
         {
             if (attribute.Type == NdaDst) address = new IPv6Address(Number(attribute.Value));
             if (attribute.Type == NdaLlAddr && attribute.Value.Length == 6) ethernet = EthernetAddress(attribute.Value);
@@ -351,37 +351,6 @@ sealed unsafe class RouteTables : IDisposable
         wide.Clear();
         octets.CopyTo(wide);
         return BinaryPrimitives.ReadUInt64LittleEndian(wide);
-    }
-
-    /// <summary>A netlink attribute, and all of them in a row.</summary>
-    readonly ref struct Attribute(ushort type, ReadOnlySpan<byte> value)
-    {
-        const int TypeMask = 0x3fff;
-
-        public int Type { get; } = type & TypeMask;
-
-        public ReadOnlySpan<byte> Value { get; } = value;
-
-        public static Row All(ReadOnlySpan<byte> octets) => new(octets);
-
-        public ref struct Row(ReadOnlySpan<byte> octets)
-        {
-            ReadOnlySpan<byte> _rest = octets;
-
-            public Attribute Current { get; private set; }
-
-            public readonly Row GetEnumerator() => this;
-
-            public bool MoveNext()
-            {
-                if (_rest.Length < 4) return false;
-                int length = MemoryMarshal.Read<ushort>(_rest);
-                if (length < 4 || length > _rest.Length) return false;
-                Current = new Attribute(MemoryMarshal.Read<ushort>(_rest[2..]), _rest[4..length]);
-                _rest = _rest[Math.Min(_rest.Length, (length + 3) / 4 * 4)..];
-                return true;
-            }
-        }
     }
 
     public void Dispose()

@@ -194,7 +194,6 @@ struct packet {
 	__u16 source, destination;	/* ports, or the identifier of an echo, host order */
 	__u16 segment;		/* octets of the largest IPv4 packet that it is on the wire */
 	__u8 traffic_class, ttl;
-	__u16 checksum;		/* of the IPv4 header, as it stands there */
 };
 
 struct way {
@@ -251,7 +250,6 @@ INLINE enum up read_packet(context *ctx, __u32 at, __u32 room, struct packet *pa
 	packet->to = ip->daddr;
 	packet->traffic_class = ip->tos;
 	packet->ttl = ip->ttl;
-	packet->checksum = ip->check;
 	if (!is_unicast(packet->from))
 		return UP_HEADER;
 
@@ -612,6 +610,23 @@ INLINE int send(context *ctx, const struct way *way, __be16 protocol, __u32 inne
 	return bpf_redirect(way->device, 0);
 }
 
+/* Counts for a subscriber, where it has a place of its own. */
+INLINE void count_in(struct softwire *subscriber, __u32 packets, __u32 octets)
+{
+	if (!subscriber)
+		return;
+	__sync_fetch_and_add(&subscriber->in_packets, packets);
+	__sync_fetch_and_add(&subscriber->in_octets, octets);
+}
+
+INLINE void count_out(struct softwire *subscriber, __u32 packets, __u32 octets)
+{
+	if (!subscriber)
+		return;
+	__sync_fetch_and_add(&subscriber->out_packets, packets);
+	__sync_fetch_and_add(&subscriber->out_octets, octets);
+}
+
 /* Cuts off what links put behind a short packet. */
 INLINE int cut(context *ctx, __u32 length)
 {
@@ -662,10 +677,7 @@ INLINE int from_internet(context *ctx)
 		UP(up_in, UP_ROOM);
 	mine->in_packets += count;
 	mine->in_octets += packet.length;
-	if (to.counted) {
-		__sync_fetch_and_add(&to.counted->in_packets, count);
-		__sync_fetch_and_add(&to.counted->in_octets, packet.length);
-	}
+	count_in(to.counted, count, packet.length);
 	write_outer(ctx, &outer);
 	return send(ctx, &way, bpf_htons(ETH_P_IPV6), ETH_HLEN + sizeof(outer));
 }
@@ -730,10 +742,7 @@ INLINE int from_smap(context *ctx)
 			UP(up_out, UP_ROOM);
 		mine->hairpin_packets += count;
 		mine->hairpin_octets += packet.length;
-		if (receiver.counted) {
-			__sync_fetch_and_add(&receiver.counted->in_packets, count);
-			__sync_fetch_and_add(&receiver.counted->in_octets, packet.length);
-		}
+		count_in(receiver.counted, count, packet.length);
 	} else {
 		if (!find_way_to_internet(ctx, settings, &packet, &way))
 			UP(up_out, UP_NO_ROUTE);
@@ -743,16 +752,13 @@ INLINE int from_smap(context *ctx)
 		mine->out_octets += packet.length;
 	}
 
-	if (sender.counted) {
-		__sync_fetch_and_add(&sender.counted->out_packets, count);
-		__sync_fetch_and_add(&sender.counted->out_octets, packet.length);
-	}
+	count_out(sender.counted, count, packet.length);
 	return receiver.prr[1] ? send(ctx, &way, bpf_htons(ETH_P_IPV6), inner_at) : send(ctx, &way, bpf_htons(ETH_P_IP), ETH_HLEN);
 }
 
 PROGRAM int prr(context *ctx)
 {
-	struct ethhdr *ethernet = (void *)(long)ctx->data;
+	struct ethhdr *ethernet;
 
 	if (!is_for_us(ctx))
 		return GO_ON;

@@ -102,12 +102,13 @@ public abstract class Daemon : IDisposable
 
     void StartFastPath(FastPathMode mode, string controlSocket)
     {
+        (string pins, string settings) = LeftBeside(controlSocket);
         PrrFastPath? fastPath = null;
         try
         {
-            fastPath = MakeFastPath(LeftBeside(controlSocket).Pins, mode == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
+            fastPath = MakeFastPath(pins, mode == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
             fastPath?.Attach();
-            Claims.Stay(LeftBeside(controlSocket).Settings);
+            Claims.Stay(settings);
             FastPath = fastPath is null ? null : Hold(fastPath);
             if (fastPath is not null) Log.FastPath(mode == FastPathMode.Xdp ? "XDP" : "tc", string.Join(", ", fastPath.Devices), fastPath.Count);
             if (fastPath is { LeftOut: > 0 }) Log.FastPathFull(fastPath.LeftOut);
@@ -117,7 +118,7 @@ public abstract class Daemon : IDisposable
             fastPath?.Dispose();
 
             // Programs that a process before has left would go on by what it knew.
-            PrrFastPath.Detach(LeftBeside(controlSocket).Pins);
+            PrrFastPath.Detach(pins);
             _fastPathFault = $"{fault.Code}: {fault.Message}";
             Log.NoFastPath(fault.Code, fault.Message);
         }
