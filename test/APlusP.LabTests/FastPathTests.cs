@@ -132,6 +132,23 @@ public sealed class FastPathTests : IDisposable
     }
 
     [Fact]
+    public void What_leaves_by_a_device_that_carries_no_ethernet_goes_up()
+    {
+        Start("tc");
+        RoundTrip();
+
+        // With an MTU of its own the route is one that the kernel is asked for, packet by packet.
+        _host.Prr.Ip("tuntap add dev wire mode tun", "link set wire up", "addr add 198.18.0.1/30 dev wire");
+        _host.Prr.Ip("neigh replace 198.18.0.2 dev wire nud noarp", $"route add {DaemonHost.Server} via 198.18.0.2 dev wire mtu 1400 onlink");
+        Thread.Sleep(1000);
+        Dictionary<string, long> before = Counters();
+        Assert.Null(_host.FromSubscriber(DaemonHost.Routed));
+        Dictionary<string, long> after = Counters();
+        Assert.Equal(before["fast-path-from-smap-forwarded"], after["fast-path-from-smap-forwarded"]);
+        Assert.Equal(before["fast-path-from-smap-up-no-route"] + 1, after["fast-path-from-smap-up-no-route"]);
+    }
+
+    [Fact]
     public void A_reload_changes_what_the_programs_know()
     {
         Start("tc");

@@ -191,27 +191,27 @@ public sealed class PrrFastPath : IDisposable
         long fresh = 0;
         while (!_stopping)
         {
-            RouteTables.Changes changes = _tables.Await(pause);
+            // Changes come in swarms.
+            if (_tables.Wait(pause)) Thread.Sleep(settle);
             try
             {
-                if (changes >= RouteTables.Changes.Links)
+                // Whoever changes bindings meanwhile asks for next hops too.
+                lock (_changing)
                 {
-                    // Changes come in swarms.
-                    Thread.Sleep(settle);
-                    changes |= _tables.Await(0);
+                    Take(_tables.TakeChanges());
+                    if (Environment.TickCount64 - fresh >= second)
+                    {
+                        fresh = Environment.TickCount64;
+                        _nextHops.KeepFresh();
+                    }
                 }
 
-                lock (_changing) Take(changes);
                 FollowPaths();
             }
             catch (APlusPException fault)
             {
                 Fault = fault.Message;
             }
-
-            if (Environment.TickCount64 - fresh < second) continue;
-            fresh = Environment.TickCount64;
-            _nextHops.KeepFresh();
         }
     }
 

@@ -106,6 +106,7 @@ sealed class PrrMaps : IDisposable
         {
             // No room for the address: what was taken for it goes back, and all of it goes by tier 1.
             Withdraw(state, binding, slot);
+            _addresses.Remove(NetworkAddress.Of(binding.Address));
             LeftOut++;
             return -1;
         }

@@ -126,13 +126,19 @@ sealed unsafe class RouteTables : IDisposable
         Routes = 4,
     }
 
-    /// <summary>Waits for changes. Neighbours are taken note of at once; links and routes are to be read again.</summary>
+    /// <summary>Waits until there are changes to take; touches nothing that others read.</summary>
     /// <param name="milliseconds">How long at most.</param>
-    public Changes Await(int milliseconds)
+    public bool Wait(int milliseconds)
+    {
+        var poll = new PollFd { Fd = _hearing, Events = LibC.POLLIN };
+        return LibC.Poll(&poll, 1, milliseconds) > 0;
+    }
+
+    /// <summary>Takes the changes that have come. Neighbours are taken note of at once; links and routes are to be read again.</summary>
+    public Changes TakeChanges()
     {
         var changes = Changes.None;
-        var poll = new PollFd { Fd = _hearing, Events = LibC.POLLIN };
-        while (LibC.Poll(&poll, 1, changes == Changes.None ? milliseconds : 0) > 0)
+        while (Wait(0))
         {
             fixed (byte* buffer = _buffer)
             {

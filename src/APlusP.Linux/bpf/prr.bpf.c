@@ -100,7 +100,7 @@ struct {
 	__type(value, struct path);
 } paths SEC(".maps");
 
-/* Ethernet addresses of the devices that the programs stand on, by interface index: XDP sees frames for others too. */
+/* The Ethernet devices of the machine and their addresses, by interface index: frames go to no others, and XDP sees those for others too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
@@ -478,6 +478,8 @@ INLINE int ask_kernel(context *ctx, struct bpf_fib_lookup *question, struct way 
 	question->ifindex = ctx->ingress_ifindex;
 	answer = bpf_fib_lookup(ctx, question, sizeof(*question), 0);
 	way->device = question->ifindex;
+	if (!bpf_map_lookup_elem(&devices, &way->device))
+		return 0;	/* no Ethernet there */
 	way->mtu = 0xffff;	/* it has looked */
 	way->known = answer == BPF_FIB_LKUP_RET_SUCCESS;
 	if (way->known) {
