@@ -92,7 +92,7 @@ public abstract class Daemon : IDisposable
 
     // ---- The fast path, which stays when the process ends
 
-    private protected PrrFastPath? FastPath { get; private set; }
+    private protected AttachedFastPath? FastPath { get; private set; }
 
     string _controlSocket = "";
     string? _fastPathFault;
@@ -103,7 +103,7 @@ public abstract class Daemon : IDisposable
     void StartFastPath(FastPathMode mode, string controlSocket)
     {
         (string pins, string settings) = LeftBeside(controlSocket);
-        PrrFastPath? fastPath = null;
+        AttachedFastPath? fastPath = null;
         try
         {
             fastPath = MakeFastPath(pins, mode == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
@@ -118,14 +118,14 @@ public abstract class Daemon : IDisposable
             fastPath?.Dispose();
 
             // Programs that a process before has left would go on by what it knew.
-            PrrFastPath.Detach(pins);
+            AttachedFastPath.Detach(pins);
             _fastPathFault = $"{fault.Code}: {fault.Message}";
             Log.NoFastPath(fault.Code, fault.Message);
         }
     }
 
     /// <summary>The fast path of this daemon, filled; null where there is none for its role.</summary>
-    private protected virtual PrrFastPath? MakeFastPath(string pins, BpfHook hook) => null;
+    private protected virtual AttachedFastPath? MakeFastPath(string pins, BpfHook hook) => null;
 
     /// <summary>
     /// Whether the fast path, the device and the routes stay when this is disposed: plain traffic goes on, and the next process takes over. Without a fast path nothing stays.
@@ -139,7 +139,7 @@ public abstract class Daemon : IDisposable
         if (ControlClient.Answers(controlSocket))
             throw new APlusPException(ErrorCodes.AlreadyRunning, $"a daemon answers at {controlSocket}; stop it first, then detach.");
         (string pins, string settings) = LeftBeside(controlSocket);
-        PrrFastPath.Detach(pins);
+        AttachedFastPath.Detach(pins);
         KernelClaims.TakeAway(device, settings);
     }
 
@@ -275,7 +275,7 @@ public abstract class Daemon : IDisposable
         if (FastPath is not null && !stays)
         {
             (string pins, string settings) = LeftBeside(_controlSocket);
-            PrrFastPath.Detach(pins);
+            AttachedFastPath.Detach(pins);
             File.Delete(settings);
         }
 

@@ -53,7 +53,7 @@ public sealed class PrrDaemon : Daemon
         () => Claims.Route(Routes(_configuration)),
         $"{_table.Count} binding(s) on {_table.AddressCount} address(es), {_configuration.Rules.Count} mapping rule(s)");
 
-    private protected override PrrFastPath MakeFastPath(string pins, BpfHook hook) => new(new PrrFastPathPlan
+    private protected override AttachedFastPath MakeFastPath(string pins, BpfHook hook) => new PrrFastPath(new PrrFastPathPlan
     {
         Directory = pins,
         Hook = hook,
@@ -83,7 +83,7 @@ public sealed class PrrDaemon : Daemon
         _table.SetRules([.. next.Rules], keepBefore: true);
         Apply(changes);
         _table.SetRules([.. next.Rules]);
-        FastPath?.Options = next.Options;
+        (FastPath as PrrFastPath)?.Options = next.Options;
         foreach (PortRangeRouter router in _routers) router.Options = next.Options;
         Paths.Options = next.Discovery;
         Claims.Route(Routes(next));
