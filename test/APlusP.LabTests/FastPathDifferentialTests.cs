@@ -17,12 +17,8 @@ namespace APlusP.LabTests;
 /// </summary>
 public sealed class FastPathDifferentialTests
 {
-    const int EthernetSize = 14, Device = 1, GoOnXdp = 2, GoOnTc = -1, RedirectXdp = 4, RedirectTc = 7;
-
     static readonly int s_count = int.TryParse(Environment.GetEnvironmentVariable("APLUSP_FUZZ"), out int count) ? count : 1_000_000;
     static readonly int s_seed = int.TryParse(Environment.GetEnvironmentVariable("APLUSP_SEED"), out int seed) ? seed : Environment.TickCount;
-
-    static readonly byte[] s_gateway = [2, 0, 0, 0, 0, 1], s_own = [2, 0, 0, 0, 0, 2];
 
     [Theory]
     [InlineData(BpfHook.Tc)]
@@ -30,7 +26,7 @@ public sealed class FastPathDifferentialTests
     public void The_programs_say_what_the_data_plane_says_or_pass_the_packet_up(BpfHook hook)
     {
         PrrOptions options = PrrScene.Telling with { Secret = 0x1234_5678_9abc_def1 };
-        using var programs = new Programs(hook, options, PrrScene.Bindings);
+        using var programs = new FastPathPrograms(hook, options, PrrScene.Bindings);
         var router = new PortRangeRouter(BindingTable.Build(PrrScene.Bindings), options, TimeProvider.System);
         var random = new Random(s_seed);
         int sent = 0;
@@ -50,7 +46,7 @@ public sealed class FastPathDifferentialTests
     [InlineData(BpfHook.Xdp)]
     public void Plain_packets_are_sent_and_no_others(BpfHook hook)
     {
-        using var programs = new Programs(hook, PrrScene.Options, PrrScene.Bindings);
+        using var programs = new FastPathPrograms(hook, PrrScene.Options, PrrScene.Bindings);
         var router = new PortRangeRouter(BindingTable.Build(PrrScene.Bindings), PrrScene.Options, TimeProvider.System);
         string[] sent = [.. PrrPacketClasses.All.Where(c => c.Options is null && Compare(programs, router, c.Octets)).Select(c => c.Name)];
         Assert.Contains("tcp to a range", sent);
@@ -95,7 +91,7 @@ public sealed class FastPathDifferentialTests
     [InlineData(BpfHook.Xdp)]
     public void By_mapping_rules_they_say_the_same(BpfHook hook)
     {
-        using var programs = new Programs(hook, PrrScene.Options, PrrScene.Bindings, s_rules);
+        using var programs = new FastPathPrograms(hook, PrrScene.Options, PrrScene.Bindings, s_rules);
         var router = new PortRangeRouter(BindingTable.Build(PrrScene.Bindings, s_rules), PrrScene.Options, TimeProvider.System);
         var random = new Random(s_seed);
         var sent = new int[s_rules.Length];
@@ -127,16 +123,15 @@ public sealed class FastPathDifferentialTests
     }
 
     /// <summary>Whether the program sent it.</summary>
-    static bool Compare(Programs programs, PortRangeRouter router, byte[] packet)
+    static bool Compare(FastPathPrograms programs, PortRangeRouter router, byte[] packet)
     {
         int answer = programs.Run(packet, out ReadOnlySpan<byte> after);
 
         // The kernel itself refuses to run a program on next to nothing.
-        if (answer < GoOnTc) return packet.Length < 60 ? false : throw new InvalidOperationException($"the kernel did not run the program: {answer}");
-        bool sends = answer is RedirectXdp or RedirectTc;
-        if (!sends)
+        if (answer < FastPathPrograms.GoOnTc) return packet.Length < 60 ? false : throw new InvalidOperationException($"the kernel did not run the program: {answer}");
+        if (answer is not (FastPathPrograms.RedirectXdp or FastPathPrograms.RedirectTc))
         {
-            Assert.True(answer is GoOnTc or GoOnXdp, $"the program returned {answer}");
+            Assert.True(answer is FastPathPrograms.GoOnTc or FastPathPrograms.GoOnXdp, $"the program returned {answer}");
             Same(packet, packet, after, "what is passed up is as it came");
             return false;
         }
@@ -155,57 +150,5 @@ public sealed class FastPathDifferentialTests
     {
         if (!expected.SequenceEqual(actual))
             Assert.Fail($"{what} (APLUSP_SEED={s_seed}):\npacket   {Convert.ToHexString(packet)}\nexpected {Convert.ToHexString(expected)}\nbut      {Convert.ToHexString(actual)}");
-    }
-
-    /// <summary>The programs with maps of their own, whose every packet has one next hop.</summary>
-    sealed unsafe class Programs : IDisposable
-    {
-        readonly BpfObject _object;
-        readonly PrrMaps _maps;
-        readonly int _program;
-        readonly byte[] _frame = new byte[2400], _answer = new byte[2600];
-
-        public Programs(BpfHook hook, PrrOptions options, IEnumerable<Binding> bindings, IReadOnlyCollection<RuleBinding>? rules = null)
-        {
-            _object = BpfObject.Load(hook == BpfHook.Tc ? "prr.tc.o" : "prr.xdp.o", new Dictionary<string, uint> { ["addresses"] = 64, ["softwires"] = 4096, ["ranges"] = 256 });
-            _program = _object.Program("prr");
-            using MappedArray<ConfigEntry> config = _object.Map("config").Share<ConfigEntry>();
-            config[0] = new ConfigEntry { Secret = options.Secret, HopLimit = options.HopLimit, Flags = ConfigFlags.IcmpFromInternet | ConfigFlags.Hairpinning | ConfigFlags.RoutesKnown | (rules is null ? 0 : ConfigFlags.HasRules) };
-            using MappedArray<NextHopEntry> hops = _object.Map("next_hops").Share<NextHopEntry>();
-            hops[1].Device = Device;
-            hops[1].Mtu = ushort.MaxValue;
-            for (int i = 0; i < 6; i++) (hops[1].To[i], hops[1].From[i]) = (s_gateway[i], s_own[i]);
-            _object.Map("routes").Set(default(RouteKey), 1u);
-            _object.Map("devices").Set((uint)Device, 0ul);
-            _maps = new PrrMaps(_object, _ => 1);
-            foreach (Binding binding in bindings) Assert.True(_maps.Add(binding, binding.PayloadMtu) >= 0);
-            _maps.SetRules(rules ?? [], discovers: false);
-        }
-
-        /// <summary>A packet in a frame to us; what it is afterwards, without the frame.</summary>
-        public int Run(byte[] packet, out ReadOnlySpan<byte> after)
-        {
-            bool six = packet.Length > 0 && packet[0] >> 4 == 6;
-            Span<byte> frame = _frame.AsSpan(0, EthernetSize + packet.Length);
-            frame[..EthernetSize].Clear();
-            BinaryPrimitives.WriteUInt16BigEndian(frame[12..], six ? (ushort)0x86dd : (ushort)0x0800);
-            packet.CopyTo(frame[EthernetSize..]);
-            int answer = BpfObject.Run(_program, frame, _answer, out int length);
-            after = answer < GoOnTc ? default : _answer.AsSpan(EthernetSize, length - EthernetSize);
-            if (answer is RedirectTc or RedirectXdp)
-            {
-                Assert.Equal(s_gateway, _answer[..6]);
-                Assert.Equal(s_own, _answer[6..12]);
-                Assert.Equal(after[0] >> 4 == 6 ? 0x86dd : 0x0800, BinaryPrimitives.ReadUInt16BigEndian(_answer.AsSpan(12)));
-            }
-
-            return answer;
-        }
-
-        public void Dispose()
-        {
-            _maps.Dispose();
-            _object.Dispose();
-        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding;
@@ -10,11 +11,9 @@ namespace APlusP.Linux.FastPath;
 static class Layout
 {
     /// <summary>LAYOUT_VERSION.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     public const ushort AskKernel = 0, PassUp = 0xffff;
-
-    public const int HasPsid = 1;
 
     /// <summary>From here to <see cref="EndChange"/> programs leave an entry alone.</summary>
     public static void BeginChange(ref uint sequence)
@@ -41,29 +40,89 @@ enum ConfigFlags : uint
 }
 
 [StructLayout(LayoutKind.Sequential)]
-struct ConfigEntry
+unsafe struct ConfigEntry
 {
     public ulong Secret;
     public ConfigFlags Flags;
+    public uint Buckets;
     public byte HopLimit;
-    readonly byte _padding0, _padding1, _padding2;
+    fixed byte _padding[7];
+}
+
+/// <summary>What <see cref="PortsEntry.At"/> leads to.</summary>
+enum PortsKind : byte
+{
+    None,
+    One,
+    Row,
+    Index,
+    Ranges,
+    Lists,
+}
+
+/// <summary>How the ports of an address are divided: union ports, read and written as one number.</summary>
+[StructLayout(LayoutKind.Sequential)]
+struct PortsEntry
+{
+    public uint At;
+    public ushort What;
+    byte _kindAndOffset;
+    public byte Length;
+
+    public PortsKind Kind
+    {
+        readonly get => (PortsKind)(_kindAndOffset & 15);
+        set => _kindAndOffset = (byte)(_kindAndOffset & 0xf0 | (byte)value);
+    }
+
+    public byte Offset
+    {
+        readonly get => (byte)(_kindAndOffset >> 4);
+        set => _kindAndOffset = (byte)(_kindAndOffset & 15 | value << 4);
+    }
 }
 
 [StructLayout(LayoutKind.Sequential)]
 struct AddressEntry
 {
-    public uint Slots;
-    public uint Ranges;
-    public uint RangeCount;
-    public byte Offset, Length, Flags;
-    readonly byte _padding;
+    public uint Address;
+    readonly uint _padding;
+    public ulong Ports;
 }
 
-[StructLayout(LayoutKind.Sequential)]
-struct RangeEntry
+/// <summary>A cache line of records.</summary>
+[InlineArray(Records)]
+struct BucketEntry
 {
-    public ushort First, Last;
+    public const int Records = 4, Most = 8;
+
+    AddressEntry _first;
+}
+
+/// <summary>union place: a range, or a PSID as a range of one, with its slot; two slots; or two lengths.</summary>
+[StructLayout(LayoutKind.Explicit)]
+struct PlaceEntry
+{
+    [FieldOffset(0)]
+    public ushort First;
+
+    [FieldOffset(2)]
+    public ushort Last;
+
+    [FieldOffset(4)]
     public uint Slot;
+
+    [FieldOffset(0)]
+    public uint Even;
+
+    [FieldOffset(4)]
+    public uint Odd;
+
+    [FieldOffset(0)]
+    public uint Ranges;
+
+    [FieldOffset(4)]
+    public uint Psids;
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -22,7 +22,9 @@ public sealed class PrrFastPath : AttachedFastPath
 {
     readonly PrrFastPathPlan _plan;
     readonly MappedArray<ConfigEntry> _config;
+    readonly PrrEnds _ends;
     readonly PrrMaps _maps;
+    readonly PrrRuleMaps _rules;
     Dictionary<IPv6Address, (Binding Binding, bool ByRule)> _large = [];
 
     /// <summary>Loads the programs and the bindings; they stand on no device yet.</summary>
@@ -32,11 +34,14 @@ public sealed class PrrFastPath : AttachedFastPath
     {
         _plan = plan;
         _config = Object.Map("config").Share<ConfigEntry>();
-        _maps = new PrrMaps(Object, NextHops.Towards);
+        _ends = new PrrEnds(Object);
+        _maps = new PrrMaps(Object, _ends, NextHops.Towards);
+        _rules = new PrrRuleMaps(Object, _ends);
         Options = plan.Options;
 
         // Nobody changes the table before the daemon answers.
-        foreach (Binding binding in plan.Table.Bindings) Take(new BindingChange(null, binding));
+        _maps.Load(plan.Table.Bindings, Discovers);
+        _maps.IsRead = true;
         plan.Table.Changed += Take;
         plan.Table.RulesChanged += TakeRules;
         TakeRules();
@@ -64,8 +69,9 @@ public sealed class PrrFastPath : AttachedFastPath
     void WriteConfig()
     {
         ConfigFlags flags = (Options.AllowIcmpFromInternet ? ConfigFlags.IcmpFromInternet : 0) | (Options.Hairpinning ? ConfigFlags.Hairpinning : 0)
-            | (NextHops.KnowsIPv4 ? ConfigFlags.RoutesKnown : 0) | (_maps.HasRules ? ConfigFlags.HasRules : 0);
+            | (NextHops.KnowsIPv4 ? ConfigFlags.RoutesKnown : 0) | (_rules.HasRules ? ConfigFlags.HasRules : 0);
         ref ConfigEntry config = ref _config[0];
+        config.Buckets = _maps.Buckets;
         config.HopLimit = Options.HopLimit;
         config.Secret = Options.Secret;
         config.Flags = flags;
@@ -81,12 +87,12 @@ public sealed class PrrFastPath : AttachedFastPath
         IReadOnlyList<RuleBinding> rules = _plan.Table.Rules?.Rules ?? [];
         lock (Changing)
         {
-            _maps.SetRules(rules, Discovers);
+            _rules.SetRules(rules, Discovers);
             WriteConfig();
         }
     }
 
-    private protected override IReadOnlyList<string> PinnedMaps { get; } = ["addresses", "ranges", "softwires", "counters"];
+    private protected override IReadOnlyList<string> PinnedMaps { get; } = ["addresses", "places", "softwires", "counters"];
 
     /// <summary>What the programs of before counted goes on in ours.</summary>
     private protected override void TakeOver()
@@ -127,7 +133,7 @@ public sealed class PrrFastPath : AttachedFastPath
             foreach ((IPv6Address softwire, (Binding idle, bool byRule)) in _large)
             {
                 if (active.ContainsKey(softwire)) continue;
-                if (byRule) _maps.ForgetPath(softwire);
+                if (byRule) _rules.ForgetPath(softwire);
                 else Allow(idle, byRule, PrrMaps.FirstMtu(idle.PayloadMtu, discovers: true));
             }
         }
@@ -139,9 +145,9 @@ public sealed class PrrFastPath : AttachedFastPath
     /// <returns>Whether a large packet has gone since the last time.</returns>
     bool Allow(Binding binding, bool byRule, int payloadMtu)
     {
-        if (byRule) return _maps.SetPath(binding.Softwire, payloadMtu);
+        if (byRule) return _rules.SetPath(binding.Softwire, payloadMtu);
         int slot = _maps.Find(binding);
-        if (slot < 0) return false;
+        if (slot == 0) return false;
         _maps.SetMtu(slot, payloadMtu);
         bool wasLarge = _maps[slot].Large != 0;
         if (wasLarge) _maps[slot].Large = 0;
@@ -153,6 +159,7 @@ public sealed class PrrFastPath : AttachedFastPath
         _plan.Table.Changed -= Take;
         _plan.Table.RulesChanged -= TakeRules;
         _maps.Dispose();
+        _ends.Dispose();
         _config.Dispose();
     }
 }

@@ -11,67 +11,68 @@ namespace APlusP.Linux.FastPath;
 /// The binding table as the PRR's programs read it, kept by the changes of the other one. What has no room is left out: its packets go by tier 1.
 /// </summary>
 /// <remarks>
-/// Programs read while this writes. A slot has a sequence number; ranges are never changed in place, but written anew elsewhere, before the address's entry, which
-/// the kernel exchanges whole, points there. What was given up is used again only when no program can be at it any more.
+/// Programs read while this writes. A subscriber has a slot with a sequence number, which stays where it is; <see cref="PortLists"/> and <see cref="SharedAddresses"/> lead there from address
+/// and port. What was given up is used again only when no program can be at it any more.
 /// </remarks>
 sealed class PrrMaps : IDisposable
 {
-    readonly BpfMap _addresses, _rules, _paths;
-    readonly HashSet<RouteKey> _ruleKeys = [];
-    readonly MappedArray<RangeEntry> _ranges;
+    readonly SharedAddresses _addresses;
+    readonly PortLists _lists;
     readonly MappedArray<SoftwireEntry> _softwires;
-    readonly MappedArray<NetworkAddress> _ends;
-    readonly Dictionary<uint, AddressState> _states = [];
-    readonly Dictionary<IPv6Address, ushort> _endIndexes = [];
-    readonly Blocks _slotBlocks = new(), _rangeBlocks = new();
+    readonly PrrEnds _ends;
+    readonly Blocks _slots = new();
     readonly Queue<(long Until, Blocks Of, int Start, int Exponent)> _resting = new();
     readonly Func<IPv6Address, ushort> _nextHop;
 
     /// <param name="loaded">The programs' object.</param>
+    /// <param name="ends">The PRR's ends.</param>
     /// <param name="nextHop">The next hop towards a SMAP.</param>
-    public PrrMaps(BpfObject loaded, Func<IPv6Address, ushort> nextHop)
+    public PrrMaps(BpfObject loaded, PrrEnds ends, Func<IPv6Address, ushort> nextHop)
     {
-        _addresses = loaded.Map("addresses");
-        _rules = loaded.Map("rules");
-        _paths = loaded.Map("paths");
-        _ranges = loaded.Map("ranges").Share<RangeEntry>();
+        _addresses = new SharedAddresses(loaded.Map("addresses").Share<BucketEntry>());
+        _lists = new PortLists(loaded.Map("places").Share<PlaceEntry>()) { GiveBack = GiveBack, IsUsed = IsUsed };
         _softwires = loaded.Map("softwires").Share<SoftwireEntry>();
-        _ends = loaded.Map("ends").Share<NetworkAddress>();
+        _ends = ends;
         _nextHop = nextHop;
+
+        // Slot 0 is nobody's.
+        _slots.Take(0);
     }
 
-    /// <summary>Entries of the maps whose size follows the bindings: for these, half as many again, and some.</summary>
+    /// <summary>Entries of the maps whose size follows the bindings: room for a tenth more, and some.</summary>
+    /// <param name="bindings">Those of an address one after the other.</param>
     public static Dictionary<string, uint> EntriesFor(IEnumerable<Binding> bindings)
     {
         const int some = 1024;
-        var byPsid = new HashSet<IPv4Address>();
-        var addresses = new HashSet<IPv4Address>();
-        var rangesOf = new Dictionary<IPv4Address, int>();
-        long slots = 0;
-        foreach (Binding binding in bindings)
+        long addresses = 0, slots = 0, places = 0;
+        foreach (List<Binding> group in ByAddress(bindings))
         {
-            addresses.Add(binding.Address);
-            if (!binding.Ports.IsByPsid)
+            addresses++;
+            if (MakesRow(group, out Psid like))
             {
-                rangesOf[binding.Address] = rangesOf.GetValueOrDefault(binding.Address) + binding.Ports.Ranges.Count();
-                slots++;
+                slots += 1L << like.Length;
+                continue;
             }
-            else if (byPsid.Add(binding.Address)) slots += 1L << (binding.Ports.Psid?.Length ?? 0);
+
+            int psids = group.Count(b => b.Ports.IsByPsid), ranges = group.Sum(b => b.Ports.IsByPsid ? 0 : b.Ports.Ranges.Count());
+            slots += group.Count;
+            places += PortLists.PlacesFor(ranges, psids, group.Max(b => b.Ports.Psid?.Length ?? 0));
         }
 
-        // An address's ranges take a block of a power of two, and another one while they are written anew.
         return new()
         {
-            ["addresses"] = Room(addresses.Count),
+            ["addresses"] = (uint)SharedAddresses.BucketsFor(Room(addresses)),
             ["softwires"] = Room(slots),
-            ["ranges"] = Room(rangesOf.Values.Sum(count => 2L << Blocks.ExponentFor(count))),
+
+            // Lists that are written anew rest a tenth of a second: ten thousand changes a second take this much.
+            ["places"] = Room(places + (1 << 16)),
         };
 
-        static uint Room(long needed) => (uint)Math.Min(needed + needed / 2 + some, MostEntries);
+        static uint Room(long needed) => (uint)Math.Min(needed + needed / 10 + some, MostEntries);
     }
 
-    /// <summary>Of a map: sixteen million softwires take a gibibyte.</summary>
-    const int MostEntries = 1 << 24;
+    /// <summary>Of a map: so many softwires take two gibibytes.</summary>
+    const int MostEntries = 1 << 25;
 
     /// <summary>Bindings that had no room.</summary>
     public int LeftOut { get; private set; }
@@ -79,185 +80,173 @@ sealed class PrrMaps : IDisposable
     /// <summary>Bindings that the programs know.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Whether programs may be reading: what is given up is used again after a while only.</summary>
+    public bool IsRead { get; set; }
+
+    /// <summary>Buckets of the addresses, for the programs' sums.</summary>
+    public uint Buckets => _addresses.Buckets;
+
     /// <summary>Largest payload that goes into a softwire before anything is known of its path.</summary>
     public static int FirstMtu(int configured, bool discovers) => discovers ? Math.Min(configured, LeastPayload) : configured;
 
     /// <summary>What every softwire carries.</summary>
     const int LeastPayload = PathMtuTable.Least - IPv6Header.Size;
 
-    /// <summary>Adds a binding; the table has seen to it that it contradicts no other.</summary>
-    /// <param name="binding">The binding.</param>
-    /// <param name="payloadMtu">What may go in without asking tier 1.</param>
-    /// <returns>Its slot, or -1 where there is no room.</returns>
-    public int Add(Binding binding, int payloadMtu)
+    /// <summary>Adds many bindings; those of an address should follow each other.</summary>
+    public void Load(IEnumerable<Binding> bindings, bool discovers)
     {
-        Rest();
-        if (!_states.TryGetValue(binding.Address.Value, out AddressState? state)) _states[binding.Address.Value] = state = new AddressState();
-        int slot = TryPlace(state, binding);
-        if (slot < 0)
-        {
-            LeftOut++;
-            if (state.IsUnused) _states.Remove(binding.Address.Value);
-            return -1;
-        }
-
-        Fill(slot, binding, payloadMtu);
-        if (!Publish(binding.Address, state))
-        {
-            // No room for the address: what was taken for it goes back, and all of it goes by tier 1.
-            Withdraw(state, binding, slot);
-            _addresses.Remove(NetworkAddress.Of(binding.Address));
-            LeftOut++;
-            return -1;
-        }
-
-        Count++;
-        return slot;
+        foreach (List<Binding> group in ByAddress(bindings)) Add(group, discovers);
     }
 
-    int TryPlace(AddressState state, Binding binding)
+    static IEnumerable<List<Binding>> ByAddress(IEnumerable<Binding> bindings)
     {
-        if (!_endIndexes.ContainsKey(binding.Prr) && _endIndexes.Count >= _ends.Count) return -1;
-        int exponent = binding.Ports.Psid?.Length ?? 0;
-        if (binding.Ports.IsByPsid)
+        var group = new List<Binding>();
+        foreach (Binding binding in bindings)
         {
-            if (state.PsidUsers == 0)
+            if (group.Count > 0 && group[0].Address != binding.Address)
             {
-                if (!_slotBlocks.HasRoom(exponent, _softwires.Count)) return -1;
-                state.Layout.Slots = (uint)_slotBlocks.Take(exponent);
-                (state.Layout.Offset, state.Layout.Length, state.Layout.Flags) = ((byte)(binding.Ports.Psid?.Offset ?? 0), (byte)exponent, Layout.HasPsid);
+                yield return group;
+                group.Clear();
             }
 
-            state.PsidUsers++;
-            return (int)state.Layout.Slots + (binding.Ports.Psid?.Value ?? 0);
+            group.Add(binding);
         }
 
-        PortRange[] added = [.. binding.Ports.Ranges];
-        if (!_slotBlocks.HasRoom(0, _softwires.Count) || !_rangeBlocks.HasRoom(Blocks.ExponentFor((int)state.Layout.RangeCount + added.Length), _ranges.Count)) return -1;
-        int slot = _slotBlocks.Take(0);
-        RewriteRanges(state, [.. RangesOf(state), .. added.Select(r => new RangeEntry { First = r.First, Last = r.Last, Slot = (uint)slot })]);
-        return slot;
+        if (group.Count > 0) yield return group;
     }
 
-    List<RangeEntry> RangesOf(AddressState state)
+    /// <summary>Adds bindings of one address; the table has seen to it that they contradict none.</summary>
+    /// <returns>The slot of the last, or 0 where there is no room for them.</returns>
+    int Add(List<Binding> bindings, bool discovers)
     {
-        var ranges = new List<RangeEntry>((int)state.Layout.RangeCount);
-        for (int i = 0; i < state.Layout.RangeCount; i++) ranges.Add(_ranges[(int)state.Layout.Ranges + i]);
-        return ranges;
+        Rest();
+        int last = 0;
+        bool hasRoom = _addresses.HasRoomFor(bindings[0].Address);
+        while (hasRoom && (last = TryAdd(bindings, discovers)) == 0) hasRoom = AwaitRest();
+        if (last == 0) LeftOut += bindings.Count;
+        else Count += bindings.Count;
+        return last;
     }
 
-    void RewriteRanges(AddressState state, List<RangeEntry> ranges)
+    int TryAdd(List<Binding> bindings, bool discovers)
     {
-        if (state.Layout.RangeCount > 0) GiveBack(_rangeBlocks, (int)state.Layout.Ranges, Blocks.ExponentFor((int)state.Layout.RangeCount));
-        state.Layout.RangeCount = (uint)ranges.Count;
-        if (ranges.Count == 0) return;
-        ranges.Sort((a, b) => a.First.CompareTo(b.First));
-        int start = _rangeBlocks.Take(Blocks.ExponentFor(ranges.Count));
-        for (int i = 0; i < ranges.Count; i++) _ranges[start + i] = ranges[i];
-        state.Layout.Ranges = (uint)start;
+        IPv4Address address = bindings[0].Address;
+        PortsEntry before = _addresses[address], ports = before;
+        if (before.Kind == PortsKind.None && MakesRow(bindings, out Psid like) && _slots.HasRoom(like.Length, _softwires.Count))
+            ports = new PortsEntry { Kind = PortsKind.Row, At = (uint)_slots.Take(like.Length), Offset = (byte)like.Offset, Length = (byte)like.Length };
+        bool inRow = ports.Kind == PortsKind.Row && bindings.All(b => b.Ports.Psid is not null);
+
+        var added = new (PortSet Ports, uint Slot)[bindings.Count];
+        int filled = 0;
+        foreach (Binding binding in bindings)
+        {
+            if ((!inRow && !_slots.HasRoom(0, _softwires.Count)) || !_ends.TryIndex(binding.Prr, out ushort end)) break;
+            int slot = inRow ? (int)ports.At + binding.Ports.Psid!.Value.Value : _slots.Take(0);
+            added[filled++] = (binding.Ports, (uint)slot);
+            Fill(slot, binding, end, FirstMtu(binding.PayloadMtu, discovers));
+        }
+
+        if (filled == added.Length && (inRow || _lists.TryAdd(ref ports, added)))
+        {
+            _addresses.Set(address, ports);
+            if (before.Kind == PortsKind.Row && !inRow)
+                for (uint slot = before.At; slot < before.At + (1u << before.Length); slot++)
+                    if (!IsUsed(slot)) GiveBack(_slots, (int)slot, 0);
+            return (int)added[^1].Slot;
+        }
+
+        // Nobody has been led to these.
+        foreach ((_, uint slot) in added.AsSpan(0, filled))
+        {
+            Empty((int)slot);
+            if (!inRow) _slots.Free((int)slot, 0);
+        }
+
+        if (inRow && before.Kind == PortsKind.None) _slots.Free((int)ports.At, ports.Length);
+        return 0;
     }
 
-    void Fill(int slot, Binding binding, int payloadMtu)
+    /// <summary>Whether bindings of one address are nearly all that its layout has.</summary>
+    static bool MakesRow(List<Binding> bindings, out Psid like)
+    {
+        like = bindings[0].Ports.Psid ?? default;
+        return PortLists.IsRow(bindings.Count, like.Length) && bindings.All(b => b.Ports.Psid is not null);
+    }
+
+    bool IsUsed(uint slot) => _softwires[(int)slot].Address != 0;
+
+    void Fill(int slot, Binding binding, ushort end, int payloadMtu)
     {
         ref SoftwireEntry entry = ref _softwires[slot];
         Layout.BeginChange(ref entry.Sequence);
         entry.Address = NetworkAddress.Of(binding.Address);
         entry.PayloadMtu = (ushort)payloadMtu;
-        entry.Prr = EndIndex(binding.Prr);
+        entry.Prr = end;
         entry.NextHop = _nextHop(binding.Softwire);
         entry.Large = 0;
         entry.Smap = new NetworkAddress(binding.Softwire);
-        entry.InPackets = entry.InOctets = entry.OutPackets = entry.OutOctets = 0;
         Layout.EndChange(ref entry.Sequence);
     }
 
-    ushort EndIndex(IPv6Address prr)
+    void Empty(int slot)
     {
-        if (_endIndexes.TryGetValue(prr, out ushort known)) return known;
-        ushort index = (ushort)_endIndexes.Count;
-        _endIndexes[prr] = index;
-        _ends[index] = new NetworkAddress(prr);
-        return index;
-    }
-
-    bool Publish(IPv4Address address, AddressState state)
-    {
-        uint key = NetworkAddress.Of(address);
-        if (!state.IsUnused) return _addresses.TrySet(key, state.Layout, out _);
-        _states.Remove(address.Value);
-        _addresses.Remove(key);
-        return true;
-    }
-
-    /// <summary>Removes a binding. False where it was left out.</summary>
-    public bool Remove(Binding binding)
-    {
-        Rest();
-        int slot = Find(binding);
-        if (slot < 0)
-        {
-            LeftOut--;
-            return false;
-        }
-
-        AddressState state = _states[binding.Address.Value];
-        Withdraw(state, binding, slot);
-        Publish(binding.Address, state);
-        Count--;
-        return true;
+        ref SoftwireEntry entry = ref _softwires[slot];
+        Layout.BeginChange(ref entry.Sequence);
+        entry.Address = 0;
+        entry.InPackets = entry.InOctets = entry.OutPackets = entry.OutOctets = 0;
+        Layout.EndChange(ref entry.Sequence);
     }
 
     /// <summary>Follows a change of the table. Who has another binding than before goes on with the counters.</summary>
     public void Take(BindingChange change, bool discovers)
     {
-        SoftwireEntry counted = default;
-        if (change.Before is { } before)
+        int old = change.Before is { } known ? Find(known) : 0;
+        if (old != 0 && change is { Before: { } same, After: { } changed } && same.Address == changed.Address && same.Ports.Equals(changed.Ports) && _ends.TryIndex(changed.Prr, out ushort end))
         {
-            if (Find(before) is >= 0 and var old) counted = _softwires[old];
-            Remove(before);
-        }
-
-        if (change.After is { } after && Add(after, FirstMtu(after.PayloadMtu, discovers)) is >= 0 and var slot) _softwires[slot].TakeCounters(counted);
-    }
-
-    void Withdraw(AddressState state, Binding binding, int slot)
-    {
-        ref SoftwireEntry entry = ref _softwires[slot];
-        Layout.BeginChange(ref entry.Sequence);
-        entry.Address = 0;
-        Layout.EndChange(ref entry.Sequence);
-        if (binding.Ports.IsByPsid)
-        {
-            if (--state.PsidUsers > 0) return;
-            GiveBack(_slotBlocks, (int)state.Layout.Slots, state.Layout.Length);
-            (state.Layout.Slots, state.Layout.Offset, state.Layout.Length, state.Layout.Flags) = (0, 0, 0, 0);
+            Fill(old, changed, end, FirstMtu(changed.PayloadMtu, discovers));
             return;
         }
 
-        RewriteRanges(state, [.. RangesOf(state).Where(r => r.Slot != slot)]);
-        GiveBack(_slotBlocks, slot, 0);
+        SoftwireEntry counted = _softwires[old];
+        if (change.Before is { } before) Remove(before, old);
+        if (change.After is { } after && Add([after], discovers) is not 0 and var slot) _softwires[slot].TakeCounters(counted);
     }
 
-    /// <summary>The slot of a port, or -1: as the programs find it.</summary>
-    int Locate(AddressState state, ushort port)
+    void Remove(Binding binding, int slot)
     {
-        foreach (RangeEntry range in RangesOf(state))
-            if (port >= range.First && port <= range.Last) return (int)range.Slot;
-        if (state.PsidUsers == 0) return -1;
-        int offset = state.Layout.Offset, length = state.Layout.Length;
-        if (length == 0) return (int)state.Layout.Slots;
-        return offset > 0 && port >> 16 - offset == 0 ? -1 : (int)state.Layout.Slots + (port >> 16 - offset - length & (1 << length) - 1);
+        Rest();
+        if (slot == 0)
+        {
+            LeftOut--;
+            return;
+        }
+
+        Count--;
+        PortsEntry ports = _addresses[binding.Address];
+        if (ports.Kind == PortsKind.Row)
+        {
+            Empty(slot);
+            for (uint other = ports.At; other < ports.At + (1u << ports.Length); other++)
+                if (IsUsed(other)) return;
+            _addresses.Set(binding.Address, default);
+            GiveBack(_slots, (int)ports.At, ports.Length);
+            return;
+        }
+
+        _lists.Remove(ref ports, binding.Ports, (uint)slot);
+        _addresses.Set(binding.Address, ports);
+        Empty(slot);
+        GiveBack(_slots, slot, 0);
     }
 
-    /// <summary>The slot of a binding; -1 where it was left out.</summary>
+    /// <summary>The slot of a binding; 0 where it was left out.</summary>
     public int Find(Binding binding) =>
-        _states.TryGetValue(binding.Address.Value, out AddressState? state) && Locate(state, binding.Ports.Ranges.First().First) is >= 0 and var slot
-            && _softwires[slot].Address != 0 && _softwires[slot].Smap == new NetworkAddress(binding.Softwire) ? slot : -1;
+        _lists.Find(_addresses[binding.Address], binding.Ports.Ranges.First().First) is not 0 and var slot && _softwires[(int)slot].Smap == new NetworkAddress(binding.Softwire) ? (int)slot : 0;
 
     public ref SoftwireEntry this[int slot] => ref _softwires[slot];
 
     /// <summary>Slots that may be in use.</summary>
-    public int Top => _slotBlocks.Top;
+    public int Top => _slots.Top;
 
     /// <summary>Sets what may go into a softwire without asking tier 1.</summary>
     public void SetMtu(int slot, int payloadMtu)
@@ -282,72 +271,14 @@ sealed class PrrMaps : IDisposable
         }
     }
 
-    // ---- Rules
-
-    /// <summary>Whether there are rules.</summary>
-    public bool HasRules => _ruleKeys.Count > 0;
-
-    /// <summary>Makes the mapping rules these. Each is exchanged whole; a rule that is gone goes last.</summary>
-    public void SetRules(IReadOnlyCollection<RuleBinding> rules, bool discovers)
-    {
-        var kept = new HashSet<RouteKey>();
-        foreach (RuleBinding rule in rules)
-        {
-            var key = new RouteKey((uint)rule.Rule.IPv4.Length, NetworkAddress.Of(rule.Rule.IPv4.Address));
-            bool isOuter = rules.Any(other => other != rule && rule.Rule.IPv6.Contains(other.Rule.IPv6));
-            RuleEntry entry = Compose(rule, FirstMtu(rule.PayloadMtu, discovers));
-            if (isOuter || entry.Prr == Layout.PassUp) entry.Up = 1;
-            _rules.Set(key, entry);
-            kept.Add(key);
-        }
-
-        foreach (RouteKey gone in _ruleKeys.Except(kept)) _rules.Remove(gone);
-        _ruleKeys.Clear();
-        _ruleKeys.UnionWith(kept);
-        foreach (NetworkAddress ce in _paths.Keys<NetworkAddress>()) _paths.Remove(ce);
-    }
-
-    RuleEntry Compose(RuleBinding binding, int payloadMtu)
-    {
-        var rule = new MappingRuleArithmetic(binding.Rule);
-        return new RuleEntry
-        {
-            PrefixHigh = (ulong)(rule.IPv6 >> 64),
-            PrefixLow = (ulong)rule.IPv6,
-            IdentifierMask = rule.IdentifierMask,
-            Address = rule.IPv4,
-            RuleMask = rule.RuleMask,
-            SubscriberMask = rule.SubscriberMask,
-            OnlyPsid = rule.OnlyPsid,
-            PayloadMtu = (ushort)payloadMtu,
-            Prr = _endIndexes.ContainsKey(binding.Prr) || _endIndexes.Count < _ends.Count ? EndIndex(binding.Prr) : Layout.PassUp,
-            SuffixShift = rule.SuffixShift,
-            PsidLength = rule.PsidLength,
-            EaShift = rule.EaShift,
-            HasEa = rule.HasEa ? (byte)1 : (byte)0,
-            BlockShift = rule.BlockShift,
-            PsidShift = rule.PsidShift,
-            FirstBlock = (byte)rule.FirstBlock,
-            AddressShift = rule.AddressShift,
-            PsidAt = rule.PsidAt,
-        };
-    }
-
-    /// <summary>Says what goes to the CE of a rule without asking tier 1.</summary>
-    /// <returns>Whether a large packet has gone since the last time.</returns>
-    public bool SetPath(IPv6Address ce, int payloadMtu)
-    {
-        var key = new NetworkAddress(ce);
-        bool wasLarge = _paths.TryGet(key, out PathEntry there) && there.Large != 0;
-        if (there.PayloadMtu != payloadMtu || wasLarge) _paths.TrySet(key, new PathEntry { PayloadMtu = (uint)payloadMtu }, out _);
-        return wasLarge;
-    }
-
-    /// <summary>Nothing large goes to this CE any more without asking tier 1.</summary>
-    public void ForgetPath(IPv6Address ce) => _paths.Remove(new NetworkAddress(ce));
+    const int RestMilliseconds = 100;
 
     /// <summary>What programs may still be reading rests a while before it is used again.</summary>
-    void GiveBack(Blocks blocks, int start, int exponent) => _resting.Enqueue((Environment.TickCount64 + 100, blocks, start, exponent));
+    void GiveBack(Blocks blocks, int start, int exponent)
+    {
+        if (IsRead) _resting.Enqueue((Environment.TickCount64 + RestMilliseconds, blocks, start, exponent));
+        else blocks.Free(start, exponent);
+    }
 
     void Rest()
     {
@@ -358,20 +289,19 @@ sealed class PrrMaps : IDisposable
         }
     }
 
-    public void Dispose()
+    /// <summary>Many changes at once may need what the first of them gave up: waits for it. False where nothing rests.</summary>
+    bool AwaitRest()
     {
-        _ranges.Dispose();
-        _softwires.Dispose();
-        _ends.Dispose();
+        if (!_resting.TryPeek(out (long Until, Blocks Of, int Start, int Exponent) first)) return false;
+        Thread.Sleep((int)Math.Clamp(first.Until - Environment.TickCount64, 1, RestMilliseconds));
+        Rest();
+        return true;
     }
 
-    sealed class AddressState
+    public void Dispose()
     {
-        public AddressEntry Layout;
-
-        /// <summary>Subscribers with a PSID.</summary>
-        public int PsidUsers;
-
-        public bool IsUnused => PsidUsers == 0 && Layout.RangeCount == 0;
+        _addresses.Dispose();
+        _lists.Dispose();
+        _softwires.Dispose();
     }
 }

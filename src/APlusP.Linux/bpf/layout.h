@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* ---- config: one entry */
 
@@ -21,30 +21,58 @@ enum {
 struct config {
 	__u64 secret;			/* makes flow labels unforeseeable; 0 leaves them 0 */
 	__u32 flags;
+	__u32 buckets;			/* of `addresses` */
 	__u8 hop_limit;			/* of outer headers */
-	__u8 padding[3];
+	__u8 padding[7];
 };
 
-/* ---- addresses: shared IPv4 address, network order -> how its ports are divided */
+/*
+ * ---- addresses: shared IPv4 address -> how its ports are divided
+ *
+ * A hash table of buckets of a cache line. Who is not in the bucket of its hash is in one of the next ones; a free record ends the search. A record is never
+ * moved, and its ports are read and written as one number.
+ */
+
+enum { BUCKET_RECORDS = 4, MOST_BUCKETS = 8 };
 
 enum {
-	HAS_PSID = 1 << 0,		/* 2^length slots in a row, by PSID (RFC 7597 section 5.1) */
+	PORTS_NONE,
+	PORTS_ONE,			/* one PSID alone: `at` is its slot, `what` the PSID; a whole address is PSID 0 of length 0 */
+	PORTS_ROW,			/* `at` is the slot of PSID 0, and the 2^length slots stand in a row (RFC 7597 section 5.1) */
+	PORTS_INDEX,			/* from `at` on 2^length slots by PSID, two in a place */
+	PORTS_RANGES,			/* from `at` on `what` ranges, ascending */
+	PORTS_LISTS,			/* at `at` stand two lengths, behind it so many ranges and so many PSIDs, both ascending */
 };
 
-struct address {
-	__u32 slots;			/* slot of PSID 0 */
-	__u32 ranges;			/* index of the first range, ascending */
-	__u32 range_count;
-	__u8 offset;			/* a */
-	__u8 length;			/* k; 0 is the whole address */
-	__u8 flags;
-	__u8 padding;
+union ports {
+	__u64 whole;
+	struct {
+		__u32 at;
+		__u16 what;
+		__u8 kind_offset;	/* kind in the low half; a in the high one */
+		__u8 length;		/* k */
+	};
 };
 
-struct range {
-	__u16 first;
-	__u16 last;
-	__u32 slot;
+struct bucket {
+	struct {
+		__u32 address;		/* network order; 0 where the record was never used */
+		__u32 padding;
+		__u64 ports;
+	} records[BUCKET_RECORDS];
+};
+
+/* ---- places: what `ports` lead to. Slot 0 is nobody's. */
+
+union place {
+	struct {
+		__u16 first, last;	/* ports, or the PSID twice */
+		__u32 slot;
+	};
+	__u32 slots[2];
+	struct {
+		__u32 ranges, psids;
+	};
 };
 
 /* ---- softwires: a cache line for each subscriber, by slot */

@@ -16,11 +16,11 @@ struct {
 } config SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);		/* the daemon says how many */
 	__type(key, __u32);
-	__type(value, struct address);
+	__type(value, struct bucket);
 } addresses SEC(".maps");
 
 struct {
@@ -28,8 +28,8 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct range);
-} ranges SEC(".maps");
+	__type(value, union place);
+} places SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -71,40 +71,85 @@ struct subscriber {
 
 /* ---- Whose port it is */
 
-/* The slot of a port of an address, or -1. */
-INLINE __s64 locate(const struct address *address, __u16 port)
+/* How an address's ports are divided; 0 where it is not shared. A function of its own, which the verifier looks at once. */
+__noinline __u64 ports_of(__u32 address, __u32 buckets)
 {
-	__u32 low = address->ranges, left = address->range_count;
+	__u64 spread = (__u64)bpf_ntohl(address) * 0x9E3779B97F4A7C15ULL >> 32;
+	__u32 at = spread * buckets >> 32;
 
-	if (left) {
-		struct range *range;
-		__u32 at;
+	for (int i = 0; i < MOST_BUCKETS; i++) {
+		struct bucket *bucket = bpf_map_lookup_elem(&addresses, &at);
 
-		/* 65536 ranges at most: sixteen halvings leave one. */
-		for (int i = 0; i < 17 && left > 1; i++) {
-			__u32 half = left >> 1;
+		if (!bucket)
+			return 0;
+		for (int j = 0; j < BUCKET_RECORDS; j++) {
+			__u32 there = READ_ONCE(bucket->records[j].address);
 
-			at = low + half;
-			range = bpf_map_lookup_elem(&ranges, &at);
-			if (!range)
-				return -1;
-			if (range->first <= port)
-				low += half;
-			left -= half;
+			if (there == address)
+				return READ_ONCE(bucket->records[j].ports);
+			if (!there)
+				return 0;
 		}
-		at = low;
-		range = bpf_map_lookup_elem(&ranges, &at);
-		if (range && port >= range->first && port <= range->last)
-			return range->slot;
+		if (++at >= buckets)
+			at = 0;
 	}
+	return 0;
+}
 
-	if (!(address->flags & HAS_PSID))
-		return -1;
-	if (address->length == 0)
-		return address->slots;
-	if (address->offset && port >> (16 - address->offset & 31) == 0)
-		return -1;
-	return address->slots + (port >> (16 - address->offset - address->length & 31) & (1 << (address->length & 31)) - 1);
+/* The slot of a port, or of a PSID, in an ascending list; 0 where nobody has it. */
+__noinline __u32 search(__u32 low, __u32 left, __u32 wanted)
+{
+	union place *place;
+
+	/* 65536 at most: sixteen halvings leave one. */
+	for (int i = 0; i < 17 && left > 1; i++) {
+		__u32 half = left >> 1, at = low + half;
+
+		place = bpf_map_lookup_elem(&places, &at);
+		if (!place)
+			return 0;
+		if (place->first <= wanted)
+			low += half;
+		left -= half;
+	}
+	place = bpf_map_lookup_elem(&places, &low);
+	return place && left && wanted >= place->first && wanted <= place->last ? place->slot : 0;
+}
+
+/* The slot of a port of an address, or 0. */
+INLINE __u32 locate(union ports ports, __u16 port)
+{
+	__u32 kind = ports.kind_offset & 15, offset = ports.kind_offset >> 4, psid = 0, at = ports.at;
+	int has_psid = 1;
+	union place *place;
+
+	if (kind == PORTS_RANGES)
+		return search(at, ports.what, port);
+	if (ports.length) {
+		has_psid = !offset || port >> (16 - offset & 31);
+		psid = port >> (16 - offset - ports.length & 31) & (1 << (ports.length & 31)) - 1;
+	}
+	if (kind == PORTS_ONE)
+		return has_psid && psid == ports.what ? at : 0;
+	if (kind == PORTS_ROW)
+		return has_psid ? at + psid : 0;
+	if (kind == PORTS_INDEX) {
+		at += psid >> 1;
+		place = has_psid ? bpf_map_lookup_elem(&places, &at) : 0;
+		return place ? psid & 1 ? READ_ONCE(place->slots[1]) : READ_ONCE(place->slots[0]) : 0;
+	}
+	if (kind == PORTS_LISTS) {
+		__u32 ranges, psids, slot;
+
+		place = bpf_map_lookup_elem(&places, &at);
+		if (!place)
+			return 0;
+		ranges = place->ranges;
+		psids = place->psids;
+		slot = search(at + 1, ranges, port);
+		return slot || !has_psid ? slot : search(at + 1 + ranges, psids, psid);
+	}
+	return 0;
 }
 
 /* Copies what stands in a slot, if it is this address's now and nobody is changing it. */
@@ -177,7 +222,7 @@ INLINE enum up apply_rule(const struct rule *rule, __u32 address, __u16 port, st
 
 /* Whether an address is shared at all, by a binding or by a rule. */
 struct owner {
-	struct address *address;
+	union ports ports;
 	struct rule *rule;
 };
 
@@ -185,9 +230,9 @@ INLINE int is_shared(const struct config *config, __u32 address, struct owner *o
 {
 	struct route_key key = { .length = 32, .address = address };
 
-	owner->address = bpf_map_lookup_elem(&addresses, &address);
+	owner->ports.whole = ports_of(address, config->buckets);
 	owner->rule = config->flags & HAS_RULES ? bpf_map_lookup_elem(&rules, &key) : 0;
-	if (owner->address)
+	if (owner->ports.whole)
 		return 1;
 	barrier();	/* or the compiler ors pointers, which the verifier does not let it */
 	return owner->rule != 0;
@@ -197,9 +242,9 @@ INLINE int is_shared(const struct config *config, __u32 address, struct owner *o
 INLINE enum up find_subscriber(const struct owner *owner, __u32 address, __u16 port, struct subscriber *subscriber)
 {
 	enum up found = UP_NO_BINDING;
-	__s64 slot = owner->address ? locate(owner->address, port) : -1;
+	__u32 slot = owner->ports.whole ? locate(owner->ports, port) : 0;
 
-	if (slot >= 0)
+	if (slot)
 		found = read_slot(slot, address, subscriber);
 	if (found == UP_NO_BINDING && owner->rule)
 		found = apply_rule(owner->rule, address, port, subscriber);
