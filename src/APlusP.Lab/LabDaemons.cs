@@ -18,6 +18,7 @@ static class LabDaemons
             icmp-source = "{LabPlan.PrrAddress}"
             path-mtu = 1500
             control-socket = "{controlSocket}"
+            {(plan.FastPath is null ? "" : $"fast-path = \"{plan.FastPath}\"")}
 
             [icmp]
             send-v4-errors = true

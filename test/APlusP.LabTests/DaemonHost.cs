@@ -56,6 +56,7 @@ sealed partial class DaemonHost : IDisposable
     public void Configure(string top = "", string bindings = "", string end = Routed) => File.WriteAllText(ConfigurationPath, $"""
         softwire-address = "{end}"
         control-socket = "{ControlSocket}"
+        {(top.Contains("fast-path", StringComparison.Ordinal) ? "" : LabFixture.FastPathLine)}
         {top}
 
         [[binding]]

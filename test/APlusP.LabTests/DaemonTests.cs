@@ -11,6 +11,9 @@ public sealed class DaemonTests : IDisposable
 {
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
+    /// <summary>With one the kernel's part of a daemon stays when that ends: see <see cref="FastPathTests"/>.</summary>
+    const string WithoutFastPath = "fast-path = \"off\"";
+
     readonly DaemonHost _host = new();
 
     public void Dispose() => _host.Dispose();
@@ -18,7 +21,7 @@ public sealed class DaemonTests : IDisposable
     [Fact]
     public void Fifty_starts_and_stops_leave_the_machine_as_it_was()
     {
-        _host.Configure();
+        _host.Configure(WithoutFastPath);
         string before = _host.Snapshot();
         for (int i = 0; i < 50; i++)
         {
@@ -34,7 +37,7 @@ public sealed class DaemonTests : IDisposable
     [Fact]
     public void A_killed_daemon_leaves_no_route_and_the_next_one_starts()
     {
-        _host.Configure();
+        _host.Configure(WithoutFastPath);
         LabProcess daemon = _host.Start();
         daemon.Signal(Signals.Kill);
         Assert.True(daemon.WaitForExit(s_patience));
@@ -81,7 +84,7 @@ public sealed class DaemonTests : IDisposable
     [Fact]
     public void A_device_that_somebody_deletes_ends_the_daemon_with_an_error_and_the_settings_are_put_back()
     {
-        _host.Configure();
+        _host.Configure(WithoutFastPath);
         string before = _host.Snapshot();
         LabProcess daemon = _host.Start();
         _host.Prr.Ip("link del aplusp-prr");
@@ -95,7 +98,7 @@ public sealed class DaemonTests : IDisposable
     {
         _host.Prr.Ip($"route add {DaemonHost.Shared} via {DaemonHost.Server} metric 7");
         _host.Prr.Shell("echo 1 > /proc/sys/net/ipv4/ip_forward");
-        _host.Configure();
+        _host.Configure(WithoutFastPath);
         string before = _host.Snapshot();
         LabProcess daemon = _host.Start();
         Assert.Equal($"{DaemonHost.Shared}:10001", _host.FromSubscriber(DaemonHost.Routed));
@@ -106,7 +109,7 @@ public sealed class DaemonTests : IDisposable
     [Fact]
     public void A_host_that_takes_its_address_from_advertisements_still_does_while_it_forwards()
     {
-        _host.Configure();
+        _host.Configure(WithoutFastPath);
         Assert.Equal("1", _host.Prr.Shell("cat /proc/sys/net/ipv6/conf/access/accept_ra").Trim());
         LabProcess daemon = _host.Start();
         Assert.Equal("2", _host.Prr.Shell("cat /proc/sys/net/ipv6/conf/access/accept_ra").Trim());

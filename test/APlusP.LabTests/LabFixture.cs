@@ -15,7 +15,7 @@ public abstract class LabFixture : IDisposable
     protected LabFixture(LabPlan plan)
     {
         Programs.Require("curl", "dig", "ping", "traceroute", "iperf3", "ssh", "sshd", "tcpdump", "socat");
-        plan = plan with { Name = NameHere(plan.Name) };
+        plan = plan with { Name = NameHere(plan.Name), FastPath = plan.FastPath ?? FastPath };
         RunningLab.Down(plan.Name);
         Lab = RunningLab.Up(plan, Executable);
         try
@@ -39,6 +39,12 @@ public abstract class LabFixture : IDisposable
     /// <summary>The <c>aplusp</c> under test: APLUSP_EXECUTABLE, or the one that was built beside these tests.</summary>
     public static string Executable { get; } =
         Environment.GetEnvironmentVariable("APLUSP_EXECUTABLE") is { Length: > 0 } given ? Path.GetFullPath(given) : Path.Combine(AppContext.BaseDirectory, "aplusp");
+
+    /// <summary>The <c>fast-path</c> of PRRs whose test does not say: APLUSP_FAST_PATH, or null for the default.</summary>
+    public static string? FastPath { get; } = Environment.GetEnvironmentVariable("APLUSP_FAST_PATH") is { Length: > 0 } given ? given : null;
+
+    /// <summary>The same as a line of a configuration.</summary>
+    public static string FastPathLine => FastPath is null ? "" : $"fast-path = \"{FastPath}\"";
 
     public RunningLab Lab { get; }
 

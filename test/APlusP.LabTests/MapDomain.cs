@@ -114,6 +114,7 @@ sealed class MapDomain : IDisposable
     string PrrBy(string table) => $"""
         softwire-address = "{Border}"
         {Common("prr")}
+        {LabFixture.FastPathLine}
 
         [discovery]
         enabled = false
