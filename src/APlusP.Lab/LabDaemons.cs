@@ -7,7 +7,7 @@ using APlusP.Core.PortSets;
 namespace APlusP.Lab;
 
 /// <summary>The daemons under test in a lab: their configuration files, their start, their counters.</summary>
-static class LabDaemons
+public static class LabDaemons
 {
     public static string PrrConfiguration(LabPlan plan, string controlSocket)
     {

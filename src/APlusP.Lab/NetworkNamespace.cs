@@ -91,6 +91,6 @@ public sealed class NetworkNamespace
 
     /// <summary>The words before a command that bring it in here.</summary>
     /// <param name="leavesMounts">As in <see cref="LabProcess.Start"/>.</param>
-    internal string[] Entering(bool leavesMounts) =>
+    public string[] Entering(bool leavesMounts) =>
         leavesMounts ? ["nsenter", $"--net={Path.Combine(NetworkNamespaces.Directory, Name)}"] : ["ip", "netns", "exec", Name];
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using APlusP.Core;
+using Microsoft.Win32.SafeHandles;
 
 namespace APlusP.Linux.Bpf;
 
@@ -46,13 +47,23 @@ public static unsafe class BpfLink
             File.Delete(pin);
         }
 
-        int link = Libbpf.CreateLink(program, device, (int)hook, null);
-        if (link < 0) throw Failure("put a program on", hook, name, Marshal.GetLastPInvokeError());
+        int link = Create(program, hook, device, name);
         int pinned = Libbpf.Pin(link, pin);
         int error = pinned < 0 ? Marshal.GetLastPInvokeError() : 0;
         _ = LibC.Close(link);
         if (pinned < 0) throw Failure($"pin at {pin} the program on", hook, name, error);
     }
+
+    static int Create(int program, BpfHook hook, int device, string name)
+    {
+        int link = Libbpf.CreateLink(program, device, (int)hook, null);
+        return link >= 0 ? link : throw Failure("put a program on", hook, name, Marshal.GetLastPInvokeError());
+    }
+
+    /// <summary>Puts a program on a device of this thread's network namespace until the handle is closed, at the latest when this process ends.</summary>
+    /// <exception cref="APlusPException">AP2012: the kernel refuses.</exception>
+    public static SafeFileHandle Hold(int program, BpfHook hook, string device) =>
+        new(Create(program, hook, RouteSocket.IndexOf(device), device), ownsHandle: true);
 
     static APlusPException Failure(string what, BpfHook hook, string device, int errno) => new(
         ErrorCodes.FastPathNotAttached,
