@@ -40,6 +40,10 @@ static unsafe partial class LibC
     [LibraryImport("libc", EntryPoint = "write")]
     public static partial nint Write(int fd, byte* buffer, nuint count);
 
+    // ssize_t writev(int fd, const struct iovec *iov, int iovcnt);
+    [LibraryImport("libc", EntryPoint = "writev")]
+    public static partial nint WriteVector(int fd, IoVector* vectors, int count);
+
     // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
     [LibraryImport("libc", EntryPoint = "poll")]
     public static partial int Poll(PollFd* fds, nuint count, int timeout);

@@ -6,12 +6,13 @@ namespace APlusP.Linux;
 
 /// <summary>
 /// A TUN device (Documentation/networking/tuntap.rst) with one or several queues. It lives as long as the process does: its routes
-/// go with it, even after a crash.
+/// go with it, even after a crash. In front of each packet is an <see cref="Core.Devices.OffloadHeader"/>.
 /// </summary>
 public sealed unsafe class TunDevice : IDisposable
 {
-    const nuint TunSetIff = 0x400454ca, TunSetPersist = 0x400454cb;
-    const short IffTun = 0x0001, IffNoPi = 0x1000, IffMultiQueue = 0x0100;
+    const nuint TunSetIff = 0x400454ca, TunSetPersist = 0x400454cb, TunSetOffload = 0x400454d0;
+    const short IffTun = 0x0001, IffNoPi = 0x1000, IffMultiQueue = 0x0100, IffVnetHeader = 0x4000;
+    const nuint OffloadChecksum = 0x01, OffloadTcpV4 = 0x02, OffloadTcpEcn = 0x08;
     const ushort IffTunExclusive = 0x8000;
     const int NameSize = 16, RequestSize = 40;
 
@@ -56,6 +57,9 @@ public sealed unsafe class TunDevice : IDisposable
         try
         {
             for (; opened < queues; opened++) fds[opened] = OpenQueue(name, multiQueue: queues > 1, isNew: opened == 0 && !wasThere);
+
+            // TCP over IPv4 comes in large packets then, one for some forty. Where the kernel refuses, it cuts them itself.
+            _ = LibC.IoCtl(fds[0], TunSetOffload, (void*)(OffloadChecksum | OffloadTcpV4 | OffloadTcpEcn));
             using var netlink = new RouteSocket();
             int index = RouteSocket.IndexOf(name);
             netlink.BringUp(index, name, MaxPacket);
@@ -86,7 +90,7 @@ public sealed unsafe class TunDevice : IDisposable
         request.Clear();
         Encoding.UTF8.GetBytes(name, request);
         // The kernel refuses a second owner of a device with one queue; of one with several it would be just another queue.
-        ushort flags = (ushort)(IffTun | IffNoPi | (multiQueue ? IffMultiQueue : 0) | (multiQueue && isNew ? IffTunExclusive : 0));
+        ushort flags = (ushort)(IffTun | IffNoPi | IffVnetHeader | (multiQueue ? IffMultiQueue : 0) | (multiQueue && isNew ? IffTunExclusive : 0));
         MemoryMarshal.Write(request[NameSize..], in flags);
         fixed (byte* argument = request)
         {

@@ -20,6 +20,7 @@ public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Or
     readonly int _fd = device.Queue(queue);
     readonly int _wake = OpenEvent();
     readonly SoftwireSocket[] _softwires = [.. softwires];
+    readonly Segmenter _segmenter = new();
 
     /// <summary>Packets that the kernel did not take, after the data plane had judged them.</summary>
     public long SendFailures { get; private set; }
@@ -32,16 +33,22 @@ public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Or
         int most = _softwires.Length == 0 ? batch.Capacity : Math.Max(1, batch.Capacity / 2);
         while (batch.Count < most)
         {
-            Span<byte> room = batch.Receive(batch.Count);
-            nint length;
-            fixed (byte* buffer = room) length = LibC.Read(_fd, buffer, (nuint)room.Length);
-            if (length <= 0) break;
-            batch.Received(batch.Count, (int)length, room[0] >> 4 == 4 ? ipv4 : ipv6);
-            batch.Count++;
+            if (!_segmenter.HasMore && !TryRead()) break;
+            _segmenter.TakeNext(batch, ipv4, ipv6);
         }
 
         for (int i = 0; i < _softwires.Length; i++)
             _softwires[i].Receive(batch, ipv6, (batch.Capacity - batch.Count) / (_softwires.Length - i));
+    }
+
+    bool TryRead()
+    {
+        Span<byte> room = _segmenter.Room;
+        nint length;
+        fixed (byte* buffer = room) length = LibC.Read(_fd, buffer, (nuint)room.Length);
+        if (length <= 0) return false;
+        _segmenter.Received((int)length);
+        return _segmenter.HasMore;
     }
 
     public void Send(PacketBatch batch)
@@ -49,22 +56,49 @@ public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Or
         for (int i = 0; i < batch.Count; i++)
         {
             if (!batch[i].Verdict.Sends) continue;
+            if (ownAddress is not null && ownAddress.Owns(batch.Bytes(i)))
+            {
+                if (!ownAddress.TrySend(batch.Bytes(i))) SendFailures++;
+                continue;
+            }
+
+            int run = Joiner.Run(batch, i);
+            if (run > 1)
+            {
+                SendRun(batch, i, run);
+                i += run - 1;
+                continue;
+            }
+
             for (int taken = 0; batch.TryTakePiece(i, ref taken, out ReadOnlySpan<byte> packet);) Send(packet);
         }
     }
 
+    /// <summary>A packet that is nothing but itself. In front of it the batch has room for as much as that takes to say.</summary>
     void Send(ReadOnlySpan<byte> packet)
     {
-        if (ownAddress is not null && ownAddress.Owns(packet))
+        fixed (byte* octets = packet)
         {
-            if (!ownAddress.TrySend(packet)) SendFailures++;
-            return;
+            byte* start = octets - OffloadHeader.Size;
+            *(OffloadHeader*)start = default;
+            if (LibC.Write(_fd, start, (nuint)(OffloadHeader.Size + packet.Length)) < 0) SendFailures++;
+        }
+    }
+
+    /// <summary>Segments that follow each other, as one packet: the kernel routes it once, and cuts it where it must.</summary>
+    void SendRun(PacketBatch batch, int first, int count)
+    {
+        OffloadHeader header = Joiner.Join(batch, first, count);
+        IoVector* vectors = stackalloc IoVector[1 + count];
+        vectors[0] = new IoVector { Base = &header, Length = OffloadHeader.Size };
+        for (int i = 0; i < count; i++)
+        {
+            // The batch's memory is pinned.
+            Span<byte> part = batch.Bytes(first + i)[(i == 0 ? 0 : header.HeadersLength)..];
+            vectors[1 + i] = new IoVector { Base = System.Runtime.CompilerServices.Unsafe.AsPointer(ref part[0]), Length = (nuint)part.Length };
         }
 
-        fixed (byte* buffer = packet)
-        {
-            if (LibC.Write(_fd, buffer, (nuint)packet.Length) < 0) SendFailures++;
-        }
+        if (LibC.WriteVector(_fd, vectors, 1 + count) < 0) SendFailures += count;
     }
 
     /// <summary>Waits until a packet is there, <see cref="Wake"/> is called, or the time is over. False where the device is gone.</summary>

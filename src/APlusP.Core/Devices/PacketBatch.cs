@@ -47,7 +47,7 @@ public struct PacketSlot
 /// </remarks>
 public sealed class PacketBatch
 {
-    /// <summary>Octets free in front of each packet as it is received: an IPv6 header around an ICMP error around the packet takes 88.</summary>
+    /// <summary>Octets free in front of each packet as it is received: an IPv6 header around an ICMP error around the packet takes 88, and a device may put its own in front.</summary>
     public const int Headroom = 128;
 
     readonly byte[] _memory;
