@@ -3,7 +3,8 @@ using APlusP.Lab;
 namespace APlusP.Bench;
 
 /// <summary>
-/// A client and a server with two ways between them: SMAP and PRR, and two routers that do nothing else. Both ways carry IPv4 packets of 1500 octets.
+/// A client and a server with two ways between them: SMAP and PRR, and two routers that do nothing else. Both ways carry IPv4 packets of 1500 octets. Each side of the softwire has a processor:
+/// client and SMAP the first, PRR and server the second.
 /// <code>
 ///            192.168.1.0/24        2001:db8:1::/64         198.51.100.0/24
 ///            +------------- smap ================== prr ------------------+
@@ -57,7 +58,7 @@ sealed class Chain
             address = "{Shared}"
             ports = "1024-65535"
             softwire = "{Softwire}"
-            """));
+            """, processor: 1));
         _smap = place.Hold(new Subject(place, smap, "smap", $"""
             softwire-address = "{Softwire}"
             prr-address = "{PrrEnd}"
@@ -65,7 +66,7 @@ sealed class Chain
             ports = "1024-65535"
             path-mtu = {softwireMtu}
             {(fast ? SmapFastPath : "")}
-            """));
+            """, processor: 0));
         WaitUntilOpen();
     }
 
