@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using APlusP.Lab;
 using APlusP.Linux.Bpf;
 
@@ -68,12 +69,12 @@ readonly record struct Rate(double Received, double Sent)
     {
         generator.Start(recipe.Into.Namespace, recipe);
         Thread.Sleep(s_warmUp);
-        (long Sent, long Received, long At) Read() => (generator.Sent, sink.Frames, System.Diagnostics.Stopwatch.GetTimestamp());
+        (long Sent, long Received, long At) Read() => (generator.Sent, sink.Frames, Stopwatch.GetTimestamp());
         (long sent, long received, long at) = Read();
         Thread.Sleep(place.Window);
         (long sentThen, long receivedThen, long then) = Read();
         generator.Stop();
-        double seconds = System.Diagnostics.Stopwatch.GetElapsedTime(at, then).TotalSeconds;
+        double seconds = Stopwatch.GetElapsedTime(at, then).TotalSeconds;
         return new Rate((receivedThen - received) / seconds / Million, (sentThen - sent) / seconds / Million);
     }
 }

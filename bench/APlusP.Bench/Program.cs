@@ -72,6 +72,12 @@ catch (APlusPException error)
     Console.Error.WriteLine($"bench: {error.Code}: {error.Message}");
     return 1;
 }
+catch (Exception error)
+{
+    // Caught, so that the row's namespaces are removed: what nobody catches ends the process at once.
+    Console.Error.WriteLine($"bench: {error}");
+    return 1;
+}
 
 static string Run(IReadOnlyList<IRow> rows, string executable, bool quick, CancellationToken interrupted)
 {

@@ -26,7 +26,7 @@ sealed class Sink : IDisposable
         get
         {
             long sum = 0;
-            for (int processor = 0; processor < Environment.ProcessorCount; processor++) sum += (long)Volatile.Read(ref _counts[processor].Frames);
+            for (int processor = 0; processor < _counts.Count; processor++) sum += (long)Volatile.Read(ref _counts[processor].Frames);
             return sum;
         }
     }

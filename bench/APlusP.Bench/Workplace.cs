@@ -68,20 +68,29 @@ sealed class Workplace : IDisposable
 
     public void Dispose()
     {
-        for (int i = _held.Count - 1; i >= 0; i--) _held[i].Dispose();
-        NetworkNamespace.Delete([.. _namespaces.Values]);
-        Directory.Delete(Files, recursive: true);
+        try
+        {
+            for (int i = _held.Count - 1; i >= 0; i--) _held[i].Dispose();
+        }
+        finally
+        {
+            NetworkNamespace.Delete([.. _namespaces.Values]);
+            Remove(Files);
+        }
+    }
+
+    /// <summary>Removes a row's directory, and in it what a daemon that could not detach itself has pinned.</summary>
+    static void Remove(string files)
+    {
+        foreach (string pins in Directory.GetDirectories(files, "*.bpf")) BpfFileSystem.Unmount(pins);
+        Directory.Delete(files, recursive: true);
     }
 
     /// <summary>Removes what benches have left that were killed before they could.</summary>
     public static void RemoveLeftovers()
     {
         NetworkNamespace.Delete([.. NetworkNamespace.FindAll(Prefix).Where(n => !IsAlive(n.Name[Prefix.Length..].Split('-')[0]))]);
-        foreach (string files in Directory.GetDirectories(Path.GetTempPath(), FilesPrefix + "*").Where(d => !IsAlive(Path.GetFileName(d)[FilesPrefix.Length..])))
-        {
-            foreach (string pins in Directory.GetDirectories(files)) BpfFileSystem.Unmount(pins);
-            Directory.Delete(files, recursive: true);
-        }
+        foreach (string files in Directory.GetDirectories(Path.GetTempPath(), FilesPrefix + "*").Where(d => !IsAlive(Path.GetFileName(d)[FilesPrefix.Length..]))) Remove(files);
     }
 
     static bool IsAlive(string process) => int.TryParse(process, CultureInfo.InvariantCulture, out int id) && Directory.Exists($"/proc/{id}");

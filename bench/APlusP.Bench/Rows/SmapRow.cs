@@ -20,12 +20,7 @@ sealed class SmapRow : IRow
         ours.Lane.WorkAlone();
         Lane kernel = place.Hold(new Lane(place, "router", BpfHook.Tc).WorkAlone()), snat = place.Hold(new Lane(place, "snat", BpfHook.Tc).WorkAlone());
         foreach (Lane lane in (Lane[])[kernel, snat]) Route(lane);
-        snat.Host.Run(["nft", "-f", "-"], input: $$"""
-            table ip bench {
-                chain source { type nat hook postrouting priority 100; oifname "{{snat.B.Name}}" snat to {{SmapLane.Shared}}; }
-            }
-
-            """);
+        snat.Host.Require("nft", $$"""table ip bench { chain source { type nat hook postrouting priority 100; oifname "{{snat.B.Name}}" snat to {{SmapLane.Shared}}; }; }""");
 
         Line up = NewLine("up, NAPT and encapsulation", "kernel forwarding", new Goal(0.9, OfRatio: true)), down = NewLine("down, decapsulation and NAPT", "kernel forwarding", new Goal(0.9, OfRatio: true));
         Line upSnat = NewLine("up, against the kernel's own NAPT", "kernel SNAT", null), downSnat = NewLine("down, against the kernel's own NAPT", "kernel SNAT", null);
