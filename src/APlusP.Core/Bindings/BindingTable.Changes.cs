@@ -45,11 +45,15 @@ public sealed partial class BindingTable
         {
             foreach (IPv4Address address in Addresses)
             {
-                List<Binding> bindings;
-                lock (_writing) bindings = BindingsOf(address);
-                foreach (Binding binding in bindings) yield return binding;
+                foreach (Binding binding in BindingsAt(address)) yield return binding;
             }
         }
+    }
+
+    /// <summary>The bindings of one address, as <see cref="Bindings"/> tells them.</summary>
+    public IReadOnlyList<Binding> BindingsAt(IPv4Address address)
+    {
+        lock (_writing) return BindingsOf(address);
     }
 
     /// <summary>Adds a binding.</summary>
@@ -142,7 +146,7 @@ public sealed partial class BindingTable
     {
         if (ports.Psid is { } psid && FindRangeIn(record, psid, except) is var inPsid and not NoSlot) return inPsid;
         if (ports.Psid is { } own && record.HasPsid && own.Offset == record.Offset && own.Length == record.Length)
-            return Taken(record.SlotBase + own.Value, except) ? record.SlotBase + own.Value : NoSlot;
+            return SlotOf(record, own.Value) is var same and not NoSlot && Taken(same, except) ? same : NoSlot;
         foreach (PortRange range in ports.Ranges)
         {
             // Ranges of a PSID set were compared with those of the address above.
@@ -187,17 +191,10 @@ public sealed partial class BindingTable
         int step = 1 << 16 - record.Offset - record.Length;
         for (int port = range.First; port <= range.Last; port = (port & -step) + step)
         {
-            int slot = record.SlotOf((ushort)port) & ~BindingTableState.WholeAddress;
-            if (slot >= 0 && Taken(slot, except)) return slot;
+            int psid = record.Length == 0 ? 0 : record.PsidOf((ushort)port);
+            if (psid >= 0 && SlotOf(record, psid) is var slot and not NoSlot && Taken(slot, except)) return slot;
         }
 
-        return NoSlot;
-    }
-
-    int FirstUser(in AddressRecord record, int except)
-    {
-        for (int slot = record.SlotBase; record.HoldsSlot(slot); slot++)
-            if (Taken(slot, except)) return slot;
         return NoSlot;
     }
 
@@ -222,8 +219,13 @@ public sealed partial class BindingTable
     {
         if ((_addresses + 1) * 2 > _state.Addresses.Length) GrowAddresses();
         if ((_count + 1) * 2 > _state.Slots.Length) GrowSlots();
-        ReserveSlotBlock(binding.Ports.Psid?.Length ?? 0);
-        if (!binding.Ports.IsByPsid) ReserveRangeBlock(binding);
+        if (binding.Ports.IsByPsid) ReservePsid(binding);
+        else
+        {
+            ReserveSlots(1);
+            ReserveRangesOf(binding);
+        }
+
         if (_prrs.Reserve(binding.Prr) > _state.Prrs.Length) Publish(_state.With(prrs: Grown(_state.Prrs, _prrs.Reserve(binding.Prr))));
     }
 
@@ -259,19 +261,24 @@ public sealed partial class BindingTable
         Publish(_state.With(slots: grown));
     }
 
-    void ReserveSlotBlock(int exponent)
+    void ReserveSlots(int slots)
     {
-        int needed = checked(_slotBlocks.Top + (1 << exponent));
+        int needed = checked(_slotBlocks.Top + slots);
         if (needed <= _state.Softwires.Length) return;
         if (needed >= BindingTableState.WholeAddress) throw Refuse($"The binding table is full: it holds {BindingTableState.WholeAddress} slots.");
         Publish(_state.With(softwires: Grown(_state.Softwires, needed), ends: Grown(_state.Ends, needed)));
     }
 
-    void ReserveRangeBlock(Binding binding)
+    void ReserveRangesOf(Binding binding)
     {
         int index = _state.FindAddress(binding.Address);
         int there = index < 0 ? 0 : _state.Addresses[index].RangeCount;
-        int needed = checked(_rangeBlocks.Top + (1 << Blocks.ExponentFor(there + binding.Ports.Ranges.Count())));
+        ReserveRanges(there + binding.Ports.Ranges.Count());
+    }
+
+    void ReserveRanges(int ranges)
+    {
+        int needed = checked(_rangeBlocks.Top + (1 << Blocks.ExponentFor(ranges)));
         if (needed > _state.Ranges.Length) Publish(_state.With(ranges: Grown(_state.Ranges, needed)));
     }
 
@@ -294,9 +301,7 @@ public sealed partial class BindingTable
         int slot;
         if (binding.Ports.IsByPsid)
         {
-            if (!record.HasPsid) record.SetPsidLayout(binding.Ports, _slotBlocks.Take(binding.Ports.Psid?.Length ?? 0));
-            _psidUsers[index]++;
-            slot = record.SlotBase + (binding.Ports.Psid?.Value ?? 0);
+            slot = TakePsid(ref record, binding.Ports, ++_psidUsers[index]);
         }
         else
         {
@@ -381,14 +386,7 @@ public sealed partial class BindingTable
         int index = _state.FindAddress(new IPv4Address(_state.Ends[slot].Address));
         EmptySlot(slot);
         ref AddressRecord record = ref _state.Addresses[index];
-        if (record.HoldsSlot(slot))
-        {
-            if (--_psidUsers[index] == 0)
-            {
-                _slotBlocks.Free(record.SlotBase, record.Length);
-                record.ClearPsidLayout();
-            }
-        }
+        if (PsidAt(record, slot) is var psid and >= 0) GivePsidBack(ref record, psid, slot, --_psidUsers[index]);
         else
         {
             DeleteRanges(ref record, slot);
@@ -466,8 +464,7 @@ public sealed partial class BindingTable
         int index = _state.FindAddress(address);
         if (index < 0) return bindings;
         ref readonly AddressRecord record = ref _state.Addresses[index];
-        for (int slot = record.SlotBase; record.HoldsSlot(slot); slot++)
-            if (Taken(slot, NoSlot)) bindings.Add(Compose(slot, record.PsidSetAt(slot)));
+        foreach ((int psid, int slot) in PsidsOf(record)) bindings.Add(Compose(slot, record.PsidSet(psid)));
         var ranges = new Dictionary<int, List<PortRange>>();
         foreach (RangeRecord range in RangesOf(record))
         {
@@ -482,7 +479,7 @@ public sealed partial class BindingTable
     Binding BindingAt(int slot)
     {
         AddressRecord record = _state.Addresses[_state.FindAddress(new IPv4Address(_state.Ends[slot].Address))];
-        if (record.HoldsSlot(slot)) return Compose(slot, record.PsidSetAt(slot));
+        if (PsidAt(record, slot) is var psid and >= 0) return Compose(slot, record.PsidSet(psid));
         var own = new List<PortRange>();
         foreach (RangeRecord range in RangesOf(record))
             if (range.Slot == slot) own.Add(new PortRange(range.First, range.Last));

@@ -55,10 +55,9 @@ public sealed partial class BindingTable
         var address = new IPv4Address(here.Address);
         ref readonly AddressRecord record = ref _state.Addresses[_state.FindAddress(address)];
         ref readonly AddressRecord wantedRecord = ref wanted._state.Addresses[wanted._state.FindAddress(address)];
-        if (record.HoldsSlot(slot) != wantedRecord.HoldsSlot(other)) return false;
-        return record.HoldsSlot(slot)
-            ? record.HasSameLayout(wantedRecord) && slot - record.SlotBase == other - wantedRecord.SlotBase
-            : HaveSameRanges(RangesOf(record), slot, wanted.RangesOf(wantedRecord), other);
+        int psid = PsidAt(record, slot);
+        if (psid != wanted.PsidAt(wantedRecord, other)) return false;
+        return psid >= 0 ? record.HasSameLayout(wantedRecord) : HaveSameRanges(RangesOf(record), slot, wanted.RangesOf(wantedRecord), other);
     }
 
     static bool HaveSameRanges(ReadOnlySpan<RangeRecord> here, int slot, ReadOnlySpan<RangeRecord> there, int other)

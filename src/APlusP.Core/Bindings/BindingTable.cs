@@ -12,7 +12,7 @@ namespace APlusP.Core.Bindings;
 /// before or after a change, never between. This is a sequence lock: the version is odd while a change is under way, and a
 /// lookup that met an odd or another version starts again. A change is some dozen stores, so that hardly ever happens; growing
 /// copies arrays aside and exchanges them by reference, so that nobody waits for it.
-/// <para>A PSID layout takes 2^k slots of 24 octets as soon as an address has its first PSID set.</para>
+/// <para>Where few of the 2^k PSIDs of an address are in use, they are a list, of 32 octets each; else each has its place in 2^k slots of 24 octets.</para>
 /// </remarks>
 [SkipLocalsInit]
 public sealed partial class BindingTable
@@ -79,7 +79,7 @@ public sealed partial class BindingTable
             {
                 int index = state.FindAddress(queries[i].Address);
                 records[i] = index < 0 ? default : state.Addresses[index];
-                if (records[i].RangeCount > 0) state.PrefetchRanges(records[i]);
+                if (records[i].RangeCount > 0 || records[i].IsListed) state.PrefetchRanges(records[i]);
             }
 
             for (int i = 0; i < located.Length; i++)
@@ -111,6 +111,14 @@ public sealed partial class BindingTable
     /// <summary>Begins to bring what <see cref="IsShared"/> will need into the cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(IPv4Address address) => Volatile.Read(ref _state).PrefetchAddress(address);
+
+    /// <summary>
+    /// For many calls of <see cref="TryFindSoftwire(IPv6Address, out BindingHit, out IPv4Address)"/> whose cache misses shall overlap: first this for all, then <see cref="PrefetchSlotOf"/> for all.
+    /// </summary>
+    public void PrefetchSoftwire(IPv6Address softwire) => Volatile.Read(ref _state).PrefetchSoftwire(softwire);
+
+    /// <inheritdoc cref="PrefetchSoftwire"/>
+    public void PrefetchSlotOf(IPv6Address softwire) => Volatile.Read(ref _state).PrefetchSlotOf(softwire);
 
     /// <summary>The binding of a softwire, whatever its ports: for telling why a packet failed the source check.</summary>
     public bool TryFindSoftwire(IPv6Address softwire, out BindingHit hit, out IPv4Address address) => TryFindSoftwire(softwire, default, out hit, out address);

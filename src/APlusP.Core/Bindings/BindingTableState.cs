@@ -18,6 +18,8 @@ namespace APlusP.Core.Bindings;
 ///                 |            '--> Ranges | first, last, slot | first, last, slot | ...   ascending, of one address
 ///                 v                                       |
 ///  Softwires | psid 0 | psid 1 | ... | psid 2^k-1 |  ...  | slot |      16 octets a slot
+///
+///  few of the PSIDs in use:    ~slot base --> Ranges | count, room | psid, psid, slot | psid, psid, slot | ...
 ///  Ends      | address, PRR, payload MTU |                              8 octets a slot
 ///  Slots     softwire -> slot, open addressing of slot + 1
 /// </code>
@@ -93,8 +95,15 @@ sealed class BindingTableState
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Locate(in AddressRecord record, ushort port)
     {
-        if (record.RangeCount > 0 && LocateRange(record, port) is var found and >= 0) return found;
-        return record.HasPsid ? record.SlotOf(port) : NoBinding;
+        if (record.RangeCount > 0 && Search(record.RangeBase, record.RangeCount, port) is var found and >= 0) return found;
+        return !record.HasPsid ? NoBinding : record.IsListed ? LocateListed(record, port) : record.SlotOf(port);
+    }
+
+    /// <summary>The slot of a port of an address that has a list of its PSIDs.</summary>
+    int LocateListed(in AddressRecord record, ushort port)
+    {
+        int psid = record.PsidOf(port), list = record.List;
+        return psid < 0 || (uint)list >= (uint)Ranges.Length ? NoBinding : Search(list + 1, Ranges[list].First, (ushort)psid);
     }
 
     /// <summary>The index of an address in <see cref="Addresses"/>, or -1.</summary>
@@ -114,11 +123,10 @@ sealed class BindingTableState
         return -1;
     }
 
-    /// <summary>The slot of the range of an address that holds the port, or <see cref="NoBinding"/>.</summary>
-    int LocateRange(in AddressRecord record, ushort port)
+    /// <summary>The slot of that one of these ranges which holds the port, or <see cref="NoBinding"/>.</summary>
+    int Search(int low, int left, ushort port)
     {
-        int low = record.RangeBase, left = record.RangeCount;
-        if (low < 0 || (uint)(low + left) > (uint)Ranges.Length) return NoBinding;
+        if (low < 0 || left == 0 || (uint)(low + left) > (uint)Ranges.Length) return NoBinding;
         while (left > 1)
         {
             int half = left >> 1;
@@ -135,10 +143,11 @@ sealed class BindingTableState
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void PrefetchAddress(IPv4Address address) => Prefetch(ref Addresses[Hash(address, Addresses.Length)]);
 
-    /// <summary>Brings the ranges of an address into the cache, where they are few enough to be worth it.</summary>
+    /// <summary>Brings the ranges of an address into the cache, where they are few enough to be worth it, or the first of its PSIDs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void PrefetchRanges(in AddressRecord record)
     {
+        if (record.IsListed && (uint)record.List < (uint)Ranges.Length) Prefetch(ref Ranges[record.List]);
         int first = record.RangeBase, end = first + Math.Min(record.RangeCount, 64);
         if (first < 0 || (uint)end > (uint)Ranges.Length) return;
         for (; first < end; first += 8) Prefetch(ref Ranges[first]);
@@ -152,6 +161,18 @@ sealed class BindingTableState
         if ((uint)slot >= (uint)Softwires.Length || (uint)slot >= (uint)Ends.Length) return;
         Prefetch(ref Softwires[slot]);
         if (MixedEnds) Prefetch(ref Ends[slot]);
+    }
+
+    /// <summary>Brings the place of a softwire in <see cref="Slots"/> into the cache.</summary>
+    public void PrefetchSoftwire(IPv6Address softwire) => Prefetch(ref Slots[Hash(softwire, Slots.Length)]);
+
+    /// <summary>Brings what the slot of a softwire holds into the cache, once <see cref="PrefetchSoftwire"/> has brought where it is; of those that collide, only the first.</summary>
+    public void PrefetchSlotOf(IPv6Address softwire)
+    {
+        int slot = Slots[Hash(softwire, Slots.Length)] - 1;
+        if ((uint)slot >= (uint)Softwires.Length || (uint)slot >= (uint)Ends.Length) return;
+        Prefetch(ref Softwires[slot]);
+        Prefetch(ref Ends[slot]);
     }
 
     /// <summary>A hint only: where the garbage collector moves the array just now, it is wasted.</summary>
@@ -231,11 +252,17 @@ struct AddressRecord
     /// <summary>0 where the record is free; 0.0.0.0 cannot be bound.</summary>
     public uint Address;
 
-    /// <summary>Slot of PSID 0; the 2^k slots lie in a row.</summary>
+    /// <summary>Slot of PSID 0, where the 2^k slots lie in a row; negative where the address has a <see cref="List"/>.</summary>
     public int SlotBase;
 
     /// <summary>Index of the first range.</summary>
     public int RangeBase;
+
+    /// <summary>Whether only few PSIDs are in use, and stand in a list with a slot each.</summary>
+    public readonly bool IsListed => SlotBase < 0;
+
+    /// <summary>Place of the list among the ranges: its head, then a range of one number for each PSID in use.</summary>
+    public readonly int List => ~SlotBase;
 
     public readonly bool HasPsid => (_layout & 1 << 9) != 0;
 
@@ -280,22 +307,30 @@ struct AddressRecord
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly int SlotOf(ushort port)
     {
-        int offset = Offset, length = (int)LengthField;
-        if (length is 0 or > 16) return SlotBase | BindingTableState.WholeAddress;
-        if (offset != 0 && port >> 16 - offset == 0) return BindingTableState.NoBinding;
-        return SlotBase + (port >> 16 - offset - length & (1 << length) - 1);
+        if (LengthField is 0 or > 16) return SlotBase | BindingTableState.WholeAddress;
+        int psid = PsidOf(port);
+        return psid < 0 ? BindingTableState.NoBinding : SlotBase + psid;
     }
 
-    public readonly PortSet PsidSetAt(int slot) =>
-        IsWholeByRange ? PortSet.WholeAddress : PortSet.FromPsid(Offset, Length, slot - SlotBase);
+    /// <summary>The PSID that a port has by a layout that divides the address, or -1 in the block that none has.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly int PsidOf(ushort port)
+    {
+        int offset = Offset, length = (int)LengthField;
+        if (offset != 0 && port >> 16 - offset == 0) return -1;
+        return port >> 16 - offset - length & (1 << length) - 1;
+    }
+
+    public readonly PortSet PsidSet(int psid) => IsWholeByRange ? PortSet.WholeAddress : PortSet.FromPsid(Offset, Length, psid);
 
     /// <summary>Whether PSIDs mean the same here and there; a whole address that came as a range is told from one that came as a PSID.</summary>
     public readonly bool HasSameLayout(in AddressRecord other) => ((_layout ^ other._layout) & 0x3ff) == 0;
 
-    public readonly bool HoldsSlot(int slot) => HasPsid && (uint)(slot - SlotBase) < 1u << Length;
+    /// <summary>Whether a slot is one of the 2^k in a row.</summary>
+    public readonly bool HoldsSlot(int slot) => HasPsid && !IsListed && (uint)(slot - SlotBase) < 1u << Length;
 }
 
-/// <summary>A plain range of an address and the slot of its subscriber, who may have several. 8 octets.</summary>
+/// <summary>A plain range of an address, or a PSID of it, and the slot of its subscriber, who may have several. 8 octets.</summary>
 struct RangeRecord
 {
     public ushort First;

@@ -19,12 +19,14 @@ public class BindingTableMemoryTests
     [InlineData("63 PSIDs an address")]
     [InlineData("two ranges each, 30 subscribers an address")]
     [InlineData("whole addresses")]
+    [InlineData("one of 256 PSIDs an address")]
     public void A_million_bindings_take_at_most_100_MB(string layout)
     {
         (int perAddress, Func<int, PortSet> portsOf) = layout switch
         {
             "63 PSIDs an address" => (63, i => PortSet.FromPsid(0, 6, i + 1)),
             "two ranges each, 30 subscribers an address" => (30, (Func<int, PortSet>)(i => PortSet.FromRanges(Range(i * 1000, 1000), Range(40000 + i * 500, 500)))),
+            "one of 256 PSIDs an address" => (1, _ => PortSet.FromPsid(6, 8, 52)),
             _ => (1, _ => PortSet.WholeAddress),
         };
         long before = GC.GetTotalMemory(forceFullCollection: true);
