@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
@@ -130,6 +131,7 @@ public sealed partial class PortRangeRouter
         return Verdict.Answer;
     }
 
+    /// <returns>The default where the source check fails: <see cref="RefuseSources"/> judges.</returns>
     Verdict DeliverFromSmap(PacketBatch batch, int index, Policy policy, in Pending pending, in BindingHit hit)
     {
         Span<byte> packet = batch.Bytes(index);
@@ -140,7 +142,12 @@ public sealed partial class PortRangeRouter
         // The source check, RFC 7596 section 6.2, RFC 7597 section 8.1.
         bool bound = hit.Lookup == BindingLookup.Found && hit.Softwire == outer.Source && hit.Prr == outer.Destination
             && (pending.Portless == DropReason.None || hit.WholeAddress);
-        if (!bound) return RefuseSource(batch, index, policy, pending, header.Source, BackOf(outer));
+        if (!bound)
+        {
+            _table.PrefetchSoftwire(outer.Source);
+            return default;
+        }
+
         Journey?.Add("source check", "outer source, PRR address, inner source and port are one and the same binding");
 
         if (!Softwire.JoinCongestion(outer.TrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
@@ -157,6 +164,28 @@ public sealed partial class PortRangeRouter
         }
 
         return Verdict.Forward;
+    }
+
+    /// <summary>Judges those of a piece that failed the source check.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    void RefuseSources(PacketBatch batch, int start, ReadOnlySpan<int> refused, Policy policy, bool wereHeld)
+    {
+        foreach (int i in refused)
+        {
+            IPv6Header.TryRead(batch.Bytes(start + i), out IPv6Header outer);
+            _table.PrefetchSlotOf(outer.Source);
+        }
+
+        foreach (int i in refused)
+        {
+            Span<byte> packet = batch.Bytes(start + i);
+            IPv6Header.TryRead(packet, out IPv6Header outer);
+            IPv4Header.TryRead(packet[_pending[i].Inner..], out IPv4Header header);
+            Verdict verdict = RefuseSource(batch, start + i, policy, _pending[i], header.Source, BackOf(outer));
+            batch[start + i].Verdict = verdict;
+            Journey?.Judge(verdict);
+            Count(Origin.FromSmap, verdict, _pending[i].Octets, wereHeld);
+        }
     }
 
     Verdict RefuseSource(PacketBatch batch, int index, Policy policy, in Pending pending, IPv4Address innerSource, in Softwire.Path back)

@@ -14,7 +14,8 @@ namespace APlusP.Core.Forwarding;
 /// </summary>
 /// <remarks>
 /// A batch is taken in pieces of 32, in two passes: the first reads headers and collects what to look up, the second, when all
-/// lookups of the piece are done with their cache misses overlapping, checks, rewrites and judges.
+/// lookups of the piece are done with their cache misses overlapping, checks, rewrites and judges. What fails the source check waits for a third, in which
+/// the lookups of why overlap: a flood costs no more than traffic.
 /// </remarks>
 [SkipLocalsInit]
 public sealed partial class PortRangeRouter : DataPlane
@@ -25,6 +26,7 @@ public sealed partial class PortRangeRouter : DataPlane
     readonly BindingQuery[] _queries = new BindingQuery[PieceSize];
     readonly BindingHit[] _hits = new BindingHit[PieceSize];
     readonly Pending[] _pending = new Pending[PieceSize];
+    readonly int[] _refused = new int[PieceSize];
     Policy _policy;
 
     /// <param name="table">The bindings.</param>
@@ -77,6 +79,7 @@ public sealed partial class PortRangeRouter : DataPlane
 
         _table.Find(_queries.AsSpan(0, count), _hits.AsSpan(0, count));
 
+        int refused = 0;
         for (int i = 0; i < count; i++)
         {
             ref PacketSlot slot = ref batch[start + i];
@@ -86,12 +89,20 @@ public sealed partial class PortRangeRouter : DataPlane
                 verdict = slot.Origin == Origin.FromInternet
                     ? DeliverFromInternet(batch, start + i, policy, _pending[i], _hits[i])
                     : DeliverFromSmap(batch, start + i, policy, _pending[i], _hits[i]);
+                if (verdict.Fate == Fate.None)
+                {
+                    _refused[refused++] = i;
+                    continue;
+                }
+
                 slot.Verdict = verdict;
             }
 
             Journey?.Judge(verdict);
             Count(slot.Origin, verdict, _pending[i].Octets, wereHeld);
         }
+
+        if (refused > 0) RefuseSources(batch, start, _refused.AsSpan(0, refused), policy, wereHeld);
     }
 
     /// <summary>
