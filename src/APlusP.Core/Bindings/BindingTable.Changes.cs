@@ -324,6 +324,8 @@ public sealed partial class BindingTable
         {
             records[at] = new AddressRecord { Address = address.Value };
             _addresses++;
+            _state.LowestAddress = Math.Min(_state.LowestAddress, address.Value);
+            _state.HighestAddress = Math.Max(_state.HighestAddress, address.Value);
         }
 
         return (int)at;

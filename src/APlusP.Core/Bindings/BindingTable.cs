@@ -102,7 +102,7 @@ public sealed partial class BindingTable
         do
         {
             BindingTableState state = BeginRead(out version);
-            shared = state.FindAddress(address) >= 0 || (state.Rules is { } rules && rules.IsShared(address));
+            shared = (state.MayHave(address) && state.FindAddress(address) >= 0) || (state.Rules is { } rules && rules.IsShared(address));
         }
         while (!EndRead(version));
         return shared;
@@ -110,7 +110,11 @@ public sealed partial class BindingTable
 
     /// <summary>Begins to bring what <see cref="IsShared"/> will need into the cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(IPv4Address address) => Volatile.Read(ref _state).PrefetchAddress(address);
+    public void Prefetch(IPv4Address address)
+    {
+        BindingTableState state = Volatile.Read(ref _state);
+        if (state.MayHave(address)) state.PrefetchAddress(address);
+    }
 
     /// <summary>
     /// For many calls of <see cref="TryFindSoftwire(IPv6Address, out BindingHit, out IPv4Address)"/> whose cache misses shall overlap: first this for all, then <see cref="PrefetchSlotOf"/> for all.

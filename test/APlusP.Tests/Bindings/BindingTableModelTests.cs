@@ -123,6 +123,7 @@ public class BindingTableModelTests
         BindingLookup expected = owner is not null ? BindingLookup.Found
             : model.IsShared(address) ? BindingLookup.NoBinding : BindingLookup.NotShared;
         BindingLookup answer = table.Find(address, port, out BindingHit hit);
+        Assert.Equal(model.IsShared(address), table.IsShared(address));
         if (answer != expected) Assert.Fail($"{address}:{port} is {answer}, not {expected}");
         if (owner is not null) Expect(owner, hit);
     }
