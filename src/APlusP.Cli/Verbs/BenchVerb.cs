@@ -5,7 +5,7 @@ using APlusP.Node.Offline;
 
 namespace APlusP.Cli.Verbs;
 
-/// <summary><c>aplusp bench</c>: measures the PRR's data plane on one thread; <c>bench generate</c> writes what to measure with.</summary>
+/// <summary><c>aplusp bench</c>: measures the PRR's data plane on one thread or several; <c>bench generate</c> writes what to measure with.</summary>
 static class BenchVerb
 {
     public static Command Create()
@@ -16,10 +16,11 @@ static class BenchVerb
         var fromInternet = new Option<string?>("--from-internet") { Description = "With --config: IPv4 packets to encapsulate.", HelpName = "CAPTURE" };
         var fromSmap = new Option<string?>("--from-smap") { Description = "With --config: IPv6 packets to decapsulate.", HelpName = "CAPTURE" };
         var seconds = new Option<double>("--seconds") { Description = "How long to measure, after a second of warming up.", DefaultValueFactory = _ => 10 };
+        Option<int> threads = Number("--threads", "Threads at once, each with a router of its own, and one table. Not more than the machine has CPUs to itself.", 1, 1, 256);
         var json = new Option<bool>("--json") { Description = "Print JSON." };
-        var command = new Command("bench", "Measure the PRR's data plane: one thread, both directions in turn, each packet copied from memory first.")
+        var command = new Command("bench", "Measure the PRR's data plane: one thread or more, both directions in turn, each packet copied from memory first.")
         {
-            bindings, packets, size, unbound, config, fromInternet, fromSmap, seconds, json, Generate(),
+            bindings, packets, size, unbound, config, fromInternet, fromSmap, threads, seconds, json, Generate(),
         };
         command.Validators.Add(result =>
         {
@@ -32,8 +33,8 @@ static class BenchVerb
         command.SetAction(parse =>
         {
             Benchmark benchmark = parse.GetValue(config) is { } file
-                ? new Benchmark(ConfigurationFile.LoadPrr(file), parse.GetValue(fromInternet), parse.GetValue(fromSmap))
-                : new Benchmark(new TrafficGenerator(parse.GetValue(bindings), seed: 1, parse.GetValue(unbound)), parse.GetValue(packets), parse.GetValue(size));
+                ? new Benchmark(ConfigurationFile.LoadPrr(file), parse.GetValue(fromInternet), parse.GetValue(fromSmap), parse.GetValue(threads))
+                : new Benchmark(new TrafficGenerator(parse.GetValue(bindings), seed: 1, parse.GetValue(unbound)), parse.GetValue(packets), parse.GetValue(size), parse.GetValue(threads));
             BenchmarkResult result = benchmark.Run(parse.GetValue(seconds));
             if (parse.GetValue(json)) PrintJson(result);
             else Print(result);
@@ -80,10 +81,10 @@ static class BenchVerb
         foreach (BenchmarkDirection d in result.Directions)
             foreach ((string reason, long count) in d.Drops) Console.WriteLine($"{d.Name} dropped {count} as {reason}");
         Console.WriteLine(string.Join(", ", result.Directions.Select(d => $"{d.Name}: {d.DistinctPackets} distinct packets of {d.MeanOctets:F0} octets on average")));
-        Console.WriteLine($"{result.Bindings:N0} bindings, one thread, batches of {result.BatchSize}, copy included; median of {result.Slices} slices of {result.Seconds / result.Slices:G3} s.");
+        Console.WriteLine($"{result.Bindings:N0} bindings, {(result.Threads == 1 ? "one thread" : $"{result.Threads} threads")}, batches of {result.BatchSize}, copy included; median of {result.Slices} slices of {result.Seconds / result.Slices:G3} s.");
         Console.WriteLine(result.Machine);
         if (result.ProcessorShare < 0.95)
-            Console.WriteLine($"Others used this machine: the thread had {result.ProcessorShare:P0} of a processor, so these numbers are too low. Measure again when it is quiet.");
+            Console.WriteLine($"Others used this machine: each thread had {result.ProcessorShare:P0} of a processor, so these numbers are too low. Measure again when it is quiet.");
     }
 
     static void PrintJson(BenchmarkResult result)
@@ -94,7 +95,7 @@ static class BenchVerb
             writer.WriteStartObject();
             writer.WriteString("machine", result.Machine);
             writer.WriteNumber("bindings", result.Bindings);
-            writer.WriteNumber("threads", 1);
+            writer.WriteNumber("threads", result.Threads);
             writer.WriteNumber("seconds", result.Seconds);
             writer.WriteNumber("slices", result.Slices);
             writer.WriteNumber("batch", result.BatchSize);

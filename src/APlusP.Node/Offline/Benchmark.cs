@@ -12,7 +12,7 @@ using APlusP.Node.Daemons;
 namespace APlusP.Node.Offline;
 
 /// <summary>
-/// Measures the PRR's data plane on one thread: both directions in turn, a batch at a time. Every packet is copied out of the
+/// Measures the PRR's data plane on one thread, or on several with a router each and one table, as a daemon's workers have: both directions in turn, a batch at a time. Every packet is copied out of the
 /// capture's memory into the buffer of a batch, as a device would, and goes through the complete pipeline with its counters and
 /// the inner TTL; what comes out is looked at, counted and dropped. The copy is part of the measured time; how long it takes alone is measured too,
 /// in the same run.
@@ -27,41 +27,44 @@ public sealed class Benchmark
     // As in a daemon: flow labels are computed, and paths are asked what they carry.
     const ulong Secret = 0x9E3779B97F4A7C15;
 
-    readonly PortRangeRouter _router;
-    readonly PacketBatch _batch;
-    readonly Traffic[] _directions;
+    readonly Lane[] _lanes;
 
     /// <param name="configuration">The PRR's.</param>
     /// <param name="fromInternet">A capture of IPv4 packets; null leaves this direction out.</param>
     /// <param name="fromSmap">A capture of IPv6 packets; null leaves this direction out.</param>
+    /// <param name="threads">Workers at once.</param>
     /// <exception cref="APlusPException">A capture cannot be read, or holds no whole packet (AP4001 to AP4005).</exception>
-    public Benchmark(PrrConfiguration configuration, string? fromInternet, string? fromSmap)
+    public Benchmark(PrrConfiguration configuration, string? fromInternet, string? fromSmap, int threads = 1)
         : this(configuration, [
             .. fromInternet is null ? [] : (Traffic[])[new Traffic(ReadCapture(fromInternet), Origin.FromInternet)],
             .. fromSmap is null ? [] : (Traffic[])[new Traffic(ReadCapture(fromSmap), Origin.FromSmap)],
-        ])
+        ], threads)
     {
     }
 
     /// <param name="generator">Gives the configuration and the packets.</param>
     /// <param name="packets">Distinct packets of each direction.</param>
     /// <param name="octets">Of an IPv4 packet; from SMAPs 40 more are around it.</param>
-    public Benchmark(TrafficGenerator generator, int packets, int octets)
-        : this(generator.Configuration, OfGenerator([.. generator.Packets(packets, octets)]))
+    /// <param name="threads">Workers at once.</param>
+    public Benchmark(TrafficGenerator generator, int packets, int octets, int threads = 1)
+        : this(generator.Configuration, OfGenerator([.. generator.Packets(packets, octets)]), threads)
     {
     }
 
-    Benchmark(PrrConfiguration configuration, Traffic[] directions)
+    Benchmark(PrrConfiguration configuration, Traffic[] directions, int threads)
     {
         if (directions.Length == 0)
             throw new APlusPException(ErrorCodes.NothingToReplay, "nothing to measure: give a capture by --from-internet or --from-smap, or both.");
-        _directions = directions;
         Bindings = configuration.Bindings.Count;
-        _router = new PortRangeRouter(BindingTable.Build(configuration.Bindings, configuration.Rules),
-            configuration.Options with { TtlAlreadyTaken = false, Secret = Secret }, TimeProvider.System,
-            new PathMtuTable(configuration.Discovery, TimeProvider.System, Secret));
-        // What a device of this MTU would hand out; 1984 makes the stride 2112 octets.
-        _batch = new PacketBatch(BatchSize, Math.Max(1984, _directions.Max(d => d.Longest)));
+        var table = BindingTable.Build(configuration.Bindings, configuration.Rules);
+        var paths = new PathMtuTable(configuration.Discovery, TimeProvider.System, Secret);
+        PrrOptions options = configuration.Options with { TtlAlreadyTaken = false, Secret = Secret };
+        _lanes = [.. Enumerable.Range(0, threads).Select(thread => new Lane(
+            new PortRangeRouter(table, options, TimeProvider.System, paths),
+
+            // What a device of this MTU would hand out; 1984 makes the stride 2112 octets.
+            new PacketBatch(BatchSize, Math.Max(1984, directions.Max(d => d.Longest))),
+            [.. directions.Select(d => d.From((double)thread / threads))]))];
     }
 
     static Traffic[] OfGenerator((byte[] FromInternet, byte[] FromSmap)[] pairs) =>
@@ -89,21 +92,18 @@ public sealed class Benchmark
     public BenchmarkResult Run(double seconds, double warmUp = 1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(seconds, 0);
-        RunSlice(TimeSpan.FromSeconds(warmUp));
-        foreach (Traffic direction in _directions) direction.Forget();
-        var before = new ForwardingCounters();
-        before.Add(_router.Counters);
+        Together(lane => lane.RunSlice(TimeSpan.FromSeconds(warmUp)));
+        foreach (Lane lane in _lanes) lane.Forget();
+        ForwardingCounters before = Counters();
         TimeSpan processor = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
         for (int slice = 0; slice < Slices; slice++)
         {
-            RunSlice(TimeSpan.FromSeconds(seconds / Slices));
-            foreach (Traffic direction in _directions)
-            {
-                direction.EndSlice();
-                direction.CopyAlone(_batch);
-            }
+            Together(lane => lane.RunSlice(TimeSpan.FromSeconds(seconds / Slices)));
+            Together(lane => lane.EndSlice());
         }
+
+        ForwardingCounters after = Counters();
 
         return new BenchmarkResult
         {
@@ -111,27 +111,66 @@ public sealed class Benchmark
             Seconds = seconds,
             Slices = Slices,
             BatchSize = BatchSize,
-            ProcessorShare = (Environment.CpuUsage.TotalTime - processor) / Stopwatch.GetElapsedTime(start),
-            Directions = [.. _directions.Select(d => d.Result(before, _router.Counters))],
+            Threads = _lanes.Length,
+            ProcessorShare = (Environment.CpuUsage.TotalTime - processor) / Stopwatch.GetElapsedTime(start) / _lanes.Length,
+            Directions = [.. Enumerable.Range(0, _lanes[0].Directions.Length).Select(i => Traffic.Result([.. _lanes.Select(lane => lane.Directions[i])], before, after))],
         };
     }
 
-    void RunSlice(TimeSpan length)
+    /// <summary>Lets every lane do something on a thread of its own, and waits for all; a lone one on this thread.</summary>
+    void Together(Action<Lane> what)
     {
-        long start = Stopwatch.GetTimestamp(), end = start + (long)(length.TotalSeconds * Stopwatch.Frequency);
-        do
+        Thread[] others = [.. _lanes.Skip(1).Select(lane => new Thread(() => what(lane)))];
+        foreach (Thread other in others) other.Start();
+        what(_lanes[0]);
+        foreach (Thread other in others) other.Join();
+    }
+
+    ForwardingCounters Counters()
+    {
+        var sum = new ForwardingCounters();
+        foreach (Lane lane in _lanes) sum.Add(lane.Router.Counters);
+        return sum;
+    }
+
+    /// <summary>What one thread has.</summary>
+    sealed class Lane(PortRangeRouter router, PacketBatch batch, Traffic[] directions)
+    {
+        public PortRangeRouter Router => router;
+
+        public Traffic[] Directions => directions;
+
+        public void RunSlice(TimeSpan length)
         {
-            foreach (Traffic direction in _directions)
+            long start = Stopwatch.GetTimestamp(), end = start + (long)(length.TotalSeconds * Stopwatch.Frequency);
+            do
             {
-                direction.Receive(_batch);
-                _router.Process(_batch);
-                direction.Send(_batch);
-                long now = Stopwatch.GetTimestamp();
-                direction.Ticks += now - start;
-                start = now;
+                foreach (Traffic direction in directions)
+                {
+                    direction.Receive(batch);
+                    router.Process(batch);
+                    direction.Send(batch);
+                    long now = Stopwatch.GetTimestamp();
+                    direction.Ticks += now - start;
+                    start = now;
+                }
+            }
+            while (start < end);
+        }
+
+        public void Forget()
+        {
+            foreach (Traffic direction in directions) direction.Forget();
+        }
+
+        public void EndSlice()
+        {
+            foreach (Traffic direction in directions)
+            {
+                direction.EndSlice();
+                direction.CopyAlone(batch);
             }
         }
-        while (start < end);
     }
 
     /// <summary>One direction: a device that hands out a capture's packets for ever, and drops what it is given.</summary>
@@ -159,6 +198,11 @@ public sealed class Benchmark
             _memory = memory.ToArray();
             _packets = [.. packets];
         }
+
+        Traffic(Traffic same, int next) => (_origin, _memory, _packets, _next) = (same._origin, same._memory, same._packets, next);
+
+        /// <summary>The same packets, from another place on, for another thread.</summary>
+        public Traffic From(double part) => new(this, (int)(part * _packets.Length));
 
         public int Longest => _packets.Max(p => p.Length);
 
@@ -207,25 +251,27 @@ public sealed class Benchmark
             (Ticks, _sliceIn) = (0, 0);
         }
 
-        public BenchmarkDirection Result(ForwardingCounters before, ForwardingCounters after)
+        /// <summary>One direction of all threads. Their times add up as rates do.</summary>
+        public static BenchmarkDirection Result(Traffic[] threads, ForwardingCounters before, ForwardingCounters after)
         {
+            Traffic first = threads[0];
             var drops = new SortedDictionary<string, long>(StringComparer.Ordinal);
             foreach (DropReason reason in Enum.GetValues<DropReason>())
             {
-                long count = after.Drops(_origin, reason) - before.Drops(_origin, reason);
+                long count = after.Drops(first._origin, reason) - before.Drops(first._origin, reason);
                 if (count > 0) drops[ForwardingCounters.Kebab(reason)] = count;
             }
 
             return new BenchmarkDirection
             {
-                Name = ForwardingCounters.Kebab(_origin),
-                DistinctPackets = _packets.Length,
-                MeanOctets = _packets.Average(p => p.Length),
-                NanosecondsPerPacket = Spread.Of(_slices),
-                CopyNanoseconds = Spread.Of(_copies),
-                PacketsIn = _in,
-                PacketsOut = _out,
-                OctetsOut = _outOctets,
+                Name = ForwardingCounters.Kebab(first._origin),
+                DistinctPackets = first._packets.Length,
+                MeanOctets = first._packets.Average(p => p.Length),
+                NanosecondsPerPacket = Spread.Of(Enumerable.Range(0, first._slices.Count).Select(slice => 1 / threads.Sum(t => 1 / t._slices[slice]))),
+                CopyNanoseconds = Spread.Of(threads.SelectMany(t => t._copies)),
+                PacketsIn = threads.Sum(t => t._in),
+                PacketsOut = threads.Sum(t => t._out),
+                OctetsOut = threads.Sum(t => t._outOctets),
                 Drops = drops,
             };
         }
@@ -255,13 +301,13 @@ public sealed record BenchmarkDirection
     /// <summary>Octets of a packet as it comes in, from its IP header on.</summary>
     public required double MeanOctets { get; init; }
 
-    /// <summary>Time of this direction over its packets in a slice: copy, pipeline and counting.</summary>
+    /// <summary>Time of this direction over its packets in a slice: copy, pipeline and counting. Of several threads, the time between two packets that any of them has done.</summary>
     public required Spread NanosecondsPerPacket { get; init; }
 
     /// <summary>Of that, the copy into the batch, measured alone.</summary>
     public required Spread CopyNanoseconds { get; init; }
 
-    /// <summary>Million packets a second if the thread did this direction alone; the least belongs to the longest time.</summary>
+    /// <summary>Million packets a second if the threads did this direction alone; the least belongs to the longest time.</summary>
     public Spread Mpps => new(1000 / NanosecondsPerPacket.Median, 1000 / NanosecondsPerPacket.Max, 1000 / NanosecondsPerPacket.Min);
 
     public required long PacketsIn { get; init; }
@@ -284,6 +330,8 @@ public sealed record BenchmarkResult
     public required int Slices { get; init; }
 
     public required int BatchSize { get; init; }
+
+    public required int Threads { get; init; }
 
     /// <summary>Processor time over wall time, 1 on a quiet machine. Where others took their part, every time above is too long by it.</summary>
     public required double ProcessorShare { get; init; }

@@ -51,16 +51,19 @@ public class BenchmarkTests
         Assert.NotEqual(Of("a"), Of("c"));
     }
 
-    [Fact]
-    public void A_run_counts_every_packet_of_both_directions_and_its_drops()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void A_run_counts_every_packet_of_both_directions_and_its_drops(int threads)
     {
         using var run = new CaptureRun();
         string directory = run.PathOf("bench");
         new TrafficGenerator(12, seed: 1).Write(directory, packets: 100, octets: 550);
         PrrConfiguration configuration = ConfigurationOf(Path.Combine(directory, "bindings.txt"));
-        var benchmark = new Benchmark(configuration with { Bindings = [.. configuration.Bindings.Take(6)] }, Path.Combine(directory, "v4.pcap"), Path.Combine(directory, "v6.pcap"));
+        var benchmark = new Benchmark(configuration with { Bindings = [.. configuration.Bindings.Take(6)] }, Path.Combine(directory, "v4.pcap"), Path.Combine(directory, "v6.pcap"), threads);
         BenchmarkResult result = benchmark.Run(seconds: 0.1, warmUp: 0.01);
 
+        Assert.Equal(threads, result.Threads);
         Assert.Equal(["from-internet", "from-smap"], result.Directions.Select(d => d.Name));
         Assert.Equal(["no-binding", "unknown-softwire"], result.Directions.SelectMany(d => d.Drops.Keys));
         Assert.All(result.Directions, d =>
