@@ -21,8 +21,19 @@ sealed class BindingsFile(SourceText source, ReadBindings bindings, DiagnosticLi
 
     public static void Read(string path, ReadBindings bindings, DiagnosticList diagnostics)
     {
+        if (bindings.Table is not null) bindings.Expect(CountLines(path));
         using var reader = new StreamReader(path, Encoding.UTF8);
         new BindingsFile(new SourceText(path, () => File.OpenRead(path)), bindings, diagnostics).Read(reader);
+    }
+
+    /// <summary>A table that knows how many will come is made once, and not made larger a dozen times.</summary>
+    static int CountLines(string path)
+    {
+        byte[] buffer = new byte[LongestLine];
+        using FileStream file = File.OpenRead(path);
+        int lines = 0;
+        while (file.Read(buffer) is var read and > 0) lines += buffer.AsSpan(0, read).Count((byte)'\n');
+        return lines;
     }
 
     void Read(StreamReader reader)

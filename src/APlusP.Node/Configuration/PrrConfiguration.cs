@@ -34,6 +34,9 @@ public sealed record PrrConfiguration
     /// <summary>Subscriber names by softwire address; a binding without a name is not here.</summary>
     public required IReadOnlyDictionary<IPv6Address, string> Names { get; init; }
 
+    /// <summary>Largest IPv6 packet on the way to a subscriber who has no path MTU of its own.</summary>
+    public int PathMtu { get; init; } = 1500;
+
     /// <summary>The TUN device.</summary>
     public string Device { get; init; } = "aplusp-prr";
 
@@ -53,6 +56,12 @@ public sealed record PrrConfiguration
     /// <summary>What the file's reader warned of.</summary>
     public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];
 }
+
+/// <summary>What a PRR's file says, with its bindings as the table that the PRR forwards by.</summary>
+/// <param name="Configuration">All but the bindings and their names.</param>
+/// <param name="Table">The bindings, and the mapping rules.</param>
+/// <param name="Names">What people call their subscribers.</param>
+public sealed record LoadedPrr(PrrConfiguration Configuration, BindingTable Table, SubscriberNames Names);
 
 /// <summary>What a SMAP's configuration file says, checked and immutable.</summary>
 public sealed record SmapConfiguration

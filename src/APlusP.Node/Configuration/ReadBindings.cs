@@ -5,53 +5,95 @@ using APlusP.Core.PortSets;
 
 namespace APlusP.Node.Configuration;
 
-/// <summary>The bindings as they are read, each with its place, and what they mean together.</summary>
+/// <summary>
+/// The bindings as they are read, each with its place, and what they mean together. Or, for a daemon, straight into the table that it forwards by: that says of a million of them whether
+/// they contradict each other, and takes a quarter of the memory, but knows no places. Who finds them contradictory reads again with places.
+/// </summary>
 /// <param name="ownAddresses">The PRR's ends.</param>
 /// <param name="pathMtu">Of a binding that does not say otherwise.</param>
 /// <param name="diagnostics">Where faults and warnings go.</param>
 /// <param name="warnOfSystemPorts">Off where the reader of the file tells of them itself, once for all bindings.</param>
-sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics, bool warnOfSystemPorts = true)
+/// <param name="intoTable">Whether they go into <see cref="Table"/> and nowhere else.</param>
+sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, DiagnosticList diagnostics, bool warnOfSystemPorts = true, bool intoTable = false)
 {
     /// <summary>Softwire header: what a path MTU is larger than the payload's, RFC 2473 section 7.</summary>
     public const int Overhead = 40;
 
-    readonly HashSet<IPv6Address> _own = [.. ownAddresses];
     readonly List<Binding> _bindings = [];
     readonly List<Place> _places = [];
-    readonly Dictionary<string, int> _named = new(StringComparer.Ordinal);
-    readonly Dictionary<IPv6Address, string> _names = [];
 
+    /// <summary>All of them, in the order of the file; none where they went into the table.</summary>
     public IReadOnlyList<Binding> Bindings => _bindings;
 
-    public IReadOnlyDictionary<IPv6Address, string> Names => _names;
+    /// <summary>All of them, where they were to go there; null otherwise.</summary>
+    public BindingTable? Table { get; private set; } = intoTable ? new BindingTable() : null;
+
+    /// <summary>Whether the table has refused one, so that none of it is of use.</summary>
+    public bool AreContradictory { get; private set; }
+
+    public SubscriberNames Names { get; } = new();
 
     public Place PlaceOf(int index) => _places[index];
 
-    public bool HasName(string name) => _named.ContainsKey(name);
+    /// <summary>Makes room for so many more.</summary>
+    public void Expect(int bindings)
+    {
+        if (Table is { Count: 0 }) Table = new BindingTable(bindings);
+    }
 
     public void Add(IPv4Address address, PortSet ports, IPv6Address softwire, IPv6Address? prr, int? ownPathMtu, string? name, Place place)
     {
         if (ownAddresses.Count == 0) return;
-        if (prr is { } chosen && !_own.Contains(chosen))
-            diagnostics.Error(place, ErrorCodes.ConfigurationForeignPrr, $"The binding's PRR end {chosen} is not among 'softwire-address' ({string.Join(", ", ownAddresses)}).");
-        if (_own.Contains(softwire))
-            diagnostics.Error(place, ErrorCodes.ConfigurationContradiction, $"The softwire {softwire} is the PRR's own end; write the SMAP's address.");
-        if (warnOfSystemPorts && ReachesSystemPorts(ports))
-            diagnostics.Warn(place, ErrorCodes.ConfigurationSystemPorts, $"The port set {ports} reaches the system ports 0-1023; servers there are then this subscriber's. RFC 7597 section 5.1 keeps them out by an offset above 0.");
-        if (name is not null)
+        if (FaultOf(ownAddresses, softwire, prr ?? ownAddresses[0]) is var (code, message)) diagnostics.Error(place, code, message);
+        if (warnOfSystemPorts && SystemPortsWarning(ports) is { } warning) diagnostics.Warn(place, ErrorCodes.ConfigurationSystemPorts, warning);
+        var binding = new Binding(address, ports, softwire, prr ?? ownAddresses[0], (ownPathMtu ?? pathMtu) - Overhead);
+        if (Table is not null) AddToTable(binding, name);
+        else
         {
-            if (_named.TryGetValue(name, out int other))
-                diagnostics.Error(place, ErrorCodes.ConfigurationTwice, $"The name '{name}' stands twice: here and at {_places[other]}.");
-            else
-            {
-                _named.Add(name, _bindings.Count);
-                _names[softwire] = name;
-            }
+            if (name is not null && !Names.TryAdd(softwire, name)) NameStandsTwice(name, place);
+            _bindings.Add(binding);
+            _places.Add(place);
+        }
+    }
+
+    void AddToTable(Binding binding, string? name)
+    {
+        if (AreContradictory) return;
+        try
+        {
+            Table!.Add(binding);
+            if (name is not null) AreContradictory = !Names.TryAdd(binding.Softwire, name);
+        }
+        catch (APlusPException)
+        {
+            AreContradictory = true;
+        }
+    }
+
+    void NameStandsTwice(string name, Place place)
+    {
+        Names.TryFind(name, out IPv6Address first);
+        diagnostics.Error(place, ErrorCodes.ConfigurationTwice, $"The name '{name}' stands twice: here and at {_places[_bindings.FindIndex(b => b.Softwire == first)]}.");
+    }
+
+    /// <summary>What is wrong with the ends of a softwire of a PRR, or null.</summary>
+    public static (string Code, string Message)? FaultOf(IReadOnlyList<IPv6Address> ownAddresses, IPv6Address softwire, IPv6Address prr)
+    {
+        bool prrIsOurs = false, softwireIsOurs = false;
+        foreach (IPv6Address own in ownAddresses)
+        {
+            prrIsOurs |= own == prr;
+            softwireIsOurs |= own == softwire;
         }
 
-        _bindings.Add(new Binding(address, ports, softwire, prr ?? ownAddresses[0], (ownPathMtu ?? pathMtu) - Overhead));
-        _places.Add(place);
+        return !prrIsOurs ? (ErrorCodes.ConfigurationForeignPrr, $"The binding's PRR end {prr} is not among 'softwire-address' ({string.Join(", ", ownAddresses)}).")
+            : softwireIsOurs ? (ErrorCodes.ConfigurationContradiction, $"The softwire {softwire} is the PRR's own end; write the SMAP's address.")
+            : null;
     }
+
+    /// <summary>What a person should know of a port set that reaches ports 0-1023; null where it does not.</summary>
+    public static string? SystemPortsWarning(PortSet ports) => ReachesSystemPorts(ports)
+        ? $"The port set {ports} reaches the system ports 0-1023; servers there are then this subscriber's. RFC 7597 section 5.1 keeps them out by an offset above 0." : null;
 
     /// <summary>Whether a part of an address reaches ports 0-1023.</summary>
     public static bool ReachesSystemPorts(PortSet ports) => !ports.IsWholeAddress && FirstPort(ports) < 1024;
@@ -65,7 +107,7 @@ sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, 
     /// </summary>
     public void CheckTogether()
     {
-        if (ContradictNothing()) return;
+        if (Table is not null || ContradictNothing()) return;
         var table = new BindingTable();
         var suspects = new HashSet<IPv4Address>();
         bool twice = false;
@@ -132,6 +174,15 @@ sealed class ReadBindings(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, 
         }
 
         return true;
+    }
+
+    /// <summary>What <paramref name="conflictOf"/> says against the bindings, told where they stand.</summary>
+    public void CheckEach(Func<Binding, string?> conflictOf)
+    {
+        if (Table is not null) AreContradictory |= Table.Bindings.Any(b => conflictOf(b) is not null);
+        for (int i = 0; i < _bindings.Count; i++)
+            if (conflictOf(_bindings[i]) is { } message)
+                diagnostics.Error(_places[i], ErrorCodes.RuleConflict, $"{message[..1].ToUpperInvariant()}{message[1..]}.");
     }
 
     void FindSameSoftwires()

@@ -93,9 +93,6 @@ sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, Dia
         }
 
         if (any || _rules.Count == 0) return;
-        var table = new RuleTable(_rules);
-        for (int i = 0; i < bindings.Bindings.Count; i++)
-            if (table.ConflictOf(bindings.Bindings[i]) is { } message)
-                diagnostics.Error(bindings.PlaceOf(i), ErrorCodes.RuleConflict, $"{message[..1].ToUpperInvariant()}{message[1..]}.");
+        bindings.CheckEach(new RuleTable(_rules).ConflictOf);
     }
 }

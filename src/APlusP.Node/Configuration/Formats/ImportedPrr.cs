@@ -90,7 +90,7 @@ sealed class ImportedPrr(DiagnosticList diagnostics, ImportNotes notes, bool joi
         {
             Options = options with { SoftwireAddresses = _ends },
             Bindings = bindings.Bindings,
-            Names = bindings.Names,
+            Names = bindings.Names.BySoftwire,
             Rules = rules.Rules,
         };
     }

@@ -61,7 +61,8 @@ public static class PrrToml
         return counts.Count == 0 ? 1500 : counts.MaxBy(c => c.Value).Key + ReadBindings.Overhead;
     }
 
-    static bool FitsALine(string name) => !name.Any(char.IsWhiteSpace) && !name.StartsWith('#') && !name.Contains('\ufeff', StringComparison.Ordinal);
+    /// <summary>Whether a bindings-file can hold a name.</summary>
+    public static bool FitsALine(string name) => !name.Any(char.IsWhiteSpace) && !name.StartsWith('#') && !name.Contains('\ufeff', StringComparison.Ordinal);
 
     static void WriteLine(TextWriter writer, Binding binding, string ports, string? name, IPv6Address usual, int pathMtu)
     {
