@@ -6,6 +6,7 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
 {
     // One line a verb, in alphabetical order; each is a file in Verbs/.
     BenchVerb.Create(),
+    BindingVerb.Create(),
     ConfigVerb.Create(),
     CompletionVerb.Create(),
     StatusVerbs.CreateCounters(),

@@ -136,6 +136,12 @@ public static class ErrorCodes
     /// <summary>A configuration changes what cannot change while the daemon runs.</summary>
     public const string NeedsRestart = "AP3005";
 
+    /// <summary>No binding has this softwire or name.</summary>
+    public const string NoSuchBinding = "AP3006";
+
+    /// <summary>A request about a binding cannot be read.</summary>
+    public const string BadBindingRequest = "AP3007";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 

@@ -75,7 +75,12 @@ static class StatusVerbs
         AnsiConsole.WriteLine($"{status.Role} {status.Program}, up {TimeSpan.FromSeconds(status.UptimeSeconds)}, device {status.Device}, {status.Configuration}");
         AnsiConsole.WriteLine($"softwire end {string.Join(", ", status.SoftwireAddresses)}");
         if (status.LastReload is { } reload) AnsiConsole.WriteLine($"last reload {reload}");
-        if (status.Prr is { } prr) AnsiConsole.WriteLine($"{prr.Bindings:N0} binding(s) on {prr.SharedAddresses:N0} IPv4 address(es)");
+        if (status.Prr is { } prr)
+        {
+            AnsiConsole.WriteLine($"{prr.Bindings:N0} binding(s) on {prr.SharedAddresses:N0} IPv4 address(es)"
+                + (prr.ChangesSinceLoad > 0 ? $"; {prr.ChangesSinceLoad:N0} change(s) by `aplusp binding` since the file was read, which has them not" : ""));
+        }
+
         if (status.Prr is { Rules.Count: > 0 } ruled) Print(ruled.Rules);
         if (status.Smap is { } smap) Print(smap);
         if (status.FastPath is { } fast) AnsiConsole.WriteLine(Describe(fast));

@@ -13,7 +13,8 @@ public static class ControlClient
     /// <exception cref="APlusPException">AP3002 where no daemon answers; or the error that the daemon answered with.</exception>
     public static ControlAnswer Ask(string path, string verb)
     {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 30_000, SendTimeout = 5_000 };
+        // A reload takes as long as the file is: ten million bindings some ten seconds on a quiet machine.
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = verb == "reload" ? 0 : 30_000, SendTimeout = 5_000 };
         try
         {
             socket.Connect(new UnixDomainSocketEndPoint(path));
@@ -25,9 +26,12 @@ public static class ControlClient
         }
         catch (Exception error) when (error is SocketException or IOException or JsonException or ArgumentException)
         {
-            throw new APlusPException(ErrorCodes.NoDaemon, $"no daemon answers at {path}: {error.Message}. Is it running? `--socket` says where to ask; the daemon's `control-socket` says where it listens.", error);
+            throw NoDaemon(path, error);
         }
     }
+
+    internal static APlusPException NoDaemon(string path, Exception error) =>
+        new(ErrorCodes.NoDaemon, $"no daemon answers at {path}: {error.Message}. Is it running? `--socket` says where to ask; the daemon's `control-socket` says where it listens.", error);
 
     /// <summary>Whether a daemon listens at a socket.</summary>
     public static bool Answers(string path)

@@ -7,7 +7,7 @@ namespace APlusP.Node.Control;
 
 /// <summary>
 /// Answers on a daemon's control socket, a unix socket whose file permissions say who may ask: the request is one line, a verb; the
-/// answer is one line of JSON.
+/// answer is one line of JSON. A verb may also begin a stream: then each line that follows has an answer of its own, for as long as the other side likes.
 /// </summary>
 sealed class ControlServer : IDisposable
 {
@@ -17,14 +17,20 @@ sealed class ControlServer : IDisposable
     readonly string _path;
     readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     readonly Func<string, ControlAnswer> _answer;
+    readonly Func<string, ILineStream?> _stream;
     readonly DaemonLog _log;
     readonly CancellationTokenSource _stop = new();
     Task? _listening;
 
-    public ControlServer(string path, Func<string, ControlAnswer> answer, DaemonLog log)
+    /// <param name="path">Of the socket.</param>
+    /// <param name="answer">Answers a verb.</param>
+    /// <param name="stream">The stream that a verb begins; null where it is a question.</param>
+    /// <param name="log">Told of what goes wrong here.</param>
+    public ControlServer(string path, Func<string, ControlAnswer> answer, Func<string, ILineStream?> stream, DaemonLog log)
     {
         _path = path;
         _answer = answer;
+        _stream = stream;
         _log = log;
         try
         {
@@ -98,16 +104,35 @@ sealed class ControlServer : IDisposable
                 length += read;
             }
 
-            string verb = System.Text.Encoding.UTF8.GetString(request, 0, length).Split('\n')[0].Trim();
+            int end = request.AsSpan(0, length).IndexOf((byte)'\n');
+            string verb = System.Text.Encoding.UTF8.GetString(request, 0, end < 0 ? length : end).Trim();
             if (verb.Length == 0) return;
+            if (end >= 0 && _stream(verb) is { } lines)
+            {
+                await ServeLines(client, lines, request.AsMemory(end + 1, length - end - 1));
+                return;
+            }
+
             ControlAnswer answer = Answer(verb);
-            await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer, ControlJson.Default.ControlAnswer), patience.Token);
-            await stream.WriteAsync("\n"u8.ToArray(), patience.Token);
+
+            // A reload of millions of bindings takes longer than whoever is too slow to ask or to listen is given.
+            using var again = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            again.CancelAfter(s_patience);
+            await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer, ControlJson.Default.ControlAnswer), again.Token);
+            await stream.WriteAsync("\n"u8.ToArray(), again.Token);
         }
-        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException)
+        catch (Exception error) when (error is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {
             // Who asked has gone, or is too slow to wait for.
         }
+    }
+
+    /// <summary>On a thread of its own, since it waits for the next line for as long as it takes.</summary>
+    async Task ServeLines(Socket client, ILineStream lines, ReadOnlyMemory<byte> first)
+    {
+        await using CancellationTokenRegistration closing = _stop.Token.Register(client.Dispose);
+        client.SendTimeout = (int)s_patience.TotalMilliseconds;
+        await Task.Factory.StartNew(() => new LineServer(client, lines).Run(first.Span), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
     ControlAnswer Answer(string verb)

@@ -65,6 +65,9 @@ public sealed record FastPathStatus(string Hook, IReadOnlyList<string> Devices, 
 
 public sealed record PrrStatus(int Bindings, int SharedAddresses)
 {
+    /// <summary>Bindings changed by <c>aplusp binding</c> since the file was read, which a reload would undo.</summary>
+    public long ChangesSinceLoad { get; init; }
+
     /// <summary>Mapping rules; their subscribers are not counted among the bindings.</summary>
     public IReadOnlyList<RuleStatus> Rules { get; init; } = [];
 }

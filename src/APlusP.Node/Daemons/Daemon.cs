@@ -62,7 +62,7 @@ public abstract class Daemon : IDisposable
     private protected void Start(StartValues values, IReadOnlyList<IForwarder> forwarders, Origin ipv4, Origin ipv6, Action claim, string what)
     {
         // First, since another daemon that answers there must not be disturbed.
-        ControlServer control = Hold(new ControlServer(values.ControlSocket, Answer, Log));
+        ControlServer control = Hold(new ControlServer(values.ControlSocket, Answer, Stream, Log));
         _controlSocket = values.ControlSocket;
         if (values.FastPath == FastPathMode.Off && File.Exists(LeftBeside(values.ControlSocket).Settings)) Detach(values.Device, values.ControlSocket);
         Device = Hold(TunDevice.Create(values.Device, forwarders.Count, mayBeThere: values.FastPath != FastPathMode.Off));
@@ -165,8 +165,11 @@ public abstract class Daemon : IDisposable
         "status" => new ControlAnswer { Status = Status() },
         "counters" => new ControlAnswer { Counters = Counters() },
         "reload" => new ControlAnswer { Reloaded = Reload() },
-        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request; there are status, counters and reload."),
+        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a {Role}; there are status, counters and reload, and bindings of a PRR."),
     };
+
+    /// <summary>The stream of requests that a verb begins; null where it is a question.</summary>
+    private protected virtual ILineStream? Stream(string verb) => null;
 
     /// <summary>Reads the configuration file again. A faulty one changes nothing.</summary>
     /// <returns>What changed, for people.</returns>

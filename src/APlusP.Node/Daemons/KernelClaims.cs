@@ -35,22 +35,22 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
     public void Route(IEnumerable<DeviceRoute> wanted)
     {
         var now = wanted.ToDictionary(r => r.ToString(), StringComparer.Ordinal);
-        foreach ((string name, DeviceRoute route) in now)
-        {
-            if (_routes.ContainsKey(name)) continue;
-            if (!TryClaim(route))
-            {
-                log.RouteExists(name);
-                continue;
-            }
+        foreach (DeviceRoute route in now.Values) Route(route, wanted: true);
+        foreach (string name in _routes.Keys.Except(now.Keys, StringComparer.Ordinal).ToArray()) Route(_routes[name], wanted: false);
+    }
 
-            _routes[name] = route;
+    /// <summary>Makes one route to the device, or removes it, and leaves the others.</summary>
+    public void Route(DeviceRoute route, bool wanted)
+    {
+        string name = route.ToString();
+        if (!wanted)
+        {
+            if (_routes.Remove(name)) _netlink.TryRemoveRoute(route, device.Index);
         }
-
-        foreach (string name in _routes.Keys.Except(now.Keys, StringComparer.Ordinal).ToArray())
+        else if (!_routes.ContainsKey(name))
         {
-            _netlink.TryRemoveRoute(_routes[name], device.Index);
-            _routes.Remove(name);
+            if (TryClaim(route)) _routes[name] = route;
+            else log.RouteExists(name);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
@@ -18,31 +19,31 @@ public sealed class PrrDaemon : Daemon
     const int ManyBindings = 10_000;
 
     readonly BindingTable _table;
+    readonly LiveBindings _live;
     readonly PortRangeRouter[] _routers;
     PrrConfiguration _configuration;
 
     public PrrDaemon(string configurationPath, DaemonLog log)
         : base("prr", configurationPath, log)
     {
-        (_configuration, _table) = Load();
+        (_configuration, _table, SubscriberNames names) = Load();
+        _live = new LiveBindings(_table, (address, wanted) => Claims.Route(KernelClaims.RouteTo(new IPv4Prefix(address, 32)), wanted));
+        _live.Load(_configuration, names, () => { });
 
-        // What reading left behind goes back to the system while no packet waits for it: of a million bindings, some 150 MB.
+        // What reading left behind goes back to the system while no packet waits for it.
         if (_table.Count > ManyBindings) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         Paths = new PathMtuTable(_configuration.Discovery, TimeProvider.System, Secret);
         _routers = [.. Enumerable.Range(0, _configuration.Workers).Select(_ => new PortRangeRouter(_table, _configuration.Options, TimeProvider.System, Paths))];
     }
 
-    /// <summary>
-    /// Reads the configuration, and makes its bindings a table. They live on in that alone: as objects a million would take twice the memory of the table, and be marked by every collection.
-    /// </summary>
-    (PrrConfiguration Configuration, BindingTable Table) Load()
+    /// <summary>Reads the configuration. The kernel forwards into and out of the TUN, and takes one from the TTL as it does.</summary>
+    LoadedPrr Load()
     {
-        PrrConfiguration configuration = ConfigurationFile.LoadPrr(ConfigurationPath);
-        BindingTable table = BindingTable.Build(configuration.Bindings, configuration.Rules);
-
-        // The kernel forwards into and out of the TUN, and takes one from the TTL as it does.
-        return (configuration with { Bindings = [], Options = configuration.Options with { TtlAlreadyTaken = true, Secret = Secret } }, table);
+        LoadedPrr loaded = ConfigurationFile.LoadPrrTable(ConfigurationPath);
+        return loaded with { Configuration = loaded.Configuration with { Options = loaded.Configuration.Options with { TtlAlreadyTaken = true, Secret = Secret } } };
     }
+
+    private protected override ILineStream? Stream(string verb) => verb == "bindings" ? new BindingStream(_live) : null;
 
     private protected override PathMtuTable Paths { get; }
 
@@ -74,19 +75,33 @@ public sealed class PrrDaemon : Daemon
 
     private protected override string ReloadConfiguration()
     {
-        (PrrConfiguration next, BindingTable wanted) = Load();
+        string what = TakeOverFile();
+
+        // The table that was compared with goes before another comes. Not compacting: workers wait only while a few objects are marked.
+        if (_table.Count > ManyBindings) GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: false);
+        return what;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    string TakeOverFile()
+    {
+        (PrrConfiguration next, BindingTable wanted, SubscriberNames names) = Load();
         RefuseChange(StartValues.Of(_configuration), StartValues.Of(next));
         IReadOnlyList<RuleBinding> rulesBefore = _configuration.Rules;
-        IReadOnlyList<BindingChange> changes = _table.DifferencesTo(wanted);
+        IReadOnlyList<BindingChange> changes = [];
+        _live.Load(next, names, () =>
+        {
+            changes = _table.DifferencesTo(wanted);
 
-        // Who moves between a rule and a binding has one of both at any time: the rules of before are asked last until all is done.
-        _table.SetRules([.. next.Rules], keepBefore: true);
-        Apply(changes);
-        _table.SetRules([.. next.Rules]);
-        (FastPath as PrrFastPath)?.Options = next.Options;
-        foreach (PortRangeRouter router in _routers) router.Options = next.Options;
-        Paths.Options = next.Discovery;
-        Claims.Route(Routes(next));
+            // Who moves between a rule and a binding has one of both at any time: the rules of before are asked last until all is done.
+            _table.SetRules([.. next.Rules], keepBefore: true);
+            Apply(changes);
+            _table.SetRules([.. next.Rules]);
+            (FastPath as PrrFastPath)?.Options = next.Options;
+            foreach (PortRangeRouter router in _routers) router.Options = next.Options;
+            Paths.Options = next.Discovery;
+            Claims.Route(Routes(next));
+        });
         _configuration = next;
         string rules = next.Rules.Count + rulesBefore.Count == 0 ? ""
             : $"; rules +{next.Rules.Except(rulesBefore).Count()} -{rulesBefore.Except(next.Rules).Count()}, {next.Rules.Count} in all";
@@ -126,6 +141,7 @@ public sealed class PrrDaemon : Daemon
         SoftwireAddresses = [.. _configuration.Options.SoftwireAddresses.Select(a => a.ToString())],
         Prr = new PrrStatus(_table.Count, _table.AddressCount)
         {
+            ChangesSinceLoad = _live.ChangesSinceLoad,
             Rules = [.. _configuration.Rules.Select(r => new RuleStatus(
                 r.Name, $"{r.Rule.IPv4}", $"{r.Rule.IPv6}", r.Rule.EaLength, r.Rule.PsidOffset, r.Rule.PsidLength, $"{r.Prr}", r.PayloadMtu, r.Rule.Capacity))],
         },
