@@ -19,7 +19,7 @@ sealed class Chain
     public const string Ours = "203.0.113.1", Routed = "203.0.113.2";
 
     /// <summary>A line of a SMAP's configuration.</summary>
-    public const string SmapFastPath = "";
+    public const string SmapFastPath = "fast-path = \"tc\"";
 
     const string Shared = "192.0.2.1", Softwire = "2001:db8:5::1", PrrEnd = "2001:db8:9::1";
 

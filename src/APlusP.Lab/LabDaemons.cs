@@ -48,6 +48,7 @@ public static class LabDaemons
             {PortsKey(room)}
             path-mtu = {room.PathMtu}
             control-socket = "{controlSocket}"
+            {(plan.FastPath is null ? "" : $"fast-path = \"{(plan.FastPath == "xdp" ? "auto" : plan.FastPath)}\"")}
             """);
         if (room.Napt.Count > 0) text.AppendLine().AppendLine("[napt]").AppendJoin('\n', room.Napt).AppendLine();
         return text.ToString();

@@ -70,7 +70,7 @@ public sealed record LabPlan(string Name, IReadOnlyList<RoomPlan> Rooms)
 
     const string SoftwirePrefix = "2001:660:7301:4666";
 
-    /// <summary>The PRR's <c>fast-path</c>; null for its default.</summary>
+    /// <summary>The PRR's <c>fast-path</c>, and the SMAPs', which take "auto" for "xdp"; null for the default.</summary>
     public string? FastPath { get; init; }
 
     /// <summary>The links that are emulated ones, see <see cref="WithLink"/>.</summary>

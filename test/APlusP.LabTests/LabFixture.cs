@@ -40,7 +40,7 @@ public abstract class LabFixture : IDisposable
     public static string Executable { get; } =
         Environment.GetEnvironmentVariable("APLUSP_EXECUTABLE") is { Length: > 0 } given ? Path.GetFullPath(given) : Path.Combine(AppContext.BaseDirectory, "aplusp");
 
-    /// <summary>The <c>fast-path</c> of PRRs whose test does not say: APLUSP_FAST_PATH, or null for the default.</summary>
+    /// <summary>The <c>fast-path</c> of PRRs, and of a lab's SMAPs, whose test does not say: APLUSP_FAST_PATH, or null for the default.</summary>
     public static string? FastPath { get; } = Environment.GetEnvironmentVariable("APLUSP_FAST_PATH") is { Length: > 0 } given ? given : null;
 
     /// <summary>The same as a line of a configuration.</summary>

@@ -20,29 +20,34 @@ static class DaemonVerbs
                 var daemon = new PrrDaemon(path, log);
                 return (daemon, daemon.Start);
             });
-        prr.Add(CreateDetach());
+        prr.Add(CreateDetach("PRR", path =>
+        {
+            PrrConfiguration configuration = ConfigurationFile.LoadPrr(path);
+            Daemon.Detach(configuration.Device, configuration.ControlSocket);
+        }));
         return prr;
     }
 
-    static Command CreateDetach()
+    static Command CreateDetach(string role, Action<string> detach)
     {
         var config = new Option<FileInfo>("--config", "-c") { Description = "The configuration file that the daemon ran with.", Required = true };
-        var command = new Command("detach", "Take away what a stopped PRR has left in the kernel so that traffic goes on: the fast path, the device, routes and settings.") { config };
-        command.SetAction(parsed =>
-        {
-            PrrConfiguration configuration = ConfigurationFile.LoadPrr(parsed.GetValue(config)!.FullName);
-            Daemon.Detach(configuration.Device, configuration.ControlSocket);
-        });
+        var command = new Command("detach", "Take away what a stopped " + role + " has left in the kernel so that traffic goes on: the fast path, the device, routes and settings.") { config };
+        command.SetAction(parsed => detach(parsed.GetValue(config)!.FullName));
         return command;
     }
 
-    public static Command CreateSmap() => Create(
-        "smap", "Run a SMAP (CE, lwB4) in a subscriber's home.",
-        (path, log) =>
-        {
-            var daemon = new SmapDaemon(path, log);
-            return (daemon, daemon.Start);
-        });
+    public static Command CreateSmap()
+    {
+        Command smap = Create(
+            "smap", "Run a SMAP (CE, lwB4) in a subscriber's home.",
+            (path, log) =>
+            {
+                var daemon = new SmapDaemon(path, log);
+                return (daemon, daemon.Start);
+            });
+        smap.Add(CreateDetach("SMAP", path => SmapDaemon.Detach(ConfigurationFile.LoadSmap(path))));
+        return smap;
+    }
 
     static Command Create(string name, string description, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
     {

@@ -101,7 +101,7 @@ static class StatusVerbs
 
     static string Describe(FastPathStatus fast) =>
         fast.Hook == "off" ? $"no fast path: {fast.Fault}"
-        : $"fast path: {fast.Hook} on {string.Join(", ", fast.Devices)}, {fast.Bindings:N0} binding(s)"
+        : $"fast path: {fast.Hook} on {string.Join(", ", fast.Devices)}, " + (fast.Flows is { } flows ? $"{flows:N0} flow(s)" : $"{fast.Bindings:N0} binding(s)")
             + (fast.LeftOut > 0 ? $", {fast.LeftOut:N0} had no room" : "") + (fast.Fault is null ? "" : $"; {fast.Fault}");
 
     static void Print(IReadOnlyList<RuleStatus> rules)

@@ -38,6 +38,14 @@ sealed class EntryPool
 
     public void GiveBack(int entry) => _free[_count++] = entry;
 
+    /// <summary>Has all entries free but these.</summary>
+    public void Leave(ReadOnlySpan<bool> used)
+    {
+        _count = 0;
+        for (int entry = _free.Length; entry > 0; entry--)
+            if (!used[entry]) GiveBack(entry);
+    }
+
     public void Reset()
     {
         _count = _free.Length;

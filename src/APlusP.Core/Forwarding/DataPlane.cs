@@ -56,11 +56,14 @@ public abstract class DataPlane : IForwarder
             return true;
         }
 
-        Clock.Advance();
+        KeepTime();
         TellOfLostFragments(batch);
         End.TakeProbes(batch, _own, HopLimit);
         return batch.Count > 0;
     }
+
+    /// <summary>Ends what is over by now.</summary>
+    private protected virtual void KeepTime() => Clock.Advance();
 
     /// <summary>
     /// Who sent the first fragment of an outer packet whose rest did not come hears so by ICMPv6 3/1, RFC 8200 section 4.5. Inner fragments have no such message: they are put together by

@@ -88,12 +88,14 @@ public sealed partial class Smap
 
         DropReason refused = _napt.Outbound(protocol, inside, remote, flags, out ushort external);
         if (refused != DropReason.None) return RefusePort(batch, index, refused);
+        Settle(isOurs: hairpin || IsRead(protocol, inside, remote), _path.To);
 
         Endpoint called = default;
         if (hairpin)
         {
             var caller = new Endpoint(_options.SharedAddress.Value, external);
             refused = _napt.Inbound(protocol, remote.Port, caller, flags, out called);
+            Settle(isOurs: true, default);
             if (refused != DropReason.None) return Verdict.Drop(refused);
         }
 
@@ -106,7 +108,7 @@ public sealed partial class Smap
             return Verdict.Hairpin;
         }
 
-        if (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote))
+        if (IsRead(protocol, inside, remote))
         {
             Verdict kept = _ftp.FromLan(batch, index, ref header, _napt, inside, remote, _options.SharedAddress, Clock.Now);
             if (kept.Fate != Fate.None) return kept;
@@ -130,6 +132,7 @@ public sealed partial class Smap
         icmp.Identifier = external;
         header.Source = _options.SharedAddress;
         _path = PathFor(header.Destination, external);
+        Settle(isOurs: false, _path.To);
         Identify(ref header);
         return Send(batch, index, header, payloadMtu);
     }

@@ -125,9 +125,10 @@ public sealed partial class Smap
         TcpFlags flags = protocol == NaptProtocol.Tcp ? transport.TcpFlags : TcpFlags.None;
         DropReason refused = _napt.Inbound(protocol, transport.DestinationPort, remote, flags, out Endpoint inside);
         if (refused != DropReason.None) return Verdict.Drop(refused);
+        if (_napt.Unsettled != 0) Settle(IsRead(protocol, inside, remote), PathFor(header.Source, remote.Port).To);
         if (_options.ClampMss) End.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
         DeliverTransport(protocol, ref header, ref transport, inside);
-        if (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote)) _ftp.FromPrr(batch, index, ref header, inside, remote, Clock.Now);
+        if (IsRead(protocol, inside, remote)) _ftp.FromPrr(batch, index, ref header, inside, remote, Clock.Now);
         return Verdict.Forward;
     }
 

@@ -51,10 +51,12 @@ public sealed partial class Smap : DataPlane
             bool flush = value.SharedAddress != _options.SharedAddress || !value.Ports.Equals(_options.Ports) || value.Mode != _options.Mode
                 || value.MaxFlows != _options.MaxFlows;
             if (!value.Ports.Equals(_options.Ports)) _identifications = new IdentificationPool(value.Ports, _random);
+            bool goesAnotherWay = !value.ForwardingRules.SequenceEqual(_options.ForwardingRules) || value.OwnPrefix != _options.OwnPrefix || value.FtpGateway != _options.FtpGateway;
             _options = value;
             _mesh = MeshOf(value);
-            if (flush) _napt = new NaptTable(value, _random);
+            if (flush) Flush();
             else _napt.Options = value;
+            if (!flush && goesAnotherWay) _napt.UnsettleAll();
         }
     }
 
@@ -89,6 +91,9 @@ public sealed partial class Smap : DataPlane
             Count(slot.Origin, verdict, octets, wereHeld);
         }
     }
+
+    /// <summary>Flows end while nothing comes, too.</summary>
+    private protected override void KeepTime() => Advance();
 
     void Advance()
     {

@@ -21,15 +21,16 @@ public sealed unsafe class BpfObject : IDisposable
     /// <param name="name">Its name, such as <c>prr.tc.o</c>.</param>
     /// <param name="entries">Entries of the maps that are not of the size that the source gives them.</param>
     /// <param name="assembly">Which; this one where it is left out.</param>
+    /// <param name="reused">Maps that are there already, by the names that they have in the source.</param>
     /// <exception cref="APlusPException">AP2010: the library is missing, or the kernel refuses; the message says what.</exception>
-    public static BpfObject Load(string name, IReadOnlyDictionary<string, uint> entries, Assembly? assembly = null)
+    public static BpfObject Load(string name, IReadOnlyDictionary<string, uint> entries, Assembly? assembly = null, IReadOnlyDictionary<string, BpfMap>? reused = null)
     {
         byte[] octets = Resource(assembly ?? Assembly.GetExecutingAssembly(), name);
         try
         {
             // The library would write to standard error; what the kernel says is in the message of our own.
             Libbpf.SetPrint(null);
-            return Load(name, octets, entries);
+            return Load(name, octets, entries, reused);
         }
         catch (DllNotFoundException missing)
         {
@@ -37,7 +38,7 @@ public sealed unsafe class BpfObject : IDisposable
         }
     }
 
-    static BpfObject Load(string name, byte[] octets, IReadOnlyDictionary<string, uint> entries)
+    static BpfObject Load(string name, byte[] octets, IReadOnlyDictionary<string, uint> entries, IReadOnlyDictionary<string, BpfMap>? reused)
     {
         const int logSize = 1 << 20;
         byte* log = (byte*)NativeMemory.AllocZeroed(logSize);
@@ -54,6 +55,8 @@ public sealed unsafe class BpfObject : IDisposable
 
             foreach ((string map, uint count) in entries)
                 if (Libbpf.SetMaxEntries(loaded.Find(map), count) < 0) throw Refused(name, $"give the map {map} {count} entries in", Marshal.GetLastPInvokeError(), "");
+            foreach ((string map, BpfMap there) in reused ?? new Dictionary<string, BpfMap>())
+                if (Libbpf.ReuseFd(loaded.Find(map), there.Fd) < 0) throw Refused(name, $"go on with the map {map} in", Marshal.GetLastPInvokeError(), "");
             if (Libbpf.Load(loaded._object) < 0)
             {
                 int errno = Marshal.GetLastPInvokeError();

@@ -43,6 +43,10 @@ static unsafe partial class Libbpf
     [LibraryImport(Library, EntryPoint = "bpf_map__set_max_entries", SetLastError = true)]
     public static partial int SetMaxEntries(nint map, uint entries);
 
+    // int bpf_map__reuse_fd(struct bpf_map *map, int fd);
+    [LibraryImport(Library, EntryPoint = "bpf_map__reuse_fd", SetLastError = true)]
+    public static partial int ReuseFd(nint map, int fd);
+
     // struct bpf_program *bpf_object__find_program_by_name(const struct bpf_object *obj, const char *name);
     [LibraryImport(Library, EntryPoint = "bpf_object__find_program_by_name", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint FindProgram(nint bpfObject, string name);

@@ -208,7 +208,7 @@ public abstract class AttachedFastPath : IDisposable
         _counters.WritePerCpu<FastPathCounters>(0, each);
     }
 
-    static FastPathCounters Sum(BpfMap counters)
+    internal static FastPathCounters Sum(BpfMap counters)
     {
         Span<FastPathCounters> each = stackalloc FastPathCounters[ProcessorCount];
         counters.ReadPerCpu(0, each);

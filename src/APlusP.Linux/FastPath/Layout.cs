@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using APlusP.Core.Addresses;
+using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 
 namespace APlusP.Linux.FastPath;
@@ -214,6 +215,7 @@ public enum PassUpReason
     NoRoute,
     Changing,
     Room,
+    NoFlow,
 }
 
 /// <summary>What the fast path has forwarded, and what it has passed up. One set for each CPU; sums are made of copies.</summary>
@@ -221,7 +223,7 @@ public enum PassUpReason
 public unsafe struct FastPathCounters
 {
     /// <summary>Values of <see cref="PassUpReason"/>.</summary>
-    public const int Reasons = 15;
+    public const int Reasons = 16;
 
     public ulong InPackets, InOctets;
     public ulong OutPackets, OutOctets;
@@ -229,20 +231,24 @@ public unsafe struct FastPathCounters
     fixed ulong _upIn[Reasons];
     fixed ulong _upOut[Reasons];
 
-    /// <summary>Packets that came from the Internet, or else from a SMAP, and were passed up for this reason.</summary>
-    public readonly ulong PassedUp(bool fromInternet, PassUpReason reason) => fromInternet ? _upIn[(int)reason] : _upOut[(int)reason];
+    /// <summary>Packets that came from outside, or else from subscribers or the home, and were passed up for this reason.</summary>
+    public readonly ulong PassedUp(bool fromOutside, PassUpReason reason) => fromOutside ? _upIn[(int)reason] : _upOut[(int)reason];
+
+    /// <summary>Why the programs of a PRR, or else of a SMAP, pass packets up.</summary>
+    public static IEnumerable<PassUpReason> ReasonsOf(bool isPrr) =>
+        Enum.GetValues<PassUpReason>().Where(r => r != (isPrr ? PassUpReason.NoFlow : PassUpReason.NoBinding) && (isPrr || r != PassUpReason.Destination));
 
     /// <summary>Each counter by its public name: <c>fast-path-from-internet-forwarded</c>, <c>fast-path-from-smap-up-syn</c> and so on.</summary>
-    public readonly IEnumerable<KeyValuePair<string, long>> Named()
+    /// <param name="outside">The side that packets come in from: the Internet of a PRR, the PRR of a SMAP.</param>
+    /// <param name="inside">The other.</param>
+    public readonly IEnumerable<KeyValuePair<string, long>> Named(Origin outside, Origin inside)
     {
-        var named = new List<KeyValuePair<string, long>>
-        {
-            new("fast-path-from-internet-forwarded", (long)InPackets),
-            new("fast-path-from-smap-forwarded", (long)OutPackets),
-            new("fast-path-from-smap-hairpinned", (long)HairpinPackets),
-        };
-        foreach (PassUpReason reason in Enum.GetValues<PassUpReason>()) named.Add(new($"fast-path-from-internet-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(true, reason)));
-        foreach (PassUpReason reason in Enum.GetValues<PassUpReason>()) named.Add(new($"fast-path-from-smap-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(false, reason)));
+        string from = $"fast-path-{ForwardingCounters.Kebab(outside)}", to = $"fast-path-{ForwardingCounters.Kebab(inside)}";
+        bool isPrr = outside == Origin.FromInternet;
+        var named = new List<KeyValuePair<string, long>> { new($"{from}-forwarded", (long)InPackets), new($"{to}-forwarded", (long)OutPackets) };
+        if (isPrr) named.Add(new($"{to}-hairpinned", (long)HairpinPackets));
+        foreach (PassUpReason reason in ReasonsOf(isPrr)) named.Add(new($"{from}-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(true, reason)));
+        foreach (PassUpReason reason in ReasonsOf(isPrr)) named.Add(new($"{to}-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(false, reason)));
         return named;
     }
 

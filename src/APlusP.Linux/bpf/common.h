@@ -8,6 +8,7 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
@@ -150,6 +151,17 @@ struct way {
 	__u8 to[6], from[6];
 	__u8 known;		/* whether the Ethernet addresses are */
 };
+
+/* The protocol of a frame that is to us; 0 of another. */
+INLINE __be16 protocol_to_us(context *ctx)
+{
+	struct ethhdr *ethernet;
+
+	if (!is_for_us(ctx))
+		return 0;
+	ethernet = (void *)(long)ctx->data;
+	return (void *)(ethernet + 1) > (void *)(long)ctx->data_end ? 0 : ethernet->h_proto;
+}
 
 INLINE struct counters *own_counters(void)
 {

@@ -153,6 +153,7 @@ enum up {
 	UP_NO_ROUTE,			/* no next hop, or the kernel itself is it */
 	UP_CHANGING,			/* the binding was being changed */
 	UP_ROOM,			/* no room in the buffer for another header */
+	UP_NO_FLOW,			/* SMAP: no flow that the programs know has it */
 	UP_REASONS,
 };
 

@@ -440,18 +440,14 @@ INLINE int from_smap(context *ctx)
 
 PROGRAM int prr(context *ctx)
 {
-	struct ethhdr *ethernet;
-
-	if (!is_for_us(ctx))
-		return GO_ON;
-	ethernet = (void *)(long)ctx->data;
-	if ((void *)(ethernet + 1) > (void *)(long)ctx->data_end)
-		return GO_ON;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+	switch (protocol_to_us(ctx)) {
+	case bpf_htons(ETH_P_IP):
 		return from_internet(ctx);
-	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+	case bpf_htons(ETH_P_IPV6):
 		return from_smap(ctx);
-	return GO_ON;
+	default:
+		return GO_ON;
+	}
 }
 
 /* Some helpers are for programs that say they are GPL. */

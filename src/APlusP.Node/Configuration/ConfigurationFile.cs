@@ -252,9 +252,20 @@ public static class ConfigurationFile
         {
             Device = Device(top, configuration.Device),
             ControlSocket = ControlSocket(top, configuration.ControlSocket),
+            FastPath = FastPathOfSmap(top),
+            FastPathDevices = top.Texts("fast-path-devices"),
             DefaultRoute = top.Flag("default-route", configuration.DefaultRoute),
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Smap, otherwise: true),
         };
+    }
+
+    /// <summary>The programs of a SMAP carry segmentation offload's packets whole, which XDP never sees.</summary>
+    static FastPathMode FastPathOfSmap(SectionReader top)
+    {
+        var mode = (FastPathMode)top.Word("fast-path", (int)FastPathMode.Off, ConfigurationSchema.FastPathModes);
+        if (mode != FastPathMode.Xdp) return mode;
+        top.Refuse("fast-path", ErrorCodes.ConfigurationBadValue, "'fast-path' is \"xdp\", which a SMAP does not have; write \"tc\" or \"auto\".");
+        return FastPathMode.Off;
     }
 
     static SmapOptions ReadNapt(SectionReader napt, SmapOptions options) => options with

@@ -27,7 +27,7 @@ public static class ConfigurationSchema
         [""] =
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
-            "clamp-mss", "ignore-df", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "rule",
+            "clamp-mss", "ignore-df", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "rule",
         ],
         ["psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "forwarding"],

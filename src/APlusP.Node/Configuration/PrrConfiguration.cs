@@ -75,6 +75,12 @@ public sealed record SmapConfiguration
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;
 
+    /// <inheritdoc cref="PrrConfiguration.FastPath"/>
+    public FastPathMode FastPath { get; init; }
+
+    /// <inheritdoc cref="PrrConfiguration.FastPathDevices"/>
+    public IReadOnlyList<string> FastPathDevices { get; init; } = [];
+
     /// <summary>How the path MTU of the softwire is found out.</summary>
     public DiscoveryOptions Discovery { get; init; } = new();
 

@@ -58,10 +58,14 @@ public sealed record PathStatus(string Softwire, int PathMtu, int Configured);
 /// <summary>The kernel's fast path.</summary>
 /// <param name="Hook">"tc", "xdp", or "off" where the kernel refused.</param>
 /// <param name="Devices">Where its programs stand.</param>
-/// <param name="Bindings">Bindings that it knows.</param>
-/// <param name="LeftOut">Bindings that had no room, and go by the daemon.</param>
+/// <param name="Bindings">Bindings that it knows, of a PRR.</param>
+/// <param name="LeftOut">Bindings, or since start flows, that had no room, and go by the daemon.</param>
 /// <param name="Fault">What the kernel refused, if anything.</param>
-public sealed record FastPathStatus(string Hook, IReadOnlyList<string> Devices, int Bindings, int LeftOut, string? Fault);
+public sealed record FastPathStatus(string Hook, IReadOnlyList<string> Devices, int Bindings, int LeftOut, string? Fault)
+{
+    /// <summary>Flows of a SMAP that the kernel forwards; null of a PRR.</summary>
+    public int? Flows { get; init; }
+}
 
 public sealed record PrrStatus(int Bindings, int SharedAddresses)
 {

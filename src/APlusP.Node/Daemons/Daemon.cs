@@ -78,6 +78,8 @@ public abstract class Daemon : IDisposable
         OwnAddressSocket? own = values.IcmpSource is { } address && KernelClaims.IsAddressOfThisMachine(address.ToString())
             ? Hold(new OwnAddressSocket(address)) : null;
 
+        // First, since a SMAP's knows flows, of which packets may come at once. It goes after the workers.
+        AttachedFastPath? fastPath = values.FastPath == FastPathMode.Off ? null : LoadFastPath(values.FastPath, values.ControlSocket);
         Workers = [.. forwarders.Select((forwarder, i) => Hold(new Worker(
             $"{Role}-{i}", new TunQueue(Device, i, ipv4, ipv6, i == 0 ? sockets : [], own), forwarder, Fail)))];
         foreach (Worker worker in Workers) worker.Start();
@@ -85,7 +87,7 @@ public abstract class Daemon : IDisposable
         Claims = Hold(new KernelClaims(Device, Log));
         Claims.Forwarding();
         claim();
-        if (values.FastPath != FastPathMode.Off) StartFastPath(values.FastPath, values.ControlSocket);
+        if (fastPath is not null) AttachFastPath(fastPath, values.ControlSocket);
         control.Start();
         Log.Started(Role, ProgramVersion, values.Device, Workers.Count, values.ControlSocket, what);
     }
@@ -100,32 +102,63 @@ public abstract class Daemon : IDisposable
     /// <summary>Where the kernel's part of a daemon is pinned, and where what it must put back is written down.</summary>
     static (string Pins, string Settings) LeftBeside(string controlSocket) => (Path.ChangeExtension(controlSocket, "bpf"), Path.ChangeExtension(controlSocket, "settings"));
 
-    void StartFastPath(FastPathMode mode, string controlSocket)
+    AttachedFastPath? LoadFastPath(FastPathMode mode, string controlSocket)
     {
-        (string pins, string settings) = LeftBeside(controlSocket);
-        AttachedFastPath? fastPath = null;
+        (string pins, _) = LeftBeside(controlSocket);
         try
         {
-            fastPath = MakeFastPath(pins, mode == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
-            fastPath?.Attach();
-            Claims.Stay(settings);
-            FastPath = fastPath is null ? null : Hold(fastPath);
-            if (fastPath is not null) Log.FastPath(mode == FastPathMode.Xdp ? "XDP" : "tc", string.Join(", ", fastPath.Devices), fastPath.Count);
-            if (fastPath is { LeftOut: > 0 }) Log.FastPathFull(fastPath.LeftOut);
+            return Hold(MakeFastPath(pins, mode == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc));
         }
         catch (APlusPException fault)
         {
-            fastPath?.Dispose();
-
-            // Programs that a process before has left would go on by what it knew.
-            AttachedFastPath.Detach(pins);
-            _fastPathFault = $"{fault.Code}: {fault.Message}";
-            Log.NoFastPath(fault.Code, fault.Message);
+            GoWithoutFastPath(pins, fault);
+            return null;
         }
     }
 
-    /// <summary>The fast path of this daemon, filled; null where there is none for its role.</summary>
-    private protected virtual AttachedFastPath? MakeFastPath(string pins, BpfHook hook) => null;
+    void AttachFastPath(AttachedFastPath fastPath, string controlSocket)
+    {
+        (string pins, string settings) = LeftBeside(controlSocket);
+        try
+        {
+            fastPath.Attach();
+            Claims.Stay(settings);
+            FastPath = fastPath;
+            LogFastPath(fastPath);
+        }
+        catch (APlusPException fault)
+        {
+            DismissFastPath();
+            _held.Remove(fastPath);
+            fastPath.Dispose();
+            GoWithoutFastPath(pins, fault);
+        }
+    }
+
+    void GoWithoutFastPath(string pins, APlusPException fault)
+    {
+        // Programs that a process before has left would go on by what it knew.
+        AttachedFastPath.Detach(pins);
+        _fastPathFault = $"{fault.Code}: {fault.Message}";
+        Log.NoFastPath(fault.Code, fault.Message);
+    }
+
+    void LogFastPath(AttachedFastPath fastPath)
+    {
+        string hook = fastPath.Hook == BpfHook.Xdp ? "XDP" : "tc", devices = string.Join(", ", fastPath.Devices);
+        if (fastPath is PrrFastPath) Log.FastPath(hook, devices, fastPath.Count);
+        else Log.FastPathOfFlows(hook, devices, fastPath.Count);
+        if (fastPath is PrrFastPath { LeftOut: > 0 }) Log.FastPathFull(fastPath.LeftOut);
+    }
+
+    /// <summary>The fast path of this daemon, filled.</summary>
+    /// <exception cref="APlusPException">The kernel refuses.</exception>
+    private protected abstract AttachedFastPath MakeFastPath(string pins, BpfHook hook);
+
+    /// <summary>The fast path was made, but goes: nothing may use it any more.</summary>
+    private protected virtual void DismissFastPath()
+    {
+    }
 
     /// <summary>
     /// Whether the fast path, the device and the routes stay when this is disposed: plain traffic goes on, and the next process takes over. Without a fast path nothing stays.
@@ -198,7 +231,13 @@ public abstract class Daemon : IDisposable
 
     private protected abstract StatusDocument Complete(StatusDocument status);
 
-    private protected abstract Origin[] Origins { get; }
+    /// <summary>The sides that packets come from: for the shared address, and from it.</summary>
+    private protected abstract Origin Outside { get; }
+
+    private protected abstract Origin Inside { get; }
+
+    /// <summary>Both, in the order that they are told in.</summary>
+    Origin[] Origins => Outside < Inside ? [Outside, Inside] : [Inside, Outside];
 
     /// <exception cref="APlusPException">AP3005: what the file now has takes a restart.</exception>
     private protected void RefuseChange(StartValues before, StartValues after)
@@ -213,9 +252,9 @@ public abstract class Daemon : IDisposable
         foreach (Worker worker in Workers) sum.Add(worker.Forwarder.Counters);
         if (FastPath?.Counters() is { } fast)
         {
-            sum.Add(Origin.FromInternet, Fate.Forwarded, (long)fast.InPackets, (long)fast.InOctets);
-            sum.Add(Origin.FromSmap, Fate.Forwarded, (long)fast.OutPackets, (long)fast.OutOctets);
-            sum.Add(Origin.FromSmap, Fate.Hairpinned, (long)fast.HairpinPackets, (long)fast.HairpinOctets);
+            sum.Add(Outside, Fate.Forwarded, (long)fast.InPackets, (long)fast.InOctets);
+            sum.Add(Inside, Fate.Forwarded, (long)fast.OutPackets, (long)fast.OutOctets);
+            sum.Add(Inside, Fate.Hairpinned, (long)fast.HairpinPackets, (long)fast.HairpinOctets);
         }
 
         return sum;
@@ -232,7 +271,7 @@ public abstract class Daemon : IDisposable
             ["device-send-failures"] = Workers.Sum(w => w.SendFailures),
         };
         if (FastPath?.Counters() is not { } fast) return counters;
-        foreach ((string name, long value) in fast.Named()) counters.Add(name, value);
+        foreach ((string name, long value) in fast.Named(Outside, Inside)) counters.Add(name, value);
         return counters;
     }
 
@@ -260,11 +299,17 @@ public abstract class Daemon : IDisposable
                         where packets > 0
                         orderby packets descending
                         select new DropStatus(ForwardingCounters.Kebab(origin), ForwardingCounters.Kebab(reason), packets)],
-            FastPath = FastPath is { } fast ? new FastPathStatus(fast.Hook.ToString().ToLowerInvariant(), fast.Devices, fast.Count, fast.LeftOut, fast.Fault)
+            FastPath = FastPath is { } fast ? Describe(fast)
                 : _fastPathFault is not null ? new FastPathStatus("off", [], 0, 0, _fastPathFault) : null,
             SendFailures = Workers.Sum(w => w.SendFailures),
             NarrowPaths = [.. Paths.Narrowed().Select(p => new PathStatus(p.Softwire.ToString(), p.PathMtu, p.Configured))],
         });
+    }
+
+    FastPathStatus Describe(AttachedFastPath fast)
+    {
+        bool isPrr = fast is PrrFastPath;
+        return new FastPathStatus(fast.Hook.ToString().ToLowerInvariant(), fast.Devices, isPrr ? fast.Count : 0, fast.LeftOut, fast.Fault) { Flows = isPrr ? null : fast.Count };
     }
 
     /// <summary>Takes everything back, last first: routes before the workers that serve them, the device at the end.</summary>

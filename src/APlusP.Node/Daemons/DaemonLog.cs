@@ -32,6 +32,9 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(9, LogLevel.Information, "fast path: {Hook} on {Devices}, {Bindings} binding(s)")]
     public partial void FastPath(string hook, string devices, int bindings);
 
+    [LoggerMessage(12, LogLevel.Information, "fast path: {Hook} on {Devices}, {Flows} flow(s) from before")]
+    public partial void FastPathOfFlows(string hook, string devices, int flows);
+
     [LoggerMessage(10, LogLevel.Warning, "no fast path, all packets go through this process: {Code}: {Fault}")]
     public partial void NoFastPath(string code, string fault);
 

@@ -87,6 +87,13 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
         File.Delete(file);
     }
 
+    /// <summary>Removes rules that a process has left; that there are none is fine.</summary>
+    public static void Remove(IEnumerable<PolicyRule> rules)
+    {
+        using var netlink = new RouteSocket();
+        foreach (PolicyRule rule in rules) netlink.TryRemoveRule(rule);
+    }
+
     /// <summary>Makes the rules that choose routing tables these and no others.</summary>
     public void Choose(IReadOnlyCollection<PolicyRule> wanted)
     {

@@ -47,7 +47,9 @@ public sealed class PrrDaemon : Daemon
 
     private protected override PathMtuTable Paths { get; }
 
-    private protected override Origin[] Origins => [Origin.FromInternet, Origin.FromSmap];
+    private protected override Origin Outside => Origin.FromInternet;
+
+    private protected override Origin Inside => Origin.FromSmap;
 
     public void Start() => Start(
         StartValues.Of(_configuration), _routers, Origin.FromInternet, Origin.FromSmap,

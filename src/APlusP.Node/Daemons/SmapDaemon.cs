@@ -3,6 +3,8 @@ using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Linux;
+using APlusP.Linux.Bpf;
+using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 
@@ -24,12 +26,31 @@ public sealed class SmapDaemon : Daemon
 
     private protected override PathMtuTable Paths { get; }
 
-    private protected override Origin[] Origins => [Origin.FromLan, Origin.FromPrr];
+    private protected override Origin Outside => Origin.FromPrr;
+
+    private protected override Origin Inside => Origin.FromLan;
 
     public void Start() => Start(
         StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr,
         () => Claim(_configuration),
         $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
+
+    private protected override AttachedFastPath MakeFastPath(string pins, BpfHook hook)
+    {
+        var fastPath = new SmapFastPath(new SmapFastPathPlan
+        {
+            Directory = pins,
+            Hook = hook,
+            Options = _configuration.Options,
+            Devices = _configuration.FastPathDevices,
+            OwnDevice = Device.Index,
+            Paths = Paths,
+        });
+        _smap.Entrust(fastPath.Flows);
+        return fastPath;
+    }
+
+    private protected override void DismissFastPath() => Workers[0].Between(_smap.Dismiss);
 
     SmapConfiguration AroundTun(SmapConfiguration configuration) =>
         configuration with { Options = configuration.Options with { TtlAlreadyTaken = true, Secret = Secret } };
@@ -48,16 +69,29 @@ public sealed class SmapDaemon : Daemon
         if (plain) routes.Add(KernelClaims.RouteTo(new IPv4Prefix(configuration.Options.SharedAddress, 32)));
         if (configuration.DefaultRoute) routes.Add(KernelClaims.DefaultRoute() with { Table = plain ? PlainTable : DeviceRoute.MainTable });
         Claims.Route(routes);
-        Claims.Choose(plain ? [
-            new PolicyRule(SpecificFirst, DeviceRoute.MainTable) { WithoutDefault = true },
-            new PolicyRule(ThenToUs, PlainTable) { NotFrom = configuration.Device }] : []);
+        Claims.Choose(plain ? PlainRules(configuration.Device) : []);
+    }
+
+    static PolicyRule[] PlainRules(string device) =>
+        [new PolicyRule(SpecificFirst, DeviceRoute.MainTable) { WithoutDefault = true }, new PolicyRule(ThenToUs, PlainTable) { NotFrom = device }];
+
+    /// <summary>Takes away what a SMAP has left in the kernel.</summary>
+    /// <exception cref="Core.APlusPException">AP3003: it runs.</exception>
+    public static void Detach(SmapConfiguration configuration)
+    {
+        Detach(configuration.Device, configuration.ControlSocket);
+        KernelClaims.Remove(PlainRules(configuration.Device));
     }
 
     private protected override string ReloadConfiguration()
     {
         SmapConfiguration next = AroundTun(ConfigurationFile.LoadSmap(ConfigurationPath));
         RefuseChange(StartValues.Of(_configuration), StartValues.Of(next));
-        Workers[0].Between(() => _smap.Options = next.Options);
+        Workers[0].Between(() =>
+        {
+            _smap.Options = next.Options;
+            (FastPath as SmapFastPath)?.Options = next.Options;
+        });
         Paths.Options = next.Discovery;
         Claim(next);
         _configuration = next;

@@ -22,7 +22,7 @@ sealed record StartValues(
         new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
 
     public static StartValues Of(SmapConfiguration c) =>
-        new(c.Device, c.ControlSocket, FastPathMode.Off, [], 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
 
     /// <summary>The first key, if any, whose value is another, with both for people.</summary>
     public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)

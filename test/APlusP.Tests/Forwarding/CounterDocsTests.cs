@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Linux.FastPath;
 
@@ -28,8 +29,12 @@ public partial class CounterDocsTests
     [Fact]
     public void Every_counter_of_the_fast_path_has_its_line_in_the_docs_and_every_line_its_counter() =>
         Assert.Equal(
-            new FastPathCounters().Named().Select(c => c.Key.Replace("fast-path-from-internet-up-", "").Replace("fast-path-from-smap-up-", "")).Distinct().Order(),
+            new FastPathCounters().Named(Origin.FromInternet, Origin.FromSmap).Concat(new FastPathCounters().Named(Origin.FromPrr, Origin.FromLan))
+                .Select(c => SideOfFastPath().Replace(c.Key, "")).Distinct().Order(),
             Rows("Fast path").Order());
+
+    [GeneratedRegex("^fast-path-from-[a-z]+-up-")]
+    private static partial Regex SideOfFastPath();
 
     static IEnumerable<string> Rows(string heading, [CallerFilePath] string here = "")
     {

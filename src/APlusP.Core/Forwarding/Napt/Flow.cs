@@ -28,6 +28,7 @@ struct Flow
     public ushort External;
     public NaptProtocol Protocol;
     public TcpSeen Seen;
+    public Carrier Carrier;
 
     /// <summary>Second at which it ends.</summary>
     public long Expires;

@@ -11,7 +11,7 @@ namespace APlusP.Core.Forwarding.Napt;
 /// All memory is taken at construction. Only packets from inside make or refresh state (RFC 4787 REQ-6, RFC 7857 section 7), so nobody
 /// outside can fill the table or keep a mapping alive; but for the packet that completes a TCP opening which a host has accepted, once. Nothing alive is ever ended to make room (RFC 6888 REQ-11).
 /// </remarks>
-sealed class NaptTable
+sealed partial class NaptTable
 {
     const int WheelSize = 256;
 
@@ -100,10 +100,10 @@ sealed class NaptTable
     /// <summary>Ends what is over. Time never runs backwards; a long pause costs one turn of the wheel.</summary>
     public void Advance(long second)
     {
-        if (_now == long.MinValue) _now = second;
-        long steps = Math.Min(second - _now, WheelSize);
-        for (long step = second - steps + 1; step <= second; step++) Expire((int)(step & (WheelSize - 1)), second);
+        long steps = _now == long.MinValue ? 0 : Math.Min(second - _now, WheelSize);
         _now = Math.Max(_now, second);
+        if (steps > 0 && Offload is not null) HearEnds();
+        for (long step = second - steps + 1; step <= second; step++) Expire((int)(step & (WheelSize - 1)), second);
     }
 
     /// <summary>Flows keep their place on the wheel while they are refreshed; when it comes round, those that are not over move on.</summary>
@@ -115,6 +115,7 @@ sealed class NaptTable
         {
             ref Flow flow = ref _flows[at];
             int next = flow.NextInSlot;
+            if (flow.Expires <= now && flow.Carrier == Carrier.Offload) flow.Expires = ExpiryNow(at, Offload!.Look(at));
             if (flow.Expires <= now) End(at);
             else PutOnWheel(at);
 
@@ -149,6 +150,7 @@ sealed class NaptTable
     /// <returns><see cref="DropReason.None"/>, or why the packet cannot have a port.</returns>
     public DropReason Outbound(NaptProtocol protocol, Endpoint inside, Endpoint remote, TcpFlags flags, out ushort external)
     {
+        Unsettled = 0;
         int at = FindOutbound(protocol, inside, remote);
         bool isReset = protocol == NaptProtocol.Tcp && (flags & TcpFlags.Rst) != 0;
 
@@ -173,10 +175,12 @@ sealed class NaptTable
 
         ref Flow flow = ref _flows[at];
         external = flow.External;
+        CatchUp(at);
         if (protocol == NaptProtocol.Tcp) SeeOutbound(ref flow, flags);
         long expires = _now + Lifetime(flow);
         if (expires < flow.Expires) Hasten(at, expires);
         else if (!isReset || wasOpened) flow.Expires = expires;
+        if (Offload is not null) SettleSoon(at, flags);
         return DropReason.None;
     }
 
@@ -196,13 +200,16 @@ sealed class NaptTable
     public DropReason Inbound(NaptProtocol protocol, ushort external, Endpoint remote, TcpFlags flags, out Endpoint inside)
     {
         inside = default;
+        Unsettled = 0;
         int exact = FindInbound(protocol, external, remote);
         if (exact == 0 && _expectationCount > 0 && protocol == NaptProtocol.Tcp) exact = TakeExpected(external, remote);
         if (exact != 0)
         {
             ref Flow flow = ref _flows[exact];
             inside = flow.Inside;
+            CatchUp(exact);
             if (protocol == NaptProtocol.Tcp) SeeInbound(exact, flags);
+            if (Offload is not null) SettleSoon(exact, flags);
             return DropReason.None;
         }
 
@@ -281,10 +288,17 @@ sealed class NaptTable
 
     int AddFlow(NaptProtocol protocol, Endpoint inside, Endpoint remote, int mapping)
     {
+        int at = _freeFlows.Take();
+        PutFlow(at, protocol, inside, remote, mapping, _now + _options.Timers.Icmp);
+        Offload?.Keep(at, Told(_flows[at]));
+        return at;
+    }
+
+    void PutFlow(int at, NaptProtocol protocol, Endpoint inside, Endpoint remote, int mapping, long expires)
+    {
         int host = FindHost(inside.Address);
         if (host == 0) host = AddHost(inside.Address);
         _hosts[host].Flows++;
-        int at = _freeFlows.Take();
         ref Flow flow = ref _flows[at];
         flow = new Flow
         {
@@ -294,14 +308,13 @@ sealed class NaptTable
             Protocol = protocol,
             Mapping = mapping,
             Host = host,
-            Expires = _now + _options.Timers.Icmp,
+            Expires = expires,
         };
         _mappings[mapping].Flows++;
         Link(ref OutboundHead(protocol, inside, remote), ref flow.NextOutbound, at);
         Link(ref InboundHead(protocol, flow.External, remote), ref flow.NextInbound, at);
         Meet(protocol, flow.External, remote);
         PutOnWheel(at);
-        return at;
     }
 
     /// <summary>Finds an external port for an inner endpoint, within what its host may have.</summary>
@@ -325,17 +338,24 @@ sealed class NaptTable
         // A shared port is counted to the host that has it already.
         if (shares) host = 0;
         else if (host == 0) host = AddHost(inside.Address);
-        at = _freeMappings.Take();
+        at = AddMapping(protocol, inside, external, host);
+        return DropReason.None;
+    }
+
+    /// <summary>A mapping of a port that was taken, without users yet; host 0 has it counted to nobody.</summary>
+    int AddMapping(NaptProtocol protocol, Endpoint inside, ushort external, int host)
+    {
+        int at = _freeMappings.Take();
         _mappings[at] = new Mapping { Inside = inside, External = external, Protocol = protocol, Host = host };
         _users[(int)protocol][external]++;
-        if (!shares) CountOf(ref _hosts[host], protocol)++;
+        if (host != 0) CountOf(ref _hosts[host], protocol)++;
         if (!IsFiveTuple)
         {
             _byPort[(int)protocol][external] = at;
             Link(ref MappingHead(protocol, inside), ref _mappings[at].Next, at);
         }
 
-        return DropReason.None;
+        return at;
     }
 
     /// <summary>
@@ -367,6 +387,8 @@ sealed class NaptTable
     void End(int at)
     {
         ref Flow flow = ref _flows[at];
+        Offload?.Remove(at);
+        flow.Carrier = Carrier.Unsettled;
         Unlink(ref OutboundHead(flow.Protocol, flow.Inside, flow.Remote), at, static (NaptTable t, int i) => ref t._flows[i].NextOutbound);
         Unlink(ref InboundHead(flow.Protocol, flow.External, flow.Remote), at, static (NaptTable t, int i) => ref t._flows[i].NextInbound);
         Part(flow.Protocol, flow.External, flow.Remote);
