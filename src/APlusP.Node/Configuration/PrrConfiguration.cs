@@ -40,7 +40,9 @@ public sealed record PrrConfiguration
     /// <summary>The TUN device.</summary>
     public string Device { get; init; } = "aplusp-prr";
 
-    public string ControlSocket { get; init; } = "/run/aplusp/prr.sock";
+    public string ControlSocket { get; init; } = DefaultControlSocket;
+
+    public const string DefaultControlSocket = "/run/aplusp/prr.sock";
 
     /// <summary>TUN queues, each with a thread.</summary>
     public int Workers { get; init; } = 1;

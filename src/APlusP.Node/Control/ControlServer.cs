@@ -131,7 +131,6 @@ sealed class ControlServer : IDisposable
     async Task ServeLines(Socket client, ILineStream lines, ReadOnlyMemory<byte> first)
     {
         await using CancellationTokenRegistration closing = _stop.Token.Register(client.Dispose);
-        client.SendTimeout = (int)s_patience.TotalMilliseconds;
         await Task.Factory.StartNew(() => new LineServer(client, lines).Run(first.Span), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 

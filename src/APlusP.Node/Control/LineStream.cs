@@ -8,6 +8,9 @@ interface ILineStream
 {
     /// <summary>Answers a line by one or more.</summary>
     void Answer(ReadOnlySpan<byte> line, IBufferWriter<byte> answers);
+
+    /// <summary>Says that a line has no end within <see cref="LineServer.LongestLine"/>; nothing behind it is read.</summary>
+    void AnswerTooLong(IBufferWriter<byte> answers);
 }
 
 /// <summary>
@@ -40,8 +43,10 @@ sealed class LineServer(Socket client, ILineStream stream) : IBufferWriter<byte>
                 start += end + 1;
             }
 
+            bool isTooLong = start == 0 && length == _lines.Length;
+            if (isTooLong) stream.AnswerTooLong(this);
             Flush();
-            if (start == 0 && length == _lines.Length) return;
+            if (isTooLong) return;
             _lines.AsSpan(start, length - start).CopyTo(_lines);
             length -= start;
             int read = client.Receive(_lines.AsSpan(length));
