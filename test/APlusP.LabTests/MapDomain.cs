@@ -18,7 +18,7 @@ namespace APlusP.LabTests;
 /// </code>
 /// Links of the core are 2001:db8:f00N::/64, N in the order smap1, smap2, linux, prr.
 /// </summary>
-sealed class MapDomain : IDisposable
+sealed partial class MapDomain : IDisposable
 {
     public const string Border = "2001:db8:ffff::1", Server = "198.51.100.2";
 
@@ -139,19 +139,17 @@ sealed class MapDomain : IDisposable
         forwarding = {(forwarding ? "true" : "false")}
         """);
 
-    /// <summary>
-    /// Makes Linux a CE by its own means: IPv4 into IPv6 towards the PRR, and what the rule computes for other CEs by a route for each.
-    /// </summary>
-    public void StartLinux(params MapHome[] peers)
-    {
-        this["linux"].Shell("echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
-        this["linux"].Ip(
-            $"sr tunsrc set {LinuxCe.Ce}",
-            $"addr add {LinuxCe.Address}/32 dev lo",
-            $"route add default encap seg6 mode encap.red segs {Border} dev wan src {LinuxCe.Address} mtu 1460",
-            $"route add {LinuxCe.Ce}/128 encap seg6local action End.DX4 nh4 0.0.0.0 dev wan");
-        foreach (MapHome peer in peers) this["linux"].Ip($"route add {peer.Address} encap seg6 mode encap.red segs {peer.Ce} dev wan src {LinuxCe.Address} mtu 1460");
-    }
+    /// <summary>Starts a SMAP as lwB4 (RFC 7596): told its address, its ports and its end of the softwire, and knowing no rule.</summary>
+    public void StartLwB4(MapHome home, string address, string ports) => Start(home.Name, "smap", $"""
+        softwire-address = "{home.Ce}"
+        prr-address = "{Border}"
+        shared-address = "{address}"
+        ports = "{ports}"
+        {Common(home.Name)}
+
+        [napt]
+        filtering = "endpoint-independent"
+        """);
 
     string Common(string name) => $"control-socket = \"{Path.Combine(_directory, name)}.sock\"";
 
