@@ -32,6 +32,7 @@ public static class Programs
         ("transmission-create", "transmission-cli"),
         ("transmission-daemon", "transmission-daemon"),
         ("transmission-remote", "transmission-cli"),
+        ("transmission-show", "transmission-cli"),
         ("turnserver", "coturn"),
         ("turnutils_natdiscovery", "coturn"),
     ];

@@ -5,36 +5,9 @@ using APlusP.Lab;
 
 namespace APlusP.LabTests;
 
-public sealed class BitTorrentLab : LabFixture
-{
-    public BitTorrentLab()
-        : base(LabPlan.Smaps("tbt", 2))
-    {
-        try
-        {
-            Programs.Require("aria2c", "transmission-daemon", "transmission-create", "transmission-remote");
-            Directory.CreateDirectory(Path.GetDirectoryName(SharedFile)!);
-            byte[] content = new byte[4_000_000];
-            new Random(2010).NextBytes(content);
-            File.WriteAllBytes(SharedFile, content);
-            Commands.Require("transmission-create", "-o", Torrent, SharedFile);
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
-    }
-
-    public string Torrent => Path.Combine(Lab.Directory, "film.torrent");
-
-    /// <summary>The file that is shared, where it is whole.</summary>
-    public string SharedFile => Path.Combine(Lab.Directory, "whole", "film.bin");
-}
-
 /// <summary>
-/// The two limits of BitTorrent behind a shared address that the report tells of (section III.D), with clients that others wrote: many a
-/// client takes a second connection from the same address for the first peer come again.
+/// The two limits of BitTorrent behind a shared address that the report tells of (section III.D), with a tracker and clients that others wrote: many a
+/// client takes a second connection from the same address for the first peer come again. Who is there, all learn from the tracker.
 /// </summary>
 public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorrentLab>
 {
@@ -56,8 +29,8 @@ public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorren
     [MemberData(nameof(Clients))]
     public void Two_homes_fetch_from_one_remote_peer_at_once_only_if_it_takes_two_connections_from_one_address(string remote, bool both) => lab.Test(() =>
     {
-        using var running = new Started();
-        string directory = running.NewDirectory(lab);
+        using var running = new Started(lab);
+        string directory = running.NewDirectory();
         File.Copy(lab.SharedFile, Path.Combine(directory, "film.bin"));
         StartOnInternet(running, remote, directory, seeds: true);
 
@@ -84,8 +57,8 @@ public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorren
     [MemberData(nameof(Clients))]
     public void A_client_is_served_by_two_seeders_behind_one_address_only_if_it_takes_two_connections_from_it(string client, bool both) => lab.Test(() =>
     {
-        using var running = new Started();
-        string directory = running.NewDirectory(lab);
+        using var running = new Started(lab);
+        string directory = running.NewDirectory();
         LabProcess fetching = StartOnInternet(running, client, directory, seeds: false);
 
         // Seeders call out: nothing from outside reaches a home that has not opened a port.
@@ -113,8 +86,8 @@ public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorren
     [Fact]
     public void Two_homes_that_listen_on_the_same_port_are_one_peer_to_others_even_where_two_are_taken() => lab.Test(() =>
     {
-        using var running = new Started();
-        string directory = running.NewDirectory(lab);
+        using var running = new Started(lab);
+        string directory = running.NewDirectory();
         File.Copy(lab.SharedFile, Path.Combine(directory, "film.bin"));
         StartOnInternet(running, $"libtorrent {Setting}", directory, seeds: true);
         Peer first = StartAtHome(running, 1, Port);
@@ -122,6 +95,40 @@ public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorren
         Peer second = StartAtHome(running, 2, Port);
         second.WaitUntil(peer => peer.Refusals >= 2, "be refused");
         Assert.True(first.IsConnected, first.Process.ReadLog());
+    });
+
+    /// <summary>What a tracker keeps of peers is address and port, so a port of the home's own set makes two of two homes.</summary>
+    [Theory]
+    [InlineData("aria2", true)]
+    [InlineData("aria2", false)]
+    [InlineData("transmission", true)]
+    [InlineData("transmission", false)]
+    public void A_tracker_knows_two_homes_apart_only_by_the_ports_that_they_listen_on(string client, bool ownPorts) => lab.Test(() =>
+    {
+        using var running = new Started(lab);
+        int[] ports = [ownPorts ? HomePort(1) : Port, ownPorts ? HomePort(2) : Port];
+        StartClient(running, "h1", client, running.NewDirectory(), ports[0], seeds: false);
+        Assert.True(Wait.Until(() => lab.CountsOfTracker() == (0, 1), s_patience), $"the tracker counts {lab.CountsOfTracker()}");
+
+        // The second home has the file: it stands beside the first, or in its place.
+        string directory = running.NewDirectory();
+        File.Copy(lab.SharedFile, Path.Combine(directory, "film.bin"));
+        StartClient(running, "h2", client, directory, ports[1], seeds: true);
+        Assert.True(Wait.Until(() => lab.CountsOfTracker() == (1, ownPorts ? 1 : 0), s_patience), $"the tracker counts {lab.CountsOfTracker()}");
+        Assert.Equal(ports.Select(port => $"{LabPlan.SharedAddress}:{port}").Distinct().Order(), lab.PeersOfTracker().Order());
+    });
+
+    [Fact]
+    public void Two_homes_with_aria2_learn_of_a_seeder_from_the_tracker_and_both_fetch_from_it() => lab.Test(() =>
+    {
+        using var running = new Started(lab);
+        string directory = running.NewDirectory();
+        File.Copy(lab.SharedFile, Path.Combine(directory, "film.bin"));
+        StartOnInternet(running, $"libtorrent {Setting}", directory, seeds: true);
+        string[] homes = [running.NewDirectory(), running.NewDirectory()];
+        for (int room = 1; room <= 2; room++) StartClient(running, $"h{room}", "aria2", homes[room - 1], HomePort(room), seeds: false);
+        foreach (string home in homes)
+            Assert.True(Wait.Until(() => File.Exists(Path.Combine(home, "film.bin")) && Same(Path.Combine(home, "film.bin")), s_patience), "the file did not arrive whole");
     });
 
     void FinishBoth(Peer first, Peer second)
@@ -142,46 +149,52 @@ public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorren
     /// <summary>A peer in a home: libtorrent, slow enough that nothing ends before it was seen.</summary>
     Peer StartAtHome(Started running, int room, int port, bool seeds = false)
     {
-        string directory = running.NewDirectory(lab);
+        string directory = running.NewDirectory();
         if (seeds) File.Copy(lab.SharedFile, Path.Combine(directory, "film.bin"));
-        LabProcess process = running.Add(lab.Lab.Start($"h{room}", $"peer {running.NextName()}", Libtorrent(directory, port, 100_000, [], s_remote)));
+        LabProcess process = running.Add(lab.Lab.Start($"h{room}", $"peer {Started.NextName()}", Libtorrent(directory, port, 100_000)));
         return new Peer(process, directory);
     }
 
-    /// <summary>The peer on the Internet, at its usual port.</summary>
+    /// <summary>The peer on the Internet, at its usual port, when the tracker has heard of it.</summary>
     LabProcess StartOnInternet(Started running, string client, string directory, bool seeds)
     {
+        LabProcess process = StartClient(running, "www4", client, directory, Port, seeds);
+        process.WaitUntil(() => lab.PeersOfTracker().Contains(s_remote), s_patience, "tell the tracker of itself");
+        return process;
+    }
+
+    /// <summary>A client that others wrote, with its settings where it has any.</summary>
+    LabProcess StartClient(Started running, string host, string client, string directory, int port, bool seeds)
+    {
         string[] words = client.Split(' ');
-        string name = $"{words[0]} {running.NextName()}";
+        string name = $"{words[0]} {Started.NextName()}";
         LabProcess process = running.Add(words[0] switch
         {
-            "libtorrent" => lab.Lab.Start("www4", name, Libtorrent(directory, Port, 0, words[1..])),
-            "aria2" => lab.Lab.Start("www4", name, "aria2c", $"--listen-port={Port}", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false",
+            "libtorrent" => lab.Lab.Start(host, name, Libtorrent(directory, port, 0, words[1..])),
+            "aria2" => lab.Lab.Start(host, name, "aria2c", $"--listen-port={port}", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false",
                 seeds ? "--seed-ratio=0" : "--seed-time=0", "--bt-seed-unverified=true", $"--dir={directory}", lab.Torrent),
-            _ => lab.Lab.Start("www4", name, "transmission-daemon", "--foreground", "--config-dir", TransmissionSettings(directory)),
+            _ => lab.Lab.Start(host, name, "transmission-daemon", "--foreground", "--config-dir", TransmissionSettings(directory, port)),
         });
-        process.WaitUntil(() => lab.Lab.Listens("www4", Port), s_patience, $"listen on port {Port}");
+        process.WaitUntil(() => lab.Lab.Listens(host, port), s_patience, $"listen on port {port}");
         if (words[0] != "transmission") return process;
 
-        process.WaitUntil(() => lab["www4"].Run("transmission-remote", "--add", lab.Torrent, "--download-dir", directory).Succeeded, s_patience, "take the torrent");
-        process.WaitUntil(() => lab["www4"].Run("transmission-remote", "--torrent", "all", "--info").Output.Contains(seeds ? "Percent Done: 100%" : "State: Idle", StringComparison.Ordinal),
+        process.WaitUntil(() => lab[host].Run("transmission-remote", "--add", lab.Torrent, "--download-dir", directory).Succeeded, s_patience, "take the torrent");
+        process.WaitUntil(() => lab[host].Run("transmission-remote", "--torrent", "all", "--info").Output.Contains(seeds ? "Percent Done: 100%" : "State: Idle", StringComparison.Ordinal),
             s_patience, "have looked at its file");
         return process;
     }
 
-    string[] Libtorrent(string directory, int port, int rate, string[] settings, params string[] peers) =>
-    [
-        // Debian's own Python: its libtorrent is a package of it.
-        "/usr/bin/python3", Path.Combine(AppContext.BaseDirectory, "torrent_peer.py"), lab.Torrent, directory, $"{port}", $"{rate}", .. settings, "--", .. peers,
-    ];
+    // Debian's own Python: its libtorrent is a package of it.
+    string[] Libtorrent(string directory, int port, int rate, params string[] settings) =>
+        ["/usr/bin/python3", Path.Combine(AppContext.BaseDirectory, "torrent_peer.py"), lab.Torrent, directory, $"{port}", $"{rate}", .. settings];
 
-    static string TransmissionSettings(string directory)
+    static string TransmissionSettings(string directory, int port)
     {
         string settings = Path.Combine(directory, "transmission");
         Directory.CreateDirectory(settings);
         File.WriteAllText(Path.Combine(settings, "settings.json"), $$"""
             {
-                "download-dir": "{{directory}}", "peer-port": {{Port}}, "ratio-limit-enabled": false,
+                "download-dir": "{{directory}}", "peer-port": {{port}}, "ratio-limit-enabled": false,
                 "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false, "port-forwarding-enabled": false
             }
             """);
@@ -189,13 +202,13 @@ public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorren
     }
 
     /// <summary>What was started in a test, and is ended with it.</summary>
-    sealed class Started : IDisposable
+    sealed class Started(BitTorrentLab lab) : IDisposable
     {
-        readonly List<LabProcess> _processes = [];
+        readonly List<LabProcess> _processes = [lab.StartTracker(NextName())];
         readonly List<string> _directories = [];
 
         /// <summary>A name whose log nobody has written to before.</summary>
-        public string NextName() => $"{Guid.NewGuid():N}"[..8];
+        public static string NextName() => $"{Guid.NewGuid():N}"[..8];
 
         public LabProcess Add(LabProcess process)
         {
@@ -203,7 +216,7 @@ public sealed class BitTorrentTests(BitTorrentLab lab) : IClassFixture<BitTorren
             return process;
         }
 
-        public string NewDirectory(BitTorrentLab lab)
+        public string NewDirectory()
         {
             string directory = Path.Combine(lab.Lab.Directory, $"torrent-{Guid.NewGuid():N}");
             Directory.CreateDirectory(directory);

@@ -1,10 +1,10 @@
 """One BitTorrent peer on libtorrent (python3-libtorrent), for the lab.
 
-torrent_peer.py TORRENT DIRECTORY PORT RATE SETTING... [-- PEER...]
+torrent_peer.py TORRENT DIRECTORY PORT RATE SETTING...
 
 DIRECTORY holds the file of the torrent, or will. RATE limits its payload in octets a second, both ways, until SIGUSR1 comes. A SETTING is
-one of libtorrent's that is switched on. PEER is ADDRESS:PORT to connect to. Standard output gets a line of JSON at each change: the
-progress in percent, and the peers with whom hands are shaken; and a line "# ..." whenever a connection ends.
+one of libtorrent's that is switched on. Peers are those that the torrent's tracker names. Standard output gets a line of JSON at each change:
+the progress in percent, and the peers with whom hands are shaken; and a line "# ..." whenever a connection ends.
 """
 import json
 import signal
@@ -13,13 +13,11 @@ import time
 
 import libtorrent as lt
 
-torrent, directory, port, rate = sys.argv[1:5]
-rest = sys.argv[5:]
-settings, peers = (rest[:rest.index("--")], rest[rest.index("--") + 1:]) if "--" in rest else (rest, [])
+torrent, directory, port, rate, *settings = sys.argv[1:]
 
 session = lt.session({
     "listen_interfaces": "0.0.0.0:" + port,
-    # TCP alone, and no peers but those that are named: the test says who meets whom.
+    # TCP alone, and no peers but those that the tracker names: the test says who meets whom.
     "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     "enable_outgoing_utp": False, "enable_incoming_utp": False,
     "upload_rate_limit": int(rate), "download_rate_limit": int(rate),
@@ -30,9 +28,6 @@ session = lt.session({
 })
 signal.signal(signal.SIGUSR1, lambda number, frame: session.apply_settings({"upload_rate_limit": 0, "download_rate_limit": 0}))
 handle = session.add_torrent({"ti": lt.torrent_info(torrent), "save_path": directory})
-for peer in peers:
-    address, at = peer.rsplit(":", 1)
-    handle.connect_peer((address, int(at)))
 
 last = None
 while True:
