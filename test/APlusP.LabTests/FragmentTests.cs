@@ -1,9 +1,5 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Text.Json;
-using APlusP.Core.Addresses;
-using APlusP.Core.Wire;
 using APlusP.Lab;
 
 namespace APlusP.LabTests;
@@ -20,11 +16,9 @@ public sealed class FragmentLab : LabFixture
     }
 }
 
-/// <summary>Fragments between real hosts, and beside a flood of hostile ones.</summary>
+/// <summary>Fragments between real hosts.</summary>
 public sealed class FragmentTests(FragmentLab lab) : IClassFixture<FragmentLab>
 {
-    const int FloodSeconds = 2, Rate = 100_000, Rounds = 5;
-
     [Theory]
     [InlineData("A")]
     [InlineData("B")]
@@ -69,80 +63,4 @@ public sealed class FragmentTests(FragmentLab lab) : IClassFixture<FragmentLab>
             return socket;
         }
     });
-
-    [Theory]
-    [InlineData("first")]
-    [InlineData("later")]
-    public void A_flood_of_junk_fragments_costs_a_transfer_no_more_than_a_flood_of_any_junk(string kind) => lab.Test(() =>
-    {
-        // The flood takes its share of these two cores whatever it holds; what fragment state adds to that is the ratio.
-        var plain = new List<double>();
-        var fragments = new List<double>();
-        for (int round = 0; round < Rounds; round++)
-        {
-            plain.Add(TransferBeside(Junk("none")));
-            fragments.Add(TransferBeside(Junk(kind)));
-        }
-
-        double ratio = Median(fragments) / Median(plain);
-        TestContext.Current.TestOutputHelper!.WriteLine(
-            $"beside {kind} fragments {Median(fragments) / 1e6:F0} Mbit/s, beside whole packets to nobody {Median(plain) / 1e6:F0} Mbit/s: {ratio:F2}");
-        Assert.True(ratio > 0.7, $"{ratio:F2}: {string.Join(", ", fragments.Select(f => $"{f / 1e6:F0}"))} beside {kind} fragments, {string.Join(", ", plain.Select(f => $"{f / 1e6:F0}"))} beside whole packets, Mbit/s");
-        IReadOnlyDictionary<string, long> counters = lab.Lab.Counters("prr");
-        if (kind == "later") Assert.True(counters["from-internet-drop-fragments-exceeded"] > 0);
-    });
-
-    static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
-
-    /// <summary>Bits a second of a TCP transfer to B while packets are sent to the shared address from the Internet.</summary>
-    double TransferBeside(Func<Random, byte[]> junk)
-    {
-        using var stop = new CancellationTokenSource();
-        Task<long> flood = Task.Factory.StartNew(() => lab["www6"].Call(() => Flood(junk, stop.Token)), TaskCreationOptions.LongRunning);
-        try
-        {
-            using JsonDocument report = JsonDocument.Parse(lab["B"].Do("iperf3", "-c", LabTopology.Www4Address, "-t", $"{FloodSeconds}", "-R", "--json"));
-            return report.RootElement.GetProperty("end").GetProperty("sum_received").GetProperty("bits_per_second").GetDouble();
-        }
-        finally
-        {
-            stop.Cancel();
-            Assert.True(flood.Result > 10_000, $"the flood had {flood.Result} packets only");
-        }
-    }
-
-    /// <summary>Sends at the rate, or as fast as the machine can, until told to stop; at most ten seconds.</summary>
-    static long Flood(Func<Random, byte[]> junk, CancellationToken stop)
-    {
-        const int ipProtoRaw = 255, most = 10 * Rate;
-        var random = new Random(1);
-        byte[][] packets = [.. Enumerable.Range(0, 4096).Select(_ => junk(random))];
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Raw, (ProtocolType)ipProtoRaw);
-        var to = new IPEndPoint(IPAddress.Parse(LabPlan.SharedAddress), 0).Serialize();
-        long start = Stopwatch.GetTimestamp(), sent = 0;
-        for (; sent < most && !stop.IsCancellationRequested; sent++)
-        {
-            byte[] packet = packets[sent % packets.Length];
-            packet[4] = (byte)(sent >> 8);
-            packet[5] = (byte)sent;
-            socket.SendTo(packet, SocketFlags.None, to);
-            while (sent > Stopwatch.GetElapsedTime(start).TotalSeconds * Rate) Thread.SpinWait(100);
-        }
-
-        return sent;
-    }
-
-    /// <summary>Packets to a port that nobody has: whole ones, or fragments of packets that never become whole.</summary>
-    static Func<Random, byte[]> Junk(string kind) => random =>
-    {
-        const int size = 116, payload = size - IPv4Header.MinSize;
-        byte[] packet = new byte[size];
-        IPv4Header.Write(packet, 0, size, 64, IpProtocol.Udp, new IPv4Address(0xCB007100 | (uint)random.Next(10, 250)), IPv4Address.Parse(LabPlan.SharedAddress),
-            (ushort)random.Next(65536), dontFragment: false);
-        (packet[6], packet[7]) = kind switch { "first" => ((byte)0x20, (byte)0), "later" => ((byte)0x20, (byte)185), _ => ((byte)0, (byte)0) };
-        packet[20] = (byte)random.Next(256);
-        packet[23] = 9;
-        packet[25] = payload;
-        return packet;
-    };
 }

@@ -12,7 +12,9 @@ public abstract class LabFixture : IDisposable
 {
     readonly string _captures = Path.Combine(Path.GetTempPath(), $"aplusp-captures-{Guid.NewGuid():N}");
 
-    protected LabFixture(LabPlan plan)
+    /// <param name="plan">The lab.</param>
+    /// <param name="captures">Whether every interface is captured, for when a test fails; without them where they would be what is measured.</param>
+    protected LabFixture(LabPlan plan, bool captures = true)
     {
         Programs.Require("curl", "dig", "ping", "traceroute", "iperf3", "ssh", "sshd", "tcpdump", "socat");
         plan = plan with { Name = NameHere(plan.Name), FastPath = plan.FastPath ?? FastPath };
@@ -20,7 +22,7 @@ public abstract class LabFixture : IDisposable
         Lab = RunningLab.Up(plan, Executable);
         try
         {
-            Lab.Capture(_captures, snapshot: 160, megabytes: 4);
+            if (captures) Lab.Capture(_captures, snapshot: 160, megabytes: 4);
         }
         catch
         {
