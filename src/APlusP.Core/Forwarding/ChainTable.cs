@@ -32,6 +32,8 @@ sealed class EntryPool
 
     public int Used => _free.Length - _count;
 
+    public int Left => _count;
+
     public bool IsEmpty => _count == 0;
 
     public int Take() => _free[--_count];

@@ -34,6 +34,12 @@ public abstract class DataPlane : IForwarder
 
     private protected FragmentFollower Followers { get; }
 
+    /// <summary>What fragments of softwire packets, and of the IPv4 packets inside, hold now. Any thread may ask.</summary>
+    public (FragmentUse Outer, FragmentUse Inner) FragmentUse => (Reassembly.Use, Followers.Use);
+
+    /// <summary>The most that they held since this was asked last.</summary>
+    public (FragmentUse Outer, FragmentUse Inner) TakeFragmentPeak() => (Reassembly.TakePeak(), Followers.TakePeak());
+
     /// <summary>Of IPv6 packets that this end sends.</summary>
     private protected abstract byte HopLimit { get; }
 

@@ -74,7 +74,7 @@ public enum DropReason : byte
     /// <summary>The rest of its packet did not come in time.</summary>
     FragmentTimeout,
 
-    /// <summary>It had to make room for newer fragments.</summary>
+    /// <summary>It had to make room for newer fragments: of its own sender where that held most of what there is, otherwise because all was in use.</summary>
     FragmentsExceeded,
 
     // Source check of the PRR (RFC 7596 section 6.2, RFC 7597 section 8.1)

@@ -252,6 +252,29 @@ public class FragmentTests
         Assert.Equal(parts.Select(p => Packets.Encapsulate(p, Border, Berta)), Through(Router(), Origin.FromInternet, parts));
     }
 
+    [Theory]
+    [InlineData(Origin.FromInternet)]
+    [InlineData(Origin.FromSmap)]
+    public void The_segment_size_is_lowered_in_a_first_fragment_and_never_in_a_later_one(Origin origin)
+    {
+        // A SYN with data, of which the later fragment begins with what would be a SYN itself; the option stands at an odd place.
+        byte[] syn = new byte[28], segment = new byte[704];
+        (syn[12], syn[13]) = (28 / 4 << 4, (byte)TcpFlags.Syn);
+        ((byte[])[1, 2, 4, 0x05, 0xb4]).CopyTo(syn, 20);
+        (string source, string destination) = origin == Origin.FromInternet ? ("198.51.100.7", Shared) : (Shared, "198.51.100.7");
+        syn.CopyTo(segment, 0);
+        (segment[0], segment[1], segment[2], segment[3]) = (11500 >> 8, 11500 & 255, 11500 >> 8, 11500 & 255);
+        segment.AsSpan(0, 28).CopyTo(segment.AsSpan(304));
+        byte[] packet = Packets.IPv4(source, destination, IpProtocol.Tcp, segment, checksumAt: 16);
+        byte[][] parts = Parts(packet, 304, 704);
+        int outer = origin == Origin.FromInternet ? 40 : 0;
+        IEnumerable<byte[]> sent = Through(Router(), origin, origin == Origin.FromInternet ? parts : parts.Select(p => Packets.Encapsulate(p, Berta, Border)));
+        byte[] whole = Join(sent.Select(p => p[outer..]));
+        Assert.Equal(1200, whole[20 + 23] << 8 | whole[20 + 24]);
+        Assert.Equal(packet[(20 + 304)..], whole[(20 + 304)..]);
+        Assert.True(Packets.HasRightChecksums(whole));
+    }
+
     [Fact]
     public void Fragments_to_a_port_that_nobody_has_are_dropped_like_the_first()
     {
@@ -304,6 +327,99 @@ public class FragmentTests
         Assert.InRange(router.Counters.Packets(Origin.FromInternet, Fate.Held), 1, 64);
         Assert.Equal(2, Through(router, Origin.FromInternet, Parts(packet, 800, 1208).Reverse()).Count);
         AccountsBalance(router.Counters);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_flood_of_one_sender_pushes_out_its_own_fragments_and_nobody_elses(bool first)
+    {
+        PortRangeRouter router = Router(Options with { TtlAlreadyTaken = true, Fragments = new FragmentOptions { MaxPackets = 1024, MaxOctets = 1024 * 512 } });
+        byte[] packet = Packets.Udp(Server, "192.0.2.1:11500", 1200), ofAnna = Packets.Udp("192.0.2.1:10000", Server, 1200), alsoOfAnna = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        byte[][] parts = Parts(packet, 400, 808, 1208), annas = Parts(ofAnna, 400, 1208), outer = OuterParts(FromAnna(alsoOfAnna), 5, 800, alsoOfAnna.Length);
+        Assert.Empty(Through(router, Origin.FromInternet, parts[2]));
+        Assert.Empty(Through(router, Origin.FromSmap, FromAnna(annas[1]), outer[1]));
+        for (int i = 0; i < 20_000; i++)
+        {
+            byte[] junk = Packets.Fragment(Packets.Udp("203.0.113.9:53", "192.0.2.1:11500", 500), first ? 0 : 256, 256), spoilt = FromBerta(i);
+            (junk[4], junk[5]) = ((byte)(i >> 8), (byte)i);
+            Through(router, Origin.FromInternet, Packets.MendHeader(junk));
+            Through(router, Origin.FromSmap, spoilt);
+        }
+
+        Assert.True(router.Counters.Drops(Origin.FromSmap, DropReason.FragmentsExceeded) > 10_000);
+        if (!first) Assert.True(router.Counters.Drops(Origin.FromInternet, DropReason.FragmentsExceeded) > 10_000);
+        Assert.Equal(3, Through(router, Origin.FromInternet, parts[..2]).Count);
+        Assert.Equal(2, Through(router, Origin.FromSmap, FromAnna(annas[0])).Count);
+        Assert.Equal(alsoOfAnna, Assert.Single(Through(router, Origin.FromSmap, outer[0])));
+        AccountsBalance(router.Counters);
+
+        // Of the flood itself the newest are there still.
+        byte[] rest = OuterPart(Packets.Encapsulate(Packets.Udp("192.0.2.1:11001", Server, 1400), Berta, Border), 800, 1428, false, 19_999);
+        Assert.Single(Through(router, Origin.FromSmap, rest));
+
+        static byte[] FromBerta(int i) => OuterPart(Packets.Encapsulate(Packets.Udp("192.0.2.1:11001", Server, 1400), Berta, Border), 0, 800, true, (uint)i);
+    }
+
+    [Fact]
+    public void Who_has_flooded_may_hold_as_much_again_when_that_is_gone()
+    {
+        PortRangeRouter router = Router(Options with { TtlAlreadyTaken = true, Fragments = new FragmentOptions { MaxPackets = 1024, MaxOctets = 4096 * 512 } });
+        // Three quarters, and the one that makes it more than three times the rest.
+        Assert.Equal((769, 769), (Flood(), Flood()));
+
+        int Flood()
+        {
+            for (int i = 0; i < 3000; i++)
+            {
+                // Later ones, of which some are followed by their first and go on.
+                byte[] packet = Packets.Udp("203.0.113.9:53", "192.0.2.1:11500", 1200), junk = Packets.Fragment(packet, 600, 600), first = Packets.Fragment(packet, 0, 600);
+                (junk[4], junk[5], first[4], first[5]) = ((byte)(i >> 8), (byte)i, (byte)(i >> 8), (byte)i);
+                Assert.Equal(i % 3 == 0 ? 2 : 0, Through(router, Origin.FromInternet, [Packets.MendHeader(junk), .. i % 3 == 0 ? (byte[][])[Packets.MendHeader(first)] : []]).Count);
+            }
+
+            int held = router.FragmentUse.Inner.Packets;
+            _time.Advance(TimeSpan.FromSeconds(10));
+            for (int i = 0; i < 8; i++) router.MillisecondsUntilDue(1000);
+            Assert.Equal((0, 0L), (router.FragmentUse.Inner.Packets, router.FragmentUse.Inner.Octets));
+            AccountsBalance(router.Counters);
+            return held;
+        }
+    }
+
+    [Fact]
+    public void Many_senders_together_leave_room_for_another()
+    {
+        PortRangeRouter router = Router(Options with { TtlAlreadyTaken = true, Fragments = new FragmentOptions { MaxPackets = 1024, MaxOctets = 1024 * 512 } });
+        byte[][] parts = Parts(Packets.Udp(Server, "192.0.2.1:11500", 1200), 400, 1208);
+        Assert.Empty(Through(router, Origin.FromInternet, parts[1]));
+        for (int i = 0; i < 20_000; i++)
+        {
+            byte[] junk = Packets.Fragment(Packets.Udp($"203.0.113.{i % 20}:53", "192.0.2.1:11500", 500), 256, 256);
+            (junk[4], junk[5]) = ((byte)(i >> 8), (byte)i);
+            Through(router, Origin.FromInternet, Packets.MendHeader(junk));
+        }
+
+        Assert.True(router.Counters.Packets(Origin.FromInternet, Fate.Held) < 1024);
+        Assert.Equal(2, Through(router, Origin.FromInternet, parts[0]).Count);
+        AccountsBalance(router.Counters);
+    }
+
+    [Fact]
+    public void What_fragments_hold_and_the_most_that_they_held_is_known()
+    {
+        var options = new FragmentOptions { MaxPackets = 64, MaxOctets = 64 * 512 };
+        PortRangeRouter router = Router(Options with { TtlAlreadyTaken = true, Fragments = options });
+        byte[] inner = Packets.Udp("192.0.2.1:10000", Server, 1400);
+        byte[][] outer = OuterParts(FromAnna(inner), 99, 1200, inner.Length);
+        Assert.Equal(new FragmentUse(0, 64, 0, 64 * 512), router.FragmentUse.Outer);
+        Through(router, Origin.FromSmap, outer[0]);
+        Assert.Equal(new FragmentUse(1, 64, 3 * 512, 64 * 512), router.FragmentUse.Outer);
+        Through(router, Origin.FromSmap, outer[1]);
+        Through(router, Origin.FromInternet, Enumerable.Range(1, 32).Select(i => Packets.Fragment(Packets.Udp($"198.51.100.{i}:53", "192.0.2.1:11500", 1200), 400, 400)));
+        Assert.Equal(50, router.FragmentUse.Inner.Percent);
+        Assert.Equal((6, 50), (router.TakeFragmentPeak() is var peak ? peak.Outer.Percent : 0, peak.Inner.Percent));
+        Assert.Equal((0, 50), (router.TakeFragmentPeak() is var later ? later.Outer.Percent : 0, later.Inner.Percent));
     }
 
     [Fact]

@@ -34,6 +34,17 @@ static class OnTheWire
     public static byte[][] Parts(byte[] packet, params int[] ends) =>
         [.. ends.Select((end, i) => Packets.Fragment(packet, i == 0 ? 0 : ends[i - 1], end - (i == 0 ? 0 : ends[i - 1])))];
 
+    /// <summary>The packet whose fragments these are, in whatever order.</summary>
+    public static byte[] Join(IEnumerable<byte[]> fragments)
+    {
+        byte[][] parts = [.. fragments.OrderBy(f => (f[6] << 8 | f[7]) & 0x1fff)];
+        byte[] whole = [.. parts[0].AsSpan(0, 20), .. parts.SelectMany(p => p[20..])];
+        whole[2] = (byte)(whole.Length >> 8);
+        whole[3] = (byte)whole.Length;
+        whole[6] = whole[7] = 0;
+        return Packets.MendHeader(whole);
+    }
+
     public static byte[][] OuterParts(byte[] packet, uint identification, params int[] ends) =>
         [.. ends.Select((end, i) => OuterPart(packet, i == 0 ? 0 : ends[i - 1], end, end < packet.Length - 40, identification))];
 

@@ -27,16 +27,6 @@ public class SmapFragmentTests
         return new Smap(change?.Invoke(options) ?? options, _time, seed: 1);
     }
 
-    static byte[] Join(IEnumerable<byte[]> fragments)
-    {
-        byte[][] parts = [.. fragments.OrderBy(f => (f[6] << 8 | f[7]) & 0x1fff)];
-        byte[] whole = [.. parts[0].AsSpan(0, 20), .. parts.SelectMany(p => p[20..])];
-        whole[2] = (byte)(whole.Length >> 8);
-        whole[3] = (byte)whole.Length;
-        whole[6] = whole[7] = 0;
-        return Packets.MendHeader(whole);
-    }
-
     static byte[][] Balanced(Smap smap, List<byte[]> sent)
     {
         foreach (Origin origin in (Origin[])[Origin.FromLan, Origin.FromPrr])
@@ -137,6 +127,29 @@ public class SmapFragmentTests
         Assert.All(sent, p => Assert.Equal(IPv4Address.Parse(Host), IPv4Address.Read(p.AsSpan(16))));
         Assert.True(Packets.HasRightChecksums(Join(sent)));
         Assert.Equal(2, open.Counters.Packets(Origin.FromLan, Fate.Hairpinned));
+    }
+
+    [Fact]
+    public void A_flood_of_one_host_leaves_the_fragments_of_others()
+    {
+        Smap smap = Make(o => o with { Fragments = new() { MaxPackets = 256, MaxOctets = 256 * 512 }, Filtering = NaptFiltering.EndpointIndependent });
+        byte[] outgoing = Through(smap, Origin.FromLan, Packets.Udp(Host, 5000, Server, 53, 12))[0];
+        int port = outgoing[60] << 8 | outgoing[61];
+        byte[][] ofHost = Parts(Packets.Udp(Host, 5001, Server, 53, 1200), 400, 1208), fromServer = Parts(Packets.Udp(Server, 53, Shared, port, 1200), 400, 1208);
+        Assert.Empty(Through(smap, Origin.FromLan, ofHost[1]));
+        Assert.Empty(Through(smap, Origin.FromPrr, Packets.Softwire(Prr, Home, fromServer[1])));
+        for (int i = 0; i < 5000; i++)
+        {
+            byte[] ofScanner = Packets.Fragment(Packets.Udp("192.168.1.99", 1, Server, 53, 1200), 400, 400), ofAttacker = Packets.Fragment(Packets.Udp("203.0.113.9", 1, Shared, port, 1200), 400, 400);
+            (ofScanner[4], ofScanner[5], ofAttacker[4], ofAttacker[5]) = ((byte)(i >> 8), (byte)i, (byte)(i >> 8), (byte)i);
+            Through(smap, Origin.FromLan, Packets.MendHeader(ofScanner));
+            Through(smap, Origin.FromPrr, Packets.Softwire(Prr, Home, Packets.MendHeader(ofAttacker)));
+        }
+
+        Assert.True(smap.Counters.Drops(Origin.FromLan, DropReason.FragmentsExceeded) > 4000);
+        Assert.True(smap.Counters.Drops(Origin.FromPrr, DropReason.FragmentsExceeded) > 4000);
+        Assert.Equal(2, Balanced(smap, Through(smap, Origin.FromLan, ofHost[0])).Length);
+        Assert.Equal(2, Balanced(smap, Through(smap, Origin.FromPrr, Packets.Softwire(Prr, Home, fromServer[0]))).Length);
     }
 
     [Fact]

@@ -19,6 +19,11 @@ sealed class FragmentFollower(FragmentOptions options, BatchClock clock, ulong k
     /// <summary>Whether fragments have waited that may go on now.</summary>
     public bool HasReady => _table.HasReady;
 
+    public FragmentUse Use => _table.Use;
+
+    /// <inheritdoc cref="FragmentTable.TakePeak"/>
+    public FragmentUse TakePeak() => _table.TakePeak();
+
     public void Expire() => _table.Expire(clock.Now);
 
     /// <summary>What is wrong with a fragment by itself.</summary>

@@ -1,106 +1,30 @@
-using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
-using APlusP.Core.Wire;
 
 namespace APlusP.Core.Forwarding.Fragments;
 
 /// <summary>
-/// What the fragments of one packet have in common: of IPv6 its addresses and identification (RFC 8200 section 4.5), of IPv4 the protocol too
-/// (RFC 791 section 3.2), and the softwire that it came by, so that no subscriber meddles with another's.
-/// </summary>
-readonly record struct FragmentKey(UInt128 First, UInt128 Second, uint Identification, IpProtocol Protocol, Origin Origin)
-{
-    public static FragmentKey Of(in IPv6Header outer, uint identification, Origin origin) =>
-        new(outer.Source.Value, outer.Destination.Value, identification, IpProtocol.IPv4, origin);
-
-    public static FragmentKey Of(in IPv4Header header, IPv6Address softwire, Origin origin) =>
-        new(softwire.Value, (UInt128)header.Source.Value << 32 | header.Destination.Value, header.Identification, header.Protocol, origin);
-
-    // By hand, since the compiler's way goes through comparers that are allocated at their first use.
-    public bool Equals(FragmentKey other) =>
-        First == other.First && Second == other.Second && Identification == other.Identification && Protocol == other.Protocol && Origin == other.Origin;
-
-    public override int GetHashCode() => HashCode.Combine(First, Second, Identification);
-}
-
-/// <summary>What is known of a packet of which fragments have come.</summary>
-struct Datagram
-{
-    public FragmentKey Key;
-    public long Expires;
-
-    // Links: of its hash chain, and of all by age. 0 ends them.
-    public int NextInChain;
-    public int Older;
-    public int Newer;
-
-    /// <summary>Fragments that wait, by offset where they are put together, else as they came; 0 where there are none.</summary>
-    public int Parts;
-    public int PartCount;
-
-    /// <summary>No fragment of it is let through any more, and this is why.</summary>
-    public DropReason Refused;
-
-    /// <summary>The first fragment has come, and what follows is told by it.</summary>
-    public bool IsKnown;
-
-    // Outer packets: payload octets here, and in all once the last has come.
-    public int Octets;
-    public int Total;
-    public IpProtocol NextHeader;
-    public byte TrafficClass;
-    public bool MetCongestion;
-
-    // Inner packets.
-    public FragmentFate Fate;
-}
-
-/// <summary>What the first fragment of an IPv4 packet says about the others: a PRR wants to know the ports, a SMAP what to make of them.</summary>
-struct FragmentFate
-{
-    public ushort SourcePort;
-    public ushort DestinationPort;
-    public DropReason Portless;
-    public IPv4Address Source;
-    public IPv4Address Destination;
-    public ushort Identification;
-    public bool Hairpins;
-
-    /// <summary>The other end of the softwire that the packet goes into.</summary>
-    public IPv6Address Peer;
-}
-
-/// <summary>A fragment that waits.</summary>
-struct Part
-{
-    public int Place;
-
-    /// <summary>Octets of headers that are kept in front of it; not counted in <see cref="Length"/>.</summary>
-    public int Headers;
-    public int Length;
-    public int Offset;
-    public int Next;
-    public Origin Origin;
-}
-
-/// <summary>
-/// Fragments by the packet that they belong to. All memory is taken at construction; where it ends the oldest goes, since of a flood the
-/// oldest is the least likely to be finished: at 100,000 junk packets a second a true one still has an eighth of a second.
+/// Fragments by the packet that they belong to. All memory is taken at construction. Whoever holds more than three times what is left gives up his own oldest for his next (<see cref="FragmentShares"/>):
+/// the oldest of a flood is the least likely to be finished, and nobody else's fragments go for it.
 /// </summary>
 sealed class FragmentTable
 {
     /// <summary>More fragments than this make no packet that anybody sends: 65,535 octets over links of 1280 take 54.</summary>
     public const int MaxParts = 64;
 
+    // Packets that may have to go for one that comes, so that no batch waits for it. Two let a share shrink while others need room.
+    const int MostForPacket = 2, MostForOctets = 8;
+
     readonly ForwardingCounters _counters;
     readonly ChainTable _byKey;
     readonly EntryPool _free, _freeParts;
+    readonly FragmentShares _shares;
     readonly Datagram[] _datagrams;
     readonly Part[] _parts;
     readonly PacketShelf _shelf;
     readonly long _lifetime;
     int _oldest, _newest;
     int _ready, _lastReady;
+    int _peakPackets, _peakBlocks;
 
     public FragmentTable(FragmentOptions options, long lifetime, ulong key, ForwardingCounters counters)
     {
@@ -113,7 +37,21 @@ sealed class FragmentTable
         _parts = new Part[parts + 1];
         _freeParts = new EntryPool(parts);
         _shelf = new PacketShelf(options.MaxOctets);
+        _shares = new FragmentShares(_datagrams, Mix.Of(key, 3));
     }
+
+    /// <summary>What is held now. Any thread may ask.</summary>
+    public FragmentUse Use => UseOf(_free.Used, _shelf.BlocksUsed);
+
+    /// <summary>The most that was held since this was asked last. Any thread may ask; where others ask too, they share the answer.</summary>
+    public FragmentUse TakePeak()
+    {
+        FragmentUse peak = UseOf(_peakPackets, _peakBlocks);
+        (_peakPackets, _peakBlocks) = (_free.Used, _shelf.BlocksUsed);
+        return peak;
+    }
+
+    FragmentUse UseOf(int packets, int blocks) => new(packets, _datagrams.Length - 1, PacketShelf.Octets(blocks), PacketShelf.Octets(_shelf.Capacity));
 
     public ref Datagram this[int at] => ref _datagrams[at];
 
@@ -132,31 +70,42 @@ sealed class FragmentTable
     {
         int at = Find(key);
         if (at != 0) return at;
-        if (_free.IsEmpty) Forget(_oldest, DropReason.FragmentsExceeded);
+        int share = _shares.Of(key);
+        for (int i = 0; i < MostForPacket && (_free.IsEmpty || _shares.HasTooManyPackets(share, _free.Left)); i++)
+            Forget(_shares.OldestOf(share) is var own and not 0 ? own : _shares.OldestOfAnother(share), DropReason.FragmentsExceeded);
         at = _free.Take();
         ref int head = ref Head(key);
-        _datagrams[at] = new Datagram { Key = key, Expires = now + _lifetime, NextInChain = head, Older = _newest, Total = -1 };
+        _datagrams[at] = new Datagram { Key = key, Share = share, Expires = now + _lifetime, NextInChain = head, Older = _newest, Total = -1 };
         head = at;
         if (_newest != 0) _datagrams[_newest].Newer = at;
         else _oldest = at;
         _newest = at;
+        _shares.Add(at);
+        _peakPackets = Math.Max(_peakPackets, _free.Used);
         return at;
     }
 
-    /// <summary>Whether a packet may keep another fragment of this many octets; makes room by forgetting older packets.</summary>
+    /// <summary>Whether a packet may keep another fragment of this many octets; makes room by forgetting others, of its sender first.</summary>
     public bool MakeRoom(int at, int length)
     {
         if (_datagrams[at].PartCount >= MaxParts || !_shelf.Fits(length)) return false;
-        while (_freeParts.IsEmpty || !_shelf.HasRoom(length))
+        int share = _datagrams[at].Share;
+        for (int i = 0; i < MostForOctets; i++)
         {
+            bool isFull = !HasRoom(length);
+            if (!isFull && !_shares.HasTooManyBlocks(share, _shelf.BlocksLeft)) return true;
+
             // The packet itself is spared.
-            int victim = _oldest == at ? _datagrams[at].Newer : _oldest;
-            if (victim == 0) return false;
+            int victim = _shares.OldestOf(share, except: at);
+            if (victim == 0 && isFull) victim = _shares.OldestOfAnother(share);
+            if (victim == 0) break;
             Forget(victim, DropReason.FragmentsExceeded);
         }
 
-        return true;
+        return HasRoom(length);
     }
+
+    bool HasRoom(int length) => !_freeParts.IsEmpty && _shelf.HasRoom(length);
 
     /// <summary>
     /// Keeps a fragment behind <paramref name="after"/>, a part of the same packet or 0; asked for after <see cref="MakeRoom"/>. Of its octets the first
@@ -168,9 +117,11 @@ sealed class FragmentTable
         int part = _freeParts.Take();
         ref int link = ref datagram.Parts;
         if (after != 0) link = ref _parts[after].Next;
-        _parts[part] = new Part { Place = _shelf.Put(octets), Headers = headers, Length = octets.Length - headers, Offset = offset, Next = link, Origin = origin };
+        _parts[part] = new Part { Place = _shelf.Put(octets), Headers = headers, Length = octets.Length - headers, Offset = offset, Next = link, Origin = origin, Share = datagram.Share };
         link = part;
         datagram.PartCount++;
+        _shares.Hold(datagram.Share, PacketShelf.Blocks(octets.Length));
+        _peakBlocks = Math.Max(_peakBlocks, _shelf.BlocksUsed);
     }
 
     /// <summary>Drops the fragments of a packet that wait, and lets none through any more until it is forgotten.</summary>
@@ -256,6 +207,7 @@ sealed class FragmentTable
         else _oldest = datagram.Newer;
         if (datagram.Newer != 0) _datagrams[datagram.Newer].Older = datagram.Older;
         else _newest = datagram.Older;
+        _shares.Remove(at);
         _free.GiveBack(at);
     }
 
@@ -270,10 +222,11 @@ sealed class FragmentTable
     /// <summary>Gives a part back, and tells the one behind it.</summary>
     int Free(int part)
     {
-        int next = _parts[part].Next;
-        _shelf.Remove(_parts[part].Place);
+        ref Part gone = ref _parts[part];
+        _shelf.Remove(gone.Place);
+        _shares.Hold(gone.Share, -PacketShelf.Blocks(gone.Headers + gone.Length));
         _freeParts.GiveBack(part);
-        return next;
+        return gone.Next;
     }
 
     ref int Head(in FragmentKey key) => ref _byKey.Head(

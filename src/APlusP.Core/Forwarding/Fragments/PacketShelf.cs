@@ -10,10 +10,20 @@ sealed class PacketShelf(int octets)
     readonly EntryPool _free = new(Blocks(octets));
     readonly int _capacity = Blocks(octets);
 
-    static int Blocks(int octets) => Math.Max(1, (octets + BlockSize - 1) / BlockSize);
+    /// <summary>Blocks that so many octets take.</summary>
+    public static int Blocks(int octets) => Math.Max(1, (octets + BlockSize - 1) / BlockSize);
+
+    public static long Octets(int blocks) => (long)blocks * BlockSize;
+
+    /// <summary>Blocks in all.</summary>
+    public int Capacity => _capacity;
+
+    public int BlocksUsed => _free.Used;
+
+    public int BlocksLeft => _free.Left;
 
     /// <summary>Whether this many octets find room now.</summary>
-    public bool HasRoom(int length) => Blocks(length) <= _capacity - _free.Used;
+    public bool HasRoom(int length) => Blocks(length) <= BlocksLeft;
 
     /// <summary>Whether they would if everything else were gone.</summary>
     public bool Fits(int length) => Blocks(length) <= _capacity;

@@ -16,6 +16,11 @@ sealed class Reassembly(FragmentOptions options, BatchClock clock, ulong key, Fo
 
     readonly FragmentTable _table = new(options, options.ReassemblyTimeout * clock.Frequency, key, counters);
 
+    public FragmentUse Use => _table.Use;
+
+    /// <inheritdoc cref="FragmentTable.TakePeak"/>
+    public FragmentUse TakePeak() => _table.TakePeak();
+
     public void Expire() => _table.Expire(clock.Now);
 
     /// <summary>Whether first fragments of packets that were given up wait for their sender to be told.</summary>
