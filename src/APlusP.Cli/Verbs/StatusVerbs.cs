@@ -89,6 +89,8 @@ static class StatusVerbs
         foreach (TrafficStatus side in status.Traffic)
             traffic.AddRow(side.From["from-".Length..], $"{side.Received:N0}", $"{side.Forwarded:N0}", $"{side.Hairpinned:N0}", $"{side.Answered:N0}", $"{side.Consumed:N0}", $"{side.Dropped:N0}", $"{side.Held:N0}");
         AnsiConsole.Write(traffic);
+        foreach (FragmentStatus held in status.Fragments.Where(f => f.Packets > 0))
+            AnsiConsole.WriteLine($"fragments of {held.Packets:N0} of {held.MaxPackets:N0} {held.Of} are known, {held.Octets / 1024:N0} of {held.MaxOctets / 1024:N0} KiB wait");
         foreach (PathStatus path in status.NarrowPaths.Take(TopDrops))
             AnsiConsole.WriteLine($"the path to {path.Softwire} carries {path.PathMtu} octets, {path.Configured} configured");
 

@@ -6,7 +6,7 @@ public static class ConfigurationSchema
     // Parameters of a mapping rule, called as in RFC 7598 section 4.1 and RFC 8676.
     static readonly string[] RuleKeys = ["name", "rule-ipv6-prefix", "rule-ipv4-prefix", "ea-length", "psid-offset", "psid-length", "psid", "interface-identifier"];
 
-    static string[] Fragments { get; } = ["reassembly-timeout", "follow-timeout", "max-packets", "max-memory"];
+    static string[] Fragments { get; } = ["reassembly-timeout", "follow-timeout", "max-packets", "max-memory", "warn-at"];
 
     static string[] Discovery { get; } = ["enabled", "probing", "raise-after", "probes-per-second", "max-paths"];
 

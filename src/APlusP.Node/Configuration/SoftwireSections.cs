@@ -18,6 +18,7 @@ static class SoftwireSections
             FollowTimeout = section.Number("follow-timeout", standard.FollowTimeout, 1, 60, "seconds"),
             MaxPackets = section.Number("max-packets", standard.MaxPackets, 16, 1_048_576, "packets"),
             MaxOctets = section.Number("max-memory", standard.MaxOctets / Mebibyte, 1, 1024, "MiB") * Mebibyte,
+            WarnAt = section.Number("warn-at", standard.WarnAt, 1, 100, "percent (RFC 6333 section 6.3)"),
         };
     }
 

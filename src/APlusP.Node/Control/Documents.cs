@@ -35,6 +35,9 @@ public sealed record StatusDocument
     /// <summary>Packets that the kernel did not take from us.</summary>
     public required long SendFailures { get; init; }
 
+    /// <summary>What fragments hold now, all workers together.</summary>
+    public IReadOnlyList<FragmentStatus> Fragments { get; init; } = [];
+
     /// <summary>Paths found to carry less than configured.</summary>
     public IReadOnlyList<PathStatus> NarrowPaths { get; init; } = [];
 
@@ -51,6 +54,14 @@ public sealed record TrafficStatus(string From, long Received, long ReceivedByte
 
 /// <summary>Packets from one side dropped for one reason.</summary>
 public sealed record DropStatus(string From, string Reason, long Packets);
+
+/// <summary>What fragments of one kind hold now, and what they may.</summary>
+/// <param name="Of">"softwire packets" or "IPv4 packets".</param>
+/// <param name="Packets">Packets of which fragments are known.</param>
+/// <param name="MaxPackets">By configuration.</param>
+/// <param name="Octets">Memory of those that wait.</param>
+/// <param name="MaxOctets">By configuration.</param>
+public sealed record FragmentStatus(string Of, int Packets, int MaxPackets, long Octets, long MaxOctets);
 
 /// <summary>What the path to the other end of a softwire carries, in octets of IPv6, and what the configuration says.</summary>
 public sealed record PathStatus(string Softwire, int PathMtu, int Configured);

@@ -5,6 +5,7 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
 using APlusP.Linux;
@@ -25,6 +26,7 @@ public abstract class Daemon : IDisposable
     readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly List<IDisposable> _held = [];
     readonly Lock _reloading = new();
+    IReadOnlyList<DataPlane> _dataPlanes = [];
     string? _lastReload;
 
     protected Daemon(string role, string configurationPath, DaemonLog log)
@@ -59,13 +61,13 @@ public abstract class Daemon : IDisposable
     public static string ProgramVersion => typeof(Daemon).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
 
     /// <summary>Starts everything in the order that loses no packet: data plane, then routes to it, then the control socket that says it is ready.</summary>
-    private protected void Start(StartValues values, IReadOnlyList<IForwarder> forwarders, Origin ipv4, Origin ipv6, Action claim, string what)
+    private protected void Start(StartValues values, IReadOnlyList<DataPlane> dataPlanes, Origin ipv4, Origin ipv6, Action claim, string what)
     {
         // First, since another daemon that answers there must not be disturbed.
         ControlServer control = Hold(new ControlServer(values.ControlSocket, Answer, Stream, Log));
         _controlSocket = values.ControlSocket;
         if (values.FastPath == FastPathMode.Off && File.Exists(LeftBeside(values.ControlSocket).Settings)) Detach(values.Device, values.ControlSocket);
-        Device = Hold(TunDevice.Create(values.Device, forwarders.Count, mayBeThere: values.FastPath != FastPathMode.Off));
+        Device = Hold(TunDevice.Create(values.Device, dataPlanes.Count, mayBeThere: values.FastPath != FastPathMode.Off));
 
         var sockets = new List<SoftwireSocket>();
         foreach (IPv6Address end in values.SoftwireEnds.Where(e => KernelClaims.IsAddressOfThisMachine(e.ToString())))
@@ -80,8 +82,10 @@ public abstract class Daemon : IDisposable
 
         // First, since a SMAP's knows flows, of which packets may come at once. It goes after the workers.
         AttachedFastPath? fastPath = values.FastPath == FastPathMode.Off ? null : LoadFastPath(values.FastPath, values.ControlSocket);
-        Workers = [.. forwarders.Select((forwarder, i) => Hold(new Worker(
-            $"{Role}-{i}", new TunQueue(Device, i, ipv4, ipv6, i == 0 ? sockets : [], own), forwarder, Fail)))];
+        _dataPlanes = dataPlanes;
+        Workers = [.. dataPlanes.Select((dataPlane, i) => Hold(new Worker(
+            $"{Role}-{i}", new TunQueue(Device, i, ipv4, ipv6, i == 0 ? sockets : [], own), dataPlane, Fail)))];
+        Hold(new FragmentWatch(dataPlanes, values.Fragments.WarnAt, Log, TimeProvider.System));
         foreach (Worker worker in Workers) worker.Start();
 
         Claims = Hold(new KernelClaims(Device, Log));
@@ -302,6 +306,9 @@ public abstract class Daemon : IDisposable
             FastPath = FastPath is { } fast ? Describe(fast)
                 : _fastPathFault is not null ? new FastPathStatus("off", [], 0, 0, _fastPathFault) : null,
             SendFailures = Workers.Sum(w => w.SendFailures),
+            Fragments = [
+                FragmentStatusOf("softwire packets", _dataPlanes.Select(d => d.FragmentUse.Outer)),
+                FragmentStatusOf("IPv4 packets", _dataPlanes.Select(d => d.FragmentUse.Inner))],
             NarrowPaths = [.. Paths.Narrowed().Select(p => new PathStatus(p.Softwire.ToString(), p.PathMtu, p.Configured))],
         });
     }
@@ -310,6 +317,12 @@ public abstract class Daemon : IDisposable
     {
         bool isPrr = fast is PrrFastPath;
         return new FastPathStatus(fast.Hook.ToString().ToLowerInvariant(), fast.Devices, isPrr ? fast.Count : 0, fast.LeftOut, fast.Fault) { Flows = isPrr ? null : fast.Count };
+    }
+
+    static FragmentStatus FragmentStatusOf(string kind, IEnumerable<FragmentUse> workers)
+    {
+        FragmentUse sum = workers.Aggregate((a, b) => a + b);
+        return new FragmentStatus(kind, sum.Packets, sum.MaxPackets, sum.Octets, sum.MaxOctets);
     }
 
     /// <summary>Takes everything back, last first: routes before the workers that serve them, the device at the end.</summary>

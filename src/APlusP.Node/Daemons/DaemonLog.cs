@@ -40,4 +40,8 @@ public sealed partial class DaemonLog(ILogger logger)
 
     [LoggerMessage(11, LogLevel.Warning, "the fast path has no room for {Bindings} binding(s), whose packets go through this process; a restart makes room")]
     public partial void FastPathFull(int bindings);
+
+    [LoggerMessage(12, LogLevel.Warning, "fragments of {Kind} have reached {Percent} % of what [fragments] lets a worker hold: {Packets} of {MaxPackets} packets, {Kibibytes} of {MaxKibibytes} KiB. "
+        + "At the end of it those of whoever holds most are dropped (fragments-exceeded); raise max-packets and max-memory if they are no attack. Told once a minute at most")]
+    public partial void FragmentsRunShort(string kind, int percent, int packets, int maxPackets, long kibibytes, long maxKibibytes);
 }

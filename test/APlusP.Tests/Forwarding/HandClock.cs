@@ -11,5 +11,9 @@ sealed class HandClock : TimeProvider
 
     public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddMicroseconds(_microseconds);
 
+    /// <summary>A timer that never goes off: tests call what it would.</summary>
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        new Timer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
     public void Advance(TimeSpan time) => _microseconds += (long)time.TotalMicroseconds;
 }
