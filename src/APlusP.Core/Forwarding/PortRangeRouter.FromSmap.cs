@@ -151,6 +151,7 @@ public sealed partial class PortRangeRouter
         Journey?.Add("source check", "outer source, PRR address, inner source and port are one and the same binding");
 
         if (!Softwire.JoinCongestion(outer.TrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
+        if (policy.UniformServices) Softwire.TakeServices(outer.TrafficClass, ref header);
         if (!header.Destination.IsUnicast) return Verdict.Drop(DropReason.MartianDestination);
 
         Span<byte> inner = batch.TrimFront(index, pending.Inner);

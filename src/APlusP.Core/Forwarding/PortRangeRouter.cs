@@ -160,6 +160,8 @@ public sealed partial class PortRangeRouter : DataPlane
 
         public readonly bool ClampMss = options.ClampMss;
 
+        public readonly bool UniformServices = options.UniformServices;
+
         public readonly byte HopLimit = options.HopLimit;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

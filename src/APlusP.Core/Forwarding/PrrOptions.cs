@@ -48,6 +48,9 @@ public sealed record PrrOptions
     /// <summary>Whether a packet that is too large goes in fragments of the softwire even where its sender forbids fragments, for peers that ignore ICMPv4 3/4.</summary>
     public bool IgnoreDontFragment { get; init; }
 
+    /// <summary>Whether a packet that leaves a softwire has the differentiated services of the softwire packet (RFC 2983 section 3.1: uniform), not those that it went in with (pipe).</summary>
+    public bool UniformServices { get; init; }
+
     /// <summary>Bounds of fragment state; those of the start count.</summary>
     public FragmentOptions Fragments { get; init; } = new();
 

@@ -64,6 +64,7 @@ public sealed partial class Smap
         }
 
         if (!Softwire.JoinCongestion(outerTrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
+        if (_options.UniformServices) Softwire.TakeServices(outerTrafficClass, ref header);
         batch.TrimFront(index, offset);
         inner = batch.Truncate(index, header.TotalLength);
         if (header.IsLaterFragment)

@@ -62,6 +62,7 @@ public sealed partial class Smap
     Verdict RouteToLan(PacketBatch batch, int index, int offset, byte outerTrafficClass, ref IPv4Header header)
     {
         if (!Softwire.JoinCongestion(outerTrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
+        if (_options.UniformServices) Softwire.TakeServices(outerTrafficClass, ref header);
         batch.TrimFront(index, offset);
         batch.Truncate(index, header.TotalLength);
         if (!TakeTimeToLive(ref header)) return ExpireTelling(batch, index, header);

@@ -102,6 +102,9 @@ public sealed record SmapOptions
     /// <inheritdoc cref="PrrOptions.IgnoreDontFragment"/>
     public bool IgnoreDontFragment { get; init; }
 
+    /// <inheritdoc cref="PrrOptions.UniformServices"/>
+    public bool UniformServices { get; init; }
+
     /// <summary>
     /// Whether IPv4 packets that may be fragmented, or are, get identifications out of the port set, so that those of two homes behind one address differ
     /// (RFC 7597 section 8.3.3, RFC 6864 section 5.2).

@@ -63,7 +63,7 @@ static class Softwire
 
     /// <summary>
     /// Joins the congestion marks of outer and inner header on the way out of the softwire, RFC 6040 section 4.2, figure 4. The
-    /// inner differentiated services stay as they are (RFC 2983 section 3.1: pipe).
+    /// inner differentiated services stay as they are (RFC 2983 section 3.1: pipe), but for <see cref="TakeServices"/>.
     /// </summary>
     /// <returns>False where the packet must be dropped: congestion on the way, and an inner transport that cannot hear of it.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -74,5 +74,12 @@ static class Softwire
         if (now == NotEct) return outer != Ce;
         if (outer == Ce || now == Ect0) inner.TrafficClass = (byte)(inner.TrafficClass & ~EcnMask | outer);
         return true;
+    }
+
+    /// <summary>Gives the inner packet the differentiated services that the outer has now (RFC 2983 section 3.1: uniform), as RFC 6333 section 7.1 asks; after <see cref="JoinCongestion"/>.</summary>
+    public static void TakeServices(byte outerTrafficClass, ref IPv4Header inner)
+    {
+        byte joined = (byte)(outerTrafficClass & ~EcnMask | inner.TrafficClass & EcnMask);
+        if (joined != inner.TrafficClass) inner.TrafficClass = joined;
     }
 }

@@ -154,6 +154,7 @@ public static class ConfigurationFile
             IcmpErrorsPerHost = icmp?.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000) ?? options.IcmpErrorsPerHost,
             ClampMss = top.Flag("clamp-mss", options.ClampMss),
             IgnoreDontFragment = top.Flag("ignore-df", options.IgnoreDontFragment),
+            UniformServices = top.Word("dscp", 0, ConfigurationSchema.ServiceModels) == 1,
             Fragments = SoftwireSections.Fragments(top, ConfigurationSchema.Prr),
         };
 
@@ -167,13 +168,16 @@ public static class ConfigurationFile
         bindings.CheckTogether();
         rules.CheckTogether(bindings);
 
+        var fastPath = (FastPathMode)top.Word("fast-path", (int)FastPathMode.Off, ConfigurationSchema.FastPathModes);
+        if (fastPath != FastPathMode.Off && options.UniformServices)
+            top.Refuse("dscp", ErrorCodes.ConfigurationContradiction, "'fast-path' leaves the DSCP of what is in the softwire alone; write 'dscp = \"pipe\"', or 'fast-path = \"off\"'.");
         var configuration = new PrrConfiguration { Options = options, Bindings = bindings.Bindings, Names = bindings.Names.BySoftwire, Rules = rules.Rules, PathMtu = pathMtu };
         return configuration with
         {
             Device = Device(top, configuration.Device),
             ControlSocket = ControlSocket(top, configuration.ControlSocket),
             Workers = top.Number("workers", configuration.Workers, 1, 256),
-            FastPath = (FastPathMode)top.Word("fast-path", (int)FastPathMode.Off, ConfigurationSchema.FastPathModes),
+            FastPath = fastPath,
             FastPathDevices = top.Texts("fast-path-devices"),
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Prr, otherwise: !top.Flag("anycast", otherwise: false)),
         };
@@ -235,6 +239,7 @@ public static class ConfigurationFile
             HopLimit = (byte)top.Number("hop-limit", options.HopLimit, 1, 255),
             ClampMss = top.Flag("clamp-mss", options.ClampMss),
             IgnoreDontFragment = top.Flag("ignore-df", options.IgnoreDontFragment),
+            UniformServices = top.Word("dscp", 0, ConfigurationSchema.ServiceModels) == 1,
             Fragments = SoftwireSections.Fragments(top, ConfigurationSchema.Smap),
         };
         if (top.Section("napt", ConfigurationSchema.Smap) is { } napt) options = ReadNapt(napt, options);

@@ -13,7 +13,7 @@ public static class ConfigurationSchema
     public static IReadOnlyDictionary<string, string[]> Prr { get; } = new Dictionary<string, string[]>
     {
         [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "anycast", "clamp-mss",
-            "ignore-df", "fast-path", "fast-path-devices", "icmp", "fragments", "discovery", "binding", "rule"],
+            "ignore-df", "dscp", "fast-path", "fast-path-devices", "icmp", "fragments", "discovery", "binding", "rule"],
         ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,
         ["discovery"] = Discovery,
@@ -27,7 +27,7 @@ public static class ConfigurationSchema
         [""] =
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
-            "clamp-mss", "ignore-df", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "rule",
+            "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "rule",
         ],
         ["psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "forwarding"],
@@ -47,6 +47,9 @@ public static class ConfigurationSchema
 
     /// <summary>Words of <c>outgoing</c>, in the order of <see cref="Core.Forwarding.SmapOutgoing"/>.</summary>
     public static IReadOnlyList<string> Outgoings { get; } = ["softwire", "plain"];
+
+    /// <summary>Words of <c>dscp</c>, RFC 2983 section 3.1; the second is true.</summary>
+    public static IReadOnlyList<string> ServiceModels { get; } = ["pipe", "uniform"];
 
     /// <summary>Words of <c>fast-path</c>, in the order of <see cref="FastPathMode"/>.</summary>
     public static IReadOnlyList<string> FastPathModes { get; } = ["off", "auto", "tc", "xdp"];

@@ -136,6 +136,15 @@ public class ConfigurationFileTests
     }
 
     [Fact]
+    public void A_fast_path_leaves_the_dscp_alone_and_is_refused_where_the_file_wants_otherwise()
+    {
+        const string prr = "softwire-address = \"2001:db8::1\"\ndscp = \"uniform\"\n";
+        Assert.Equal("AP1017", Assert.Single(Prr(prr + "fast-path = \"tc\"\n")).Code);
+        Assert.True(ConfigurationFile.CheckPrr("prr.toml", prr).Configuration!.Options.UniformServices);
+        Assert.False(ConfigurationFile.CheckPrr("prr.toml", prr.Replace("uniform", "pipe", StringComparison.Ordinal) + "fast-path = \"tc\"\n").Configuration!.Options.UniformServices);
+    }
+
+    [Fact]
     public void A_timer_shorter_than_its_rfc_allows_is_only_a_warning()
     {
         const string smap = "shared-address = \"192.0.2.1\"\nports = \"10000-11000\"\nprr-address = \"2001:db8::1\"\nsoftwire-address = \"2001:db8:1::1\"\n[napt.timers]\n";

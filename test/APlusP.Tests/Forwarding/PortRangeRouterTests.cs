@@ -122,6 +122,20 @@ public class PortRangeRouterTests
         }
     }
 
+    [Theory]
+    [InlineData(false, 0xb8)]
+    [InlineData(true, 0x28)]
+    public void What_leaves_the_softwire_has_its_own_dscp_or_that_of_the_softwire_packet_as_configured(bool uniform, byte dscp)
+    {
+        byte[] packet = Packets.Tcp("192.0.2.1:10000", Server, trafficClass: 0xb8 | Packets.Ect0);
+        Router(Options with { UniformServices = uniform }).FromSmap(FromAnna(packet, trafficClass: 0x28 | Packets.Ce))
+            .IsForwardedAs(Packets.Tcp("192.0.2.1:10000", Server, ttl: 63, trafficClass: (byte)(dscp | Packets.Ce)));
+
+        // Hairpinned, the receiver's softwire packet has what its inner packet has.
+        byte[] sent = Router(Options with { UniformServices = uniform }).FromSmap(FromAnna(Packets.Udp("192.0.2.1:10000", "192.0.2.1:11001", 20, 64, 0xb8), trafficClass: 0x28)).Sent;
+        Assert.Equal((dscp, dscp), ((byte)(sent[0] << 4 | sent[1] >> 4), sent[41]));
+    }
+
     [Fact]
     public void No_cell_of_the_spoof_matrix_lets_anybody_send_what_is_not_his()
     {

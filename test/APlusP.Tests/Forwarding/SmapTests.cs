@@ -287,6 +287,17 @@ public class SmapTests
         Assert.Equal(Verdict.Drop(DropReason.NoMapping), In(smap, inner));
     }
 
+    [Theory]
+    [InlineData(false, 0xb8)]
+    [InlineData(true, 0x28)]
+    public void What_comes_out_of_the_softwire_has_its_own_dscp_or_that_of_the_softwire_packet_as_configured(bool uniform, byte dscp)
+    {
+        Smap smap = Make(Options() with { UniformServices = uniform });
+        int port = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
+        Assert.Equal(Verdict.Forward, Judge(smap, Packets.Softwire(Prr, Home, Packets.Udp(Server, 53, Shared, port, trafficClass: 0xb8 | Packets.Ect0), 0x28 | Packets.Ce), Origin.FromPrr));
+        Assert.Equal(Packets.Udp(Server, 53, HostB, 5000, ttl: 63, trafficClass: (byte)(dscp | Packets.Ce)), Sent);
+    }
+
     [Fact]
     public void A_change_of_the_port_set_ends_all_mappings_and_a_change_of_timers_none()
     {
