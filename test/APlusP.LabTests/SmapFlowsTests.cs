@@ -196,6 +196,27 @@ public sealed class SmapFlowsTests : IDisposable
     }
 
     [Fact]
+    public void Flows_that_come_and_go_allocate_nothing()
+    {
+        OffloadedFlow flow = Flow(40001);
+        Allocations.None(() =>
+        {
+            Span<int> ended = stackalloc int[64];
+            for (int index = 1; index <= s_options.MaxFlows; index++)
+            {
+                OffloadedFlow one = flow with { InsidePort = (ushort)(40000 + index), External = (ushort)(10000 + index) };
+                _programs.Flows.Keep(index, one);
+                _programs.Flows.Install(index, one, s_options.PrrAddress);
+                _programs.Flows.Note(index, 3);
+                _programs.Flows.Look(index);
+                _programs.Flows.TakeEnded(ended);
+            }
+
+            _programs.Flows.Clear();
+        });
+    }
+
+    [Fact]
     public void Other_subscribers_ends_are_given_out_as_long_as_flows_go_there()
     {
         FarEnds ends = _programs.Ends;

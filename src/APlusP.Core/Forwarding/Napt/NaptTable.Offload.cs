@@ -65,7 +65,7 @@ sealed partial class NaptTable
         if (Offload is null) return;
         for (int at = 1; at < _flows.Length; at++)
         {
-            if (_flows[at].Carrier == Carrier.Offload) CatchUp(at);
+            CatchUp(at);
             if (_flows[at].Carrier != Carrier.Unsettled) Unsettle(at);
         }
     }
