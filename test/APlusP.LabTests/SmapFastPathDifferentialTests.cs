@@ -39,7 +39,7 @@ public sealed class SmapFastPathDifferentialTests
     public void Subscribers_who_are_reached_directly_are_reached_by_the_programs_too()
     {
         var rule = new MappingRule(IPv6Prefix.Parse("2001:db8:1200::/40"), IPv4Prefix.Parse("203.0.113.0/24"), 16);
-        Compare(Options(NaptMode.EndpointIndependent) with { ForwardingRules = [rule] }, s_count / 4);
+        Compare(Options(NaptMode.EndpointIndependent) with { ForwardingRules = [rule], UniformServices = true }, s_count / 4);
     }
 
     [Fact]

@@ -113,7 +113,7 @@ public sealed unsafe class SmapFastPath : AttachedFastPath
         config.HopLimit = options.HopLimit;
         config.Identity = IdentityOf(options);
         config.Flags = (options.RewriteIdentification ? SmapFlags.RewritesIdentification : 0) | (options.Outgoing == SmapOutgoing.Plain ? SmapFlags.SendsPlain : 0)
-            | (routesKnown ? SmapFlags.RoutesKnown : 0);
+            | (routesKnown ? SmapFlags.RoutesKnown : 0) | (options.UniformServices ? SmapFlags.TakesServices : 0);
     }
 
     static void WriteIdentifications(BpfObject programs, PortSet ports)

@@ -12,6 +12,7 @@
 enum {
 	REWRITES_IDENTIFICATION = 1 << 0,	/* packets that may be fragmented get one of `identifications` */
 	SENDS_PLAIN = 1 << 1,			/* outwards as plain IPv4; ROUTES_KNOWN (1 << 2) is as in layout.h */
+	TAKES_SERVICES = 1 << 3,		/* what leaves the softwire takes its DSCP */
 };
 
 struct smap_config {
