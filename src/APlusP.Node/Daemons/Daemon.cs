@@ -80,7 +80,7 @@ public abstract class Daemon : IDisposable
         OwnAddressSocket? own = values.IcmpSource is { } address && KernelClaims.IsAddressOfThisMachine(address.ToString())
             ? Hold(new OwnAddressSocket(address)) : null;
 
-        // First, since a SMAP's knows flows, of which packets may come at once. It goes after the workers.
+        // Before the workers, since a SMAP's knows flows whose packets may come at once; and it goes after them.
         AttachedFastPath? fastPath = values.FastPath == FastPathMode.Off ? null : LoadFastPath(values.FastPath, values.ControlSocket);
         _dataPlanes = dataPlanes;
         Workers = [.. dataPlanes.Select((dataPlane, i) => Hold(new Worker(
