@@ -18,9 +18,6 @@ sealed class Chain
     /// <summary>The server, as it is reached by SMAP and PRR, and by the routers.</summary>
     public const string Ours = "203.0.113.1", Routed = "203.0.113.2";
 
-    /// <summary>A line of a SMAP's configuration.</summary>
-    public const string SmapFastPath = "fast-path = \"tc\"";
-
     const string Shared = "192.0.2.1", Softwire = "2001:db8:5::1", PrrEnd = "2001:db8:9::1";
 
     readonly Subject _prr, _smap;
@@ -65,7 +62,7 @@ sealed class Chain
             shared-address = "{Shared}"
             ports = "1024-65535"
             path-mtu = {softwireMtu}
-            {(fast ? SmapFastPath : "")}
+            fast-path = "{(fast ? "tc" : "off")}"
             """, processor: 0));
         WaitUntilOpen();
     }

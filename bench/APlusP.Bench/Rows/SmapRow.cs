@@ -83,7 +83,7 @@ sealed record SmapLane(Lane Lane, Subject Subject)
             prr-address = "{s_prr}"
             shared-address = "{Shared}"
             ports = "1024-65535"
-            {Chain.SmapFastPath}
+            fast-path = "tc"
 
             [napt]
             max-flows = {maxFlows}
