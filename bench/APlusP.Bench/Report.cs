@@ -14,7 +14,7 @@ static class Report
         # ./dev bench
 
         {at.UtcDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)} UTC
-        {Machine.Describe()}
+        {Machine.Describe()}; load before: {Machine.Load()}
         Median of {rounds} rounds, least and greatest in brackets; each figure of a round beside its baseline, {window.TotalSeconds:0.#} s or more each. A ratio is the median of the rounds' ratios.
 
         """;
