@@ -81,7 +81,7 @@ public abstract class Daemon : IDisposable
             ? Hold(new OwnAddressSocket(address)) : null;
 
         // Before the workers, since a SMAP's knows flows whose packets may come at once; and it goes after them.
-        AttachedFastPath? fastPath = values.FastPath == FastPathMode.Off ? null : LoadFastPath(values.FastPath, values.ControlSocket);
+        AttachedFastPath? fastPath = values.FastPath == FastPathMode.Off ? null : LoadFastPath(values.FastPath == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
         _dataPlanes = dataPlanes;
         Workers = [.. dataPlanes.Select((dataPlane, i) => Hold(new Worker(
             $"{Role}-{i}", new TunQueue(Device, i, ipv4, ipv6, i == 0 ? sockets : [], own), dataPlane, Fail)))];
@@ -91,7 +91,7 @@ public abstract class Daemon : IDisposable
         Claims = Hold(new KernelClaims(Device, Log));
         Claims.Forwarding();
         claim();
-        if (fastPath is not null) AttachFastPath(fastPath, values.ControlSocket);
+        if (fastPath is not null) AttachFastPath(fastPath);
         control.Start();
         Log.Started(Role, ProgramVersion, values.Device, Workers.Count, values.ControlSocket, what);
     }
@@ -106,45 +106,60 @@ public abstract class Daemon : IDisposable
     /// <summary>Where the kernel's part of a daemon is pinned, and where what it must put back is written down.</summary>
     static (string Pins, string Settings) LeftBeside(string controlSocket) => (Path.ChangeExtension(controlSocket, "bpf"), Path.ChangeExtension(controlSocket, "settings"));
 
-    AttachedFastPath? LoadFastPath(FastPathMode mode, string controlSocket)
+    AttachedFastPath? LoadFastPath(BpfHook hook)
     {
-        (string pins, _) = LeftBeside(controlSocket);
         try
         {
-            return Hold(MakeFastPath(pins, mode == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc));
+            return Hold(MakeFastPath(LeftBeside(_controlSocket).Pins, hook));
         }
         catch (APlusPException fault)
         {
-            GoWithoutFastPath(pins, fault);
+            GoWithoutFastPath(fault);
             return null;
         }
     }
 
-    void AttachFastPath(AttachedFastPath fastPath, string controlSocket)
+    void AttachFastPath(AttachedFastPath fastPath)
     {
-        (string pins, string settings) = LeftBeside(controlSocket);
         try
         {
+            // The one of before in this process lets go first: its monitor would put its own programs back. They run until these are in their place.
+            if (FastPath is { } before) LetGo(before);
+            FastPath = null;
             fastPath.Attach();
-            Claims.Stay(settings);
+            Claims.Stay(LeftBeside(_controlSocket).Settings);
             FastPath = fastPath;
             LogFastPath(fastPath);
         }
         catch (APlusPException fault)
         {
             DismissFastPath();
-            _held.Remove(fastPath);
-            fastPath.Dispose();
-            GoWithoutFastPath(pins, fault);
+            LetGo(fastPath);
+            GoWithoutFastPath(fault);
         }
     }
 
-    void GoWithoutFastPath(string pins, APlusPException fault)
+    void LetGo(AttachedFastPath fastPath)
     {
+        _held.Remove(fastPath);
+        fastPath.Dispose();
+    }
+
+    void GoWithoutFastPath(APlusPException fault)
+    {
+        if (FastPath is { } before) LetGo(before);
+        FastPath = null;
+
         // Programs that a process before has left would go on by what it knew.
-        AttachedFastPath.Detach(pins);
+        AttachedFastPath.Detach(LeftBeside(_controlSocket).Pins);
         _fastPathFault = $"{fault.Code}: {fault.Message}";
         Log.NoFastPath(fault.Code, fault.Message);
+    }
+
+    /// <summary>Makes room for what the fast path has none for, by larger maps in the place of these. Nobody changes what it forwards by meanwhile.</summary>
+    private protected void MakeRoom()
+    {
+        if (FastPath is { LeftOut: > 0, Hook: var hook } && LoadFastPath(hook) is { } larger) AttachFastPath(larger);
     }
 
     void LogFastPath(AttachedFastPath fastPath)
@@ -218,6 +233,7 @@ public abstract class Daemon : IDisposable
             try
             {
                 string what = ReloadConfiguration();
+                MakeRoom();
                 Log.Reloaded(ConfigurationPath, what);
                 _lastReload = "ok";
                 return what;

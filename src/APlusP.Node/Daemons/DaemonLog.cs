@@ -38,7 +38,7 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(10, LogLevel.Warning, "no fast path, all packets go through this process: {Code}: {Fault}")]
     public partial void NoFastPath(string code, string fault);
 
-    [LoggerMessage(11, LogLevel.Warning, "the fast path has no room for {Bindings} binding(s), whose packets go through this process; a restart makes room")]
+    [LoggerMessage(11, LogLevel.Warning, "the fast path has no room for {Bindings} binding(s), whose packets go through this process; a reload makes room")]
     public partial void FastPathFull(int bindings);
 
     [LoggerMessage(12, LogLevel.Warning, "fragments of {Kind} have reached {Percent} % of what [fragments] lets a worker hold: {Packets} of {MaxPackets} packets, {Kibibytes} of {MaxKibibytes} KiB. "
