@@ -118,6 +118,9 @@ public static class ErrorCodes
     /// <summary>There is no BPF file system to pin programs in, and none can be mounted.</summary>
     public const string FastPathNotMounted = "AP2013";
 
+    /// <summary>Warning: XDP cannot hand frames to a device.</summary>
+    public const string FastPathDeviceRefuses = "AP2014";
+
     /// <summary>A network namespace cannot be entered.</summary>
     public const string NamespaceNotEntered = "AP2101";
 

@@ -133,7 +133,18 @@ sealed partial class DaemonHost : IDisposable
     public LabProcess Start(params string[] before) => StartAs("prr", before);
 
     /// <summary>Starts a PRR whose fast path stays when it ends.</summary>
-    public LabProcess StartFast() => StartAs("prr", [], leavesMounts: true);
+    public LabProcess StartFast(params string[] before) => StartAs("prr", before, leavesMounts: true);
+
+    /// <summary>
+    /// Makes the subscriber Linux itself, by its own IPv4 into IPv6: it has the shared address, keeps to its ports, and its programs go through the softwire. Packets by hand do not from then on.
+    /// </summary>
+    public void MakeSubscriberLinux()
+    {
+        Subscriber.Shell("cd /proc/sys/net; echo 1 > ipv6/conf/all/forwarding; for f in ipv4/conf/*/rp_filter; do echo 0 > $f; done; echo 10100 10999 > ipv4/ip_local_port_range");
+        Subscriber.Ip($"addr del {Softwire}/128 dev lo", $"sr tunsrc set {Softwire}", $"addr add {Shared}/32 dev lo",
+            $"route add default encap seg6 mode encap.red segs {Routed} dev eth0 src {Shared} mtu 1460",
+            $"route add {Softwire}/128 encap seg6local action End.DX4 nh4 0.0.0.0 dev eth0");
+    }
 
     /// <summary>Starts a SMAP in the PRR's place: the subscriber is then its PRR, and the Internet its LAN.</summary>
     public LabProcess StartSmap() => StartAs("smap", []);
@@ -205,12 +216,15 @@ sealed partial class DaemonHost : IDisposable
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
     private static partial int OpenSocket(int domain, int type, int protocol);
 
-    static Socket Udp(NetworkNamespace at, string address) => at.Call(() =>
+    static Socket Udp(NetworkNamespace at, string address, int port = 0) => at.Call(() =>
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = Patience };
-        socket.Bind(new IPEndPoint(IPAddress.Parse(address), 0));
+        socket.Bind(new IPEndPoint(IPAddress.Parse(address), port));
         return socket;
     });
+
+    /// <summary>A socket of a program of one of the hosts.</summary>
+    public static UdpPlace UdpOf(NetworkNamespace at, string address, int port = 0) => new(Udp(at, address, port));
 
     public void Dispose()
     {

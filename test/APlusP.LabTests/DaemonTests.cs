@@ -289,7 +289,7 @@ public sealed class DaemonTests : IDisposable
     }
 
     // In the mount namespace of `ip netns exec`, with a /dev/net/tun that anybody may open, as it is on most systems.
-    static string[] AsNobody(string capabilities)
+    internal static string[] AsNobody(string capabilities)
     {
         string[] rights = capabilities.Length == 0 ? [] : ["--inh-caps", capabilities, "--ambient-caps", capabilities];
         const string device = "mount -t tmpfs tmpfs /mnt && mknod -m 666 /mnt/tun c 10 200 && chmod 666 /mnt/tun && mount --bind /mnt/tun /dev/net/tun && exec \"$@\"";

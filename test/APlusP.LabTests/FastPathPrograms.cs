@@ -36,7 +36,10 @@ sealed unsafe class FastPathPrograms : IDisposable
         Maps = new PrrMaps(_object, _ends, _ => 1);
         Maps.Load(bindings, discovers: false);
         Assert.Equal(0, Maps.LeftOut);
-        new PrrRuleMaps(_object, _ends).SetRules(rules ?? [], discovers: false);
+        _object.Map("routes6").Set(default(Route6Key), 1u);
+
+        // Some rules have one next hop, and some one for each route.
+        new PrrRuleMaps(_object, _ends, ces => ces.Length == 40 ? Layout.ByRoute : (ushort)1).SetRules(rules ?? [], discovers: false);
     }
 
     public PrrMaps Maps { get; }

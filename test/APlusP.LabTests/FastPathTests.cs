@@ -57,28 +57,6 @@ public sealed class FastPathTests : IDisposable
     }
 
     [Fact]
-    public void Restarts_and_kills_lose_no_packet_of_bound_traffic()
-    {
-        Start("tc");
-        RoundTrip();
-
-        // A thousand datagrams a second for six seconds, while the daemon is stopped, killed and started again all the time.
-        const int packets = 6000;
-        using var datagrams = new NumberedDatagrams(_host, packets, perSecond: 1000);
-        int rounds = 0;
-        while (datagrams.AreSent)
-        {
-            if (++rounds % 2 == 0) _daemon!.Stop();
-            else _daemon!.Signal(Signals.Kill);
-            Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
-            _daemon = _host.StartFast();
-        }
-
-        Assert.InRange(rounds, 3, 1000);
-        Assert.Equal(packets, datagrams.Received());
-    }
-
-    [Fact]
     public void A_neighbour_that_changes_and_a_route_that_moves_are_followed_within_a_second()
     {
         Start("tc");
@@ -124,6 +102,124 @@ public sealed class FastPathTests : IDisposable
         Assert.Equal(before["fast-path-from-smap-up-no-route"] + 1, after["fast-path-from-smap-up-no-route"]);
     }
 
+    [Theory]
+    [InlineData("tc")]
+    [InlineData("xdp")]
+    public void A_device_that_vanishes_and_comes_back_and_one_that_comes_later_carry_on(string hook)
+    {
+        Start(hook);
+        RoundTrip();
+        for (int i = 0; i < 3; i++)
+        {
+            // The pair goes as a whole; then it comes back as other devices of the same names.
+            _host.Prr.Ip("link del uplink");
+            Commands.Require("ip", "link", "add", "uplink", "netns", _host.Prr.Name, "type", "veth", "peer", "name", "eth0", "netns", _host.Internet.Name);
+            _host.Prr.Ip("link set uplink up", "addr add 198.51.100.1/24 dev uplink");
+            _host.Internet.Ip("link set eth0 up", $"addr add {DaemonHost.Server}/24 dev eth0", $"route add {DaemonHost.Shared} via 198.51.100.1");
+            if (hook == "xdp") _host.Internet.Shell("ethtool -K eth0 gro on");
+            AssertTheKernelForwardsAgain();
+        }
+
+        // A second way to the Internet, which was not there at the start.
+        Commands.Require("ip", "link", "add", "second", "netns", _host.Prr.Name, "type", "veth", "peer", "name", "eth1", "netns", _host.Internet.Name);
+        _host.Prr.Ip("link set second up", "addr add 203.0.113.1/24 dev second", $"route add {DaemonHost.Server}/32 via 203.0.113.2");
+        _host.Internet.Ip("link set eth1 up", "addr add 203.0.113.2/24 dev eth1", $"route replace {DaemonHost.Shared} via 203.0.113.1");
+        if (hook == "xdp") _host.Internet.Shell("ethtool -K eth1 gro on");
+        AssertTheKernelForwardsAgain();
+        Assert.Equal(["access", "second", "uplink"], Status().GetProperty("fastPath").GetProperty("devices").EnumerateArray().Select(d => d.GetString()!).Order());
+    }
+
+    /// <summary>Both ways, and within seconds by the kernel.</summary>
+    void AssertTheKernelForwardsAgain()
+    {
+        bool forwarded = Wait.Until(() =>
+        {
+            Dictionary<string, long> before = Counters();
+            bool arrived = _host.FromSubscriber(DaemonHost.Routed) == "192.0.2.1:10001" && _host.FromInternet() == DaemonHost.Routed;
+            Dictionary<string, long> after = Counters();
+            return arrived && ((string[])["internet", "smap"]).All(side => after[$"fast-path-from-{side}-forwarded"] == before[$"fast-path-from-{side}-forwarded"] + 1);
+        }, TimeSpan.FromSeconds(15));
+        Assert.True(forwarded, string.Join(", ", Counters().Where(c => c.Value != 0)));
+    }
+
+    [Fact]
+    public void A_device_that_takes_no_frames_from_xdp_gets_its_packets_by_the_daemon_and_status_names_it()
+    {
+        _host.Configure("fast-path = \"xdp\"");
+        _daemon = _host.StartFast();
+        RoundTrip();
+        RoundTrip();
+        Dictionary<string, long> counters = Counters();
+        Assert.Equal((0, 0), (counters["fast-path-from-internet-forwarded"], counters["fast-path-from-smap-forwarded"]));
+        Assert.Contains("AP2014", Status().GetProperty("fastPath").GetProperty("fault").GetString());
+
+        // The far ends of the veths take frames from now on.
+        foreach (NetworkNamespace far in (NetworkNamespace[])[_host.Subscriber, _host.Internet]) far.Shell("ethtool -K eth0 gro on");
+        AssertTheKernelForwardsAgain();
+        Assert.DoesNotContain("AP2014", _host.Ask("status", "--json").Output);
+        _host.Internet.Shell("ethtool -K eth0 gro off");
+        Assert.True(Wait.Until(() => _host.Ask("status", "--json").Output.Contains("AP2014", StringComparison.Ordinal), TimeSpan.FromSeconds(5)));
+        RoundTrip();
+    }
+
+    /// <summary>What it mounts for this is its own.</summary>
+    static string[] AsNobody(string capabilities) => ["unshare", "--mount", .. DaemonTests.AsNobody(capabilities)];
+
+    [Theory]
+    [InlineData("tc")]
+    [InlineData("xdp")]
+    public void Nobody_can_run_it_with_three_capabilities_and_a_file_system_that_was_mounted_before(string hook)
+    {
+        _host.OpenDirectory();
+        string pins = Path.ChangeExtension(_host.ControlSocket, "bpf");
+        Directory.CreateDirectory(pins);
+        Commands.Require("mount", "-t", "bpf", "bpf", pins);
+        Commands.Require("chown", "nobody", pins);
+        Start(hook, AsNobody("+net_admin,+bpf,+perfmon"));
+        Assert.Contains("Uid:\t65534\t65534\t65534\t65534", File.ReadAllText($"/proc/{_daemon!.Id}/status"));
+        RoundTrip();
+        AssertTheKernelForwardsAgain();
+
+        // Its next one, too, takes over.
+        _daemon.Signal(Signals.Kill);
+        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+        RoundTrip();
+        _daemon = _host.StartFast(AsNobody("+net_admin,+bpf,+perfmon"));
+        AssertTheKernelForwardsAgain();
+    }
+
+    [Theory]
+    [InlineData("+net_admin", "AP2010", "CAP_BPF")]
+    [InlineData("+net_admin,+bpf", "AP2010", "CAP_PERFMON")]
+    [InlineData("+net_admin,+bpf,+perfmon", "AP2013", "CAP_SYS_ADMIN")]
+    public void Where_a_capability_is_missing_the_daemon_says_so_and_forwards_by_itself(string capabilities, string code, string missing)
+    {
+        _host.OpenDirectory();
+        _host.Configure("fast-path = \"tc\"");
+        _daemon = _host.StartFast(AsNobody(capabilities));
+        AssertItForwardsByItself(code, missing);
+    }
+
+    [Fact]
+    public void Without_the_library_the_daemon_says_so_and_forwards_by_itself()
+    {
+        string library = Commands.Require("sh", "-c", "ldconfig -p | sed -n 's/.*libbpf.so.1 .*=> //p' | head -n 1").Trim();
+        _host.Configure("fast-path = \"tc\"");
+        _daemon = _host.StartFast("unshare", "--mount", "sh", "-c", $"mount --bind /dev/null {library}; exec \"$@\"", "sh");
+        AssertItForwardsByItself("AP2010", "libbpf1");
+    }
+
+    void AssertItForwardsByItself(string code, string missing)
+    {
+        RoundTrip();
+        JsonElement fastPath = Status().GetProperty("fastPath");
+        Assert.Equal("off", fastPath.GetProperty("hook").GetString());
+        string said = fastPath.GetProperty("fault").GetString()!;
+        Assert.Contains(code, said);
+        Assert.Contains(missing, said);
+        Assert.Contains(missing, File.ReadAllText(_host.LogPath));
+    }
+
     [Fact]
     public void A_reload_changes_what_the_programs_know()
     {
@@ -143,6 +239,21 @@ public sealed class FastPathTests : IDisposable
         Assert.Equal(DaemonHost.Routed, _host.FromInternet(12001));
         Dictionary<string, long> counters = Counters();
         Assert.Equal((1, 1), (counters["from-internet-drop-no-binding"], counters["from-smap-drop-source-port-not-bound"]));
+    }
+
+    [Fact]
+    public void A_reload_with_more_bindings_than_there_was_room_for_makes_room()
+    {
+        Start("tc");
+        RoundTrip();
+        long before = Counters()["fast-path-from-internet-forwarded"];
+        const int many = 5000;
+        _host.Configure("fast-path = \"tc\"", string.Concat(Enumerable.Range(0, many).Select(i => DaemonHost.Binding($"{1024 + i % 50 * 100}-{1123 + i % 50 * 100}", $"2001:db8:7::{i + 1:x}", $"203.0.113.{i / 50}"))));
+        Assert.True(_host.Ask("reload").Succeeded);
+        JsonElement fastPath = Status().GetProperty("fastPath");
+        Assert.Equal((many + 1, 0), (fastPath.GetProperty("bindings").GetInt32(), fastPath.GetProperty("leftOut").GetInt32()));
+        RoundTrip();
+        Assert.Equal(before + 1, Counters()["fast-path-from-internet-forwarded"]);
     }
 
     [Fact]
@@ -175,7 +286,7 @@ public sealed class FastPathTests : IDisposable
 
         Start("tc");
         Assert.True(_daemon.Stop());
-        _host.Configure();
+        _host.Configure("fast-path = \"off\"");
         _daemon = _host.StartFast();
         Assert.Equal(JsonValueKind.Undefined, Status().TryGetProperty("fastPath", out JsonElement none) && none.ValueKind != JsonValueKind.Null ? none.ValueKind : JsonValueKind.Undefined);
         RoundTrip();
@@ -193,13 +304,13 @@ public sealed class FastPathTests : IDisposable
         Assert.Equal(DaemonHost.Routed, _host.FromInternet());
     }
 
-    void Start(string hook)
+    void Start(string hook, params string[] before)
     {
         // XDP on a veth hands frames on only where the other end takes them as such.
         if (hook == "xdp")
             foreach (NetworkNamespace far in (NetworkNamespace[])[_host.Subscriber, _host.Internet]) far.Shell("ethtool -K eth0 gro on");
         _host.Configure($"fast-path = \"{hook}\"");
-        _daemon = _host.StartFast();
+        _daemon = _host.StartFast(before);
         Assert.Equal(hook, Status().GetProperty("fastPath").GetProperty("hook").GetString());
     }
 

@@ -92,6 +92,9 @@ sealed partial class MapDomain : IDisposable
 
     public NetworkNamespace this[string host] => _hosts[host];
 
+    /// <summary>The PRR's, where not all tests' own.</summary>
+    public string? FastPath { get; init; }
+
     void Link(string host, string device, string otherHost, string otherDevice) => Commands.Require(
         "ip", "link", "add", device, "netns", this[host].Name, "type", "veth", "peer", "name", otherDevice, "netns", this[otherHost].Name);
 
@@ -114,7 +117,7 @@ sealed partial class MapDomain : IDisposable
     string PrrBy(string table) => $"""
         softwire-address = "{Border}"
         {Common("prr")}
-        {LabFixture.FastPathLine}
+        {(FastPath is null ? LabFixture.FastPathLine : $"fast-path = \"{FastPath}\"")}
 
         [discovery]
         enabled = false

@@ -27,10 +27,10 @@ public static partial class BpfFileSystem
         return StatFs(path, buffer) == 0 && buffer[0] == Magic;
     }
 
-    /// <summary>Unmounts it, and with it goes what is pinned there and held by nobody else.</summary>
+    /// <summary>Unmounts it, and with it goes what is pinned there and held by nobody else. What somebody mounted for a user who cannot unmount it stays.</summary>
     public static void Unmount(string path)
     {
-        if (IsMounted(path)) _ = Unmount2(path, DetachWhenIdle);
+        if (IsMounted(path) && Unmount2(path, DetachWhenIdle) < 0) return;
         if (Directory.Exists(path)) Directory.Delete(path);
     }
 

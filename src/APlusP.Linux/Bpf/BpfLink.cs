@@ -72,7 +72,7 @@ public static unsafe class BpfLink
             (BpfHook.Tc, LibC.EINVAL) => " The tcx hook needs kernel 6.6.",
             (BpfHook.Xdp, LibC.EBUSY) => " Another XDP program stands there already.",
             (BpfHook.Xdp, LibC.EOPNOTSUPP) => " Its driver does not do XDP; set `fast-path = \"tc\"`.",
-            (_, LibC.EPERM) => " It takes CAP_BPF and CAP_NET_ADMIN.",
+            (_, LibC.EPERM) => " It takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.",
             _ => "",
         });
 }

@@ -17,7 +17,7 @@ public sealed unsafe class BpfObject : IDisposable
         _object = bpfObject;
     }
 
-    /// <summary>Loads an object that was compiled into an assembly. CAP_BPF and CAP_NET_ADMIN.</summary>
+    /// <summary>Loads an object that was compiled into an assembly. CAP_BPF, CAP_NET_ADMIN, and CAP_PERFMON, without which the verifier forbids sums with pointers.</summary>
     /// <param name="name">Its name, such as <c>prr.tc.o</c>.</param>
     /// <param name="entries">Entries of the maps that are not of the size that the source gives them.</param>
     /// <param name="assembly">Which; this one where it is left out.</param>
@@ -96,7 +96,7 @@ public sealed unsafe class BpfObject : IDisposable
         ErrorCodes.FastPathRefused,
         $"cannot {what} the eBPF program {name}: {LibC.Reason(errno)}{kernel}." + errno switch
         {
-            LibC.EPERM or LibC.EACCES => " It takes CAP_BPF and CAP_NET_ADMIN, or the kernel forbids it (kernel.unprivileged_bpf_disabled, lockdown).",
+            LibC.EPERM or LibC.EACCES => " It takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or the kernel forbids it (kernel.unprivileged_bpf_disabled, lockdown).",
             LibC.ENOSYS => " This kernel has no eBPF (CONFIG_BPF_SYSCALL).",
             LibC.EINVAL => " This kernel lacks something that it needs; kernel 6.6 and newer have all of it.",
             _ => "",

@@ -35,6 +35,8 @@ public abstract class AttachedFastPath : IDisposable
     readonly MappedArray<NextHopEntry> _nextHopEntries;
     readonly BpfMap _counters;
     Thread? _monitor;
+    RouteTables.Changes _pending;
+    string? _fault;
     volatile bool _stopping;
 
     /// <param name="plan">Where it stands.</param>
@@ -51,7 +53,7 @@ public abstract class AttachedFastPath : IDisposable
         _counters = loaded.Map("counters");
         _tables.ReadLinksAndNeighbours();
         _tables.ReadRoutes();
-        NextHops = new NextHops(_tables, _nextHopEntries, loaded.Map("routes"), loaded.Map("devices"), plan.OwnDevice);
+        NextHops = new NextHops(_tables, _nextHopEntries, loaded, plan.OwnDevice, plan.Hook == BpfHook.Xdp ? new XdpFeatures() : null);
         NextHops.Refresh();
     }
 
@@ -120,8 +122,8 @@ public abstract class AttachedFastPath : IDisposable
     /// <summary>Names of the devices that the programs stand on.</summary>
     public IReadOnlyList<string> Devices { get; private set; } = [];
 
-    /// <summary>What the kernel last said where a program could not be put on a device that appeared later; null where all is well.</summary>
-    public string? Fault { get; private set; }
+    /// <summary>What the kernel last said where a program could not be put on a device that appeared later, or which devices XDP cannot hand frames to; null where all is well.</summary>
+    public string? Fault => _fault ?? (NextHops.Refusing is { Count: > 0 } refusing ? $"{ErrorCodes.FastPathDeviceRefuses}: XDP cannot hand frames to {string.Join(", ", refusing)}; what leaves there goes by the daemon. On a veth, set `ethtool -K DEVICE gro on` at its other end." : null);
 
     void AttachDevices()
     {
@@ -147,11 +149,15 @@ public abstract class AttachedFastPath : IDisposable
                 // Whoever changes the maps meanwhile asks for next hops too.
                 lock (Changing)
                 {
-                    Take(_tables.TakeChanges());
+                    // What could not be done is tried again: a device may have gone while it was looked at.
+                    _pending |= _tables.TakeChanges();
+                    Take(_pending);
+                    _pending = RouteTables.Changes.None;
                     if (Environment.TickCount64 - fresh >= second)
                     {
                         fresh = Environment.TickCount64;
                         NextHops.KeepFresh();
+                        NextHops.RefreshFeatures();
                     }
                 }
 
@@ -159,7 +165,7 @@ public abstract class AttachedFastPath : IDisposable
             }
             catch (APlusPException fault)
             {
-                Fault = fault.Message;
+                _fault = fault.Message;
             }
         }
     }
@@ -170,6 +176,7 @@ public abstract class AttachedFastPath : IDisposable
         {
             _tables.ReadLinksAndNeighbours();
             AttachDevices();
+            _fault = null;
         }
 
         if (changes >= RouteTables.Changes.Links)

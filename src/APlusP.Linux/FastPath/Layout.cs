@@ -12,9 +12,12 @@ namespace APlusP.Linux.FastPath;
 static class Layout
 {
     /// <summary>LAYOUT_VERSION.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
 
-    public const ushort AskKernel = 0, PassUp = 0xffff;
+    public const ushort AskKernel = 0, ByRoute = 0xfffe, PassUp = 0xffff;
+
+    /// <summary>Above a device's address: XDP cannot hand it frames.</summary>
+    public const ulong TakesNoFrames = 1UL << 48;
 
     /// <summary>From here to <see cref="EndChange"/> programs leave an entry alone.</summary>
     public static void BeginChange(ref uint sequence)
@@ -177,6 +180,9 @@ unsafe struct NextHopEntry
 [StructLayout(LayoutKind.Sequential)]
 readonly record struct RouteKey(uint Length, uint Address);
 
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+readonly record struct Route6Key(uint Length, NetworkAddress Address);
+
 [StructLayout(LayoutKind.Sequential)]
 struct RuleEntry
 {
@@ -187,7 +193,7 @@ struct RuleEntry
     public ushort PayloadMtu, Prr;
     public byte SuffixShift, PsidLength, EaShift, HasEa, BlockShift, PsidShift, FirstBlock, AddressShift, PsidAt;
     public byte Up;
-    readonly byte _padding0, _padding1;
+    public ushort NextHop;
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -11,25 +11,29 @@ sealed unsafe class NextHops
 {
     readonly RouteTables _tables;
     readonly MappedArray<NextHopEntry> _entries;
-    readonly BpfMap _routes, _devices;
+    readonly BpfMap _routes, _routes6, _devices;
     readonly int _own;
+    readonly XdpFeatures? _features;
     readonly Dictionary<Neighbour, ushort> _indexes = [];
     readonly Dictionary<RouteKey, uint> _installed = [];
+    readonly Dictionary<Route6Key, uint> _installed6 = [];
     int[] _lengths = [];
     bool _complete = true;
 
     /// <param name="tables">What the kernel says; read already.</param>
     /// <param name="entries">The next hops as the programs see them.</param>
-    /// <param name="routes">IPv4 routes as the programs see them.</param>
-    /// <param name="devices">Ethernet addresses of our devices.</param>
+    /// <param name="loaded">The programs' object, for routes and devices.</param>
     /// <param name="own">Index of the device that leads to tier 1.</param>
-    public NextHops(RouteTables tables, MappedArray<NextHopEntry> entries, BpfMap routes, BpfMap devices, int own)
+    /// <param name="features">Which devices take frames of XDP; null where that does not matter.</param>
+    public NextHops(RouteTables tables, MappedArray<NextHopEntry> entries, BpfObject loaded, int own, XdpFeatures? features)
     {
         _tables = tables;
         _entries = entries;
-        _routes = routes;
-        _devices = devices;
+        _routes = loaded.Map("routes");
+        _routes6 = loaded.Map("routes6");
+        _devices = loaded.Map("devices");
         _own = own;
+        _features = features;
     }
 
     /// <summary>Whether the map of IPv4 routes says all that the kernel's does.</summary>
@@ -43,6 +47,22 @@ sealed unsafe class NextHops
             if (_tables.IPv6.TryGetValue((destination.Value & Mask(length), length), out Route route)) return Of(route, isIPv4: false, destination);
         return Layout.AskKernel;
     }
+
+    /// <summary>
+    /// The next hop of all IPv6 packets into a prefix: as <see cref="Towards"/> where one route with a gateway has all of it; where there are several, the programs look at the routes themselves.
+    /// </summary>
+    public ushort TowardsAll(IPv6Prefix prefix)
+    {
+        if (!_tables.KnowsIPv6) return Layout.AskKernel;
+        foreach ((UInt128 inside, int length) in _tables.IPv6.Keys)
+            if (length > prefix.Length && prefix.Contains(new IPv6Address(inside))) return Layout.ByRoute;
+        foreach (int length in _lengths)
+            if (length <= prefix.Length && _tables.IPv6.TryGetValue((prefix.Address.Value & Mask(length), length), out Route route)) return OfMany(route, isIPv4: false);
+        return Layout.AskKernel;
+    }
+
+    /// <summary>The next hop of a route for all that it has: hosts that need no gateway have none in common.</summary>
+    ushort OfMany(Route route, bool isIPv4) => route is { Kind: RouteKind.Plain } && route.Gateway == default ? Layout.AskKernel : Of(route, isIPv4, default);
 
     static UInt128 Mask(int length) => length == 0 ? 0 : UInt128.MaxValue << 128 - length;
 
@@ -71,10 +91,24 @@ sealed unsafe class NextHops
     {
         _lengths = [.. _tables.IPv6.Keys.Select(k => k.Length).Distinct().OrderDescending()];
         foreach ((int index, LinkState link) in _tables.Links)
-            if (link.IsEthernet) _devices.TrySet((uint)index, link.Address, out _);
+            if (link.IsEthernet) _devices.TrySet((uint)index, link.Address | (TakesFrames(index) ? 0 : Layout.TakesNoFrames), out _);
         foreach (uint index in _devices.Keys<uint>())
             if (!_tables.Links.ContainsKey((int)index)) _devices.Remove(index);
         RefreshNeighbours();
+    }
+
+    /// <summary>Whether the programs can hand frames to a device: XDP not to each.</summary>
+    bool TakesFrames(int device) => _features?.TakesFrames(device) ?? true;
+
+    /// <summary>Names of the Ethernet devices that take no frames.</summary>
+    public IReadOnlyList<string> Refusing => [.. _tables.Links.Where(l => l.Value.IsEthernet && !TakesFrames(l.Key)).Select(l => l.Value.Name)];
+
+    /// <summary>Asks again which devices take frames: that changes with what their other ends do. Whether it has.</summary>
+    public bool RefreshFeatures()
+    {
+        if (_features is null || !_features.Refresh()) return false;
+        Refresh();
+        return true;
     }
 
     /// <summary>Brings the next hops alone up to date, and the hosts that are reached without a gateway.</summary>
@@ -87,7 +121,7 @@ sealed unsafe class NextHops
     void Write(Neighbour neighbour, ushort index)
     {
         ref NextHopEntry entry = ref _entries[index];
-        bool usable = _tables.Neighbours.TryGetValue(neighbour, out ulong to) & _tables.Links.TryGetValue(neighbour.Device, out LinkState link) && link.IsUp;
+        bool usable = _tables.Neighbours.TryGetValue(neighbour, out ulong to) & _tables.Links.TryGetValue(neighbour.Device, out LinkState link) && link.IsUp && TakesFrames(neighbour.Device);
         var next = new NextHopEntry { Sequence = entry.Sequence, Device = usable ? (uint)neighbour.Device : 0, Mtu = (ushort)Math.Min(link.Mtu, ushort.MaxValue) };
         for (int i = 0; usable && i < 6; i++)
         {
@@ -109,12 +143,9 @@ sealed unsafe class NextHops
         if (_tables.KnowsIPv4)
         {
             foreach (((uint prefix, int length), Route route) in _tables.IPv4)
-            {
-                // Hosts that need no gateway are told one by one, as far as they are known.
-                bool direct = route.Kind == RouteKind.Plain && route.Gateway == default && length < 32;
-                wanted[Key(prefix, length)] = direct ? Layout.AskKernel : Of(route, isIPv4: true, new IPv6Address(prefix));
-            }
+                wanted[Key(prefix, length)] = length == 32 ? Of(route, isIPv4: true, new IPv6Address(prefix)) : OfMany(route, isIPv4: true);
 
+            // Hosts that need no gateway are told one by one, as far as they are known.
             foreach (Neighbour neighbour in _tables.Neighbours.Keys)
             {
                 if (!neighbour.IsIPv4) continue;
@@ -123,21 +154,34 @@ sealed unsafe class NextHops
             }
         }
 
-        _complete = true;
-        foreach ((RouteKey key, uint nextHop) in wanted)
-        {
-            if (_installed.TryGetValue(key, out uint there) && there == nextHop) continue;
+        // A route that is missing would let a shorter one speak for it.
+        _complete = Install(_routes, _installed, wanted);
+        var wanted6 = new Dictionary<Route6Key, uint>();
+        if (_tables.KnowsIPv6)
+            foreach (((UInt128 prefix, int length), Route route) in _tables.IPv6)
+                wanted6[new Route6Key((uint)length, new NetworkAddress(new IPv6Address(prefix)))] = length == 128 ? Of(route, isIPv4: false, new IPv6Address(prefix)) : OfMany(route, isIPv4: false);
+        Install(_routes6, _installed6, wanted6);
+    }
 
-            // A route that is missing would let a shorter one speak for it.
-            if (_routes.TrySet(key, nextHop, out _)) _installed[key] = nextHop;
-            else _complete = false;
+    /// <summary>Makes a map of routes these. False where one has no room.</summary>
+    static bool Install<TKey>(BpfMap map, Dictionary<TKey, uint> installed, Dictionary<TKey, uint> wanted)
+        where TKey : unmanaged
+    {
+        bool complete = true;
+        foreach ((TKey key, uint nextHop) in wanted)
+        {
+            if (installed.TryGetValue(key, out uint there) && there == nextHop) continue;
+            if (map.TrySet(key, nextHop, out _)) installed[key] = nextHop;
+            else complete = false;
         }
 
-        foreach (RouteKey key in _installed.Keys.Except(wanted.Keys).ToArray())
+        foreach (TKey key in installed.Keys.Except(wanted.Keys).ToArray())
         {
-            _routes.Remove(key);
-            _installed.Remove(key);
+            map.Remove(key);
+            installed.Remove(key);
         }
+
+        return complete;
     }
 
     Route? Find(uint address)

@@ -36,7 +36,7 @@ public sealed class PrrFastPath : AttachedFastPath
         _config = Object.Map("config").Share<ConfigEntry>();
         _ends = new PrrEnds(Object);
         _maps = new PrrMaps(Object, _ends, NextHops.Towards);
-        _rules = new PrrRuleMaps(Object, _ends);
+        _rules = new PrrRuleMaps(Object, _ends, NextHops.TowardsAll);
         Options = plan.Options;
 
         // Nobody changes the table before the daemon answers.
@@ -110,6 +110,7 @@ public sealed class PrrFastPath : AttachedFastPath
     private protected override void FollowRoutes()
     {
         _maps.RefreshNextHops();
+        _rules.RefreshNextHops();
         WriteConfig();
     }
 

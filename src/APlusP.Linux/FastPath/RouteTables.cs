@@ -70,6 +70,10 @@ sealed unsafe class RouteTables : IDisposable
             int wanted = group;
             _ = LibC.SetSockOpt(_hearing, SolNetlink, AddMembership, &wanted, sizeof(int));
         }
+
+        // struct sockaddr_nl. A socket without a number of its own is told nothing of what the kernel itself has to say, such as of devices.
+        long* address = stackalloc long[2] { LibC.AF_NETLINK, 0 };
+        if (LibC.Bind(_hearing, address, 12) < 0) throw RouteSocket.Failure("listen for changes of routes", Marshal.GetLastPInvokeError(), null);
     }
 
     static int Open()

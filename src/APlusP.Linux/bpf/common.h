@@ -44,7 +44,19 @@ struct {
 	__type(value, __u32);
 } routes SEC(".maps");
 
-/* The Ethernet devices of the machine and their addresses, by interface index: frames go to no others, and XDP sees those for others too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct route6_key);
+	__type(value, __u32);
+} routes6 SEC(".maps");
+
+/*
+ * The Ethernet devices of the machine and their addresses, by interface index: frames go to no others, and XDP sees those for others too. Above the address stands TAKES_NO_FRAMES
+ * where XDP cannot hand it any.
+ */
+#define TAKES_NO_FRAMES (1ULL << 48)
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
@@ -271,12 +283,13 @@ INLINE int take_next_hop(__u32 index, struct way *way)
 /* What the kernel's own tables say now of a packet that comes from `question->ifindex`. */
 INLINE int ask_kernel(context *ctx, struct bpf_fib_lookup *question, struct way *way)
 {
-	long answer;
+	long answer = bpf_fib_lookup(ctx, question, sizeof(*question), 0);
+	__u64 *device;
 
-	answer = bpf_fib_lookup(ctx, question, sizeof(*question), 0);
 	way->device = question->ifindex;
-	if (!bpf_map_lookup_elem(&devices, &way->device))
-		return 0;	/* no Ethernet there */
+	device = bpf_map_lookup_elem(&devices, &way->device);
+	if (!device || *device & TAKES_NO_FRAMES)
+		return 0;	/* no Ethernet there, or none for us */
 	way->mtu = 0xffff;	/* it has looked */
 	way->known = answer == BPF_FIB_LKUP_RET_SUCCESS;
 	if (way->known) {
@@ -291,10 +304,18 @@ INLINE int ask_kernel(context *ctx, struct bpf_fib_lookup *question, struct way 
 }
 
 /* Into a softwire: by a next hop that is known, or as the kernel says. */
-INLINE int find_way_of_softwire(context *ctx, __u16 next_hop, const __u64 *from, const __u64 *to, const struct packet *packet, struct way *way)
+INLINE int find_way_of_softwire(context *ctx, __u32 next_hop, const __u64 *from, const __u64 *to, const struct packet *packet, struct way *way)
 {
 	struct bpf_fib_lookup question = { .family = AF_INET6, .l4_protocol = IPPROTO_IPIP, .ifindex = ctx->ingress_ifindex };
 
+	if (next_hop == BY_ROUTE) {
+		struct route6_key key = { .length = 128 };
+		__u32 *route;
+
+		__builtin_memcpy(key.address, to, sizeof(key.address));
+		route = bpf_map_lookup_elem(&routes6, &key);
+		next_hop = route ? *route : ASK_KERNEL;
+	}
 	if (next_hop == PASS_UP)
 		return 0;
 	if (next_hop == ASK_KERNEL || !take_next_hop(next_hop, way)) {

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 
 /* ---- config: one entry */
 
@@ -97,6 +97,7 @@ struct end {
 
 enum {
 	ASK_KERNEL = 0,
+	BY_ROUTE = 0xfffe,		/* as `routes6` says */
 	PASS_UP = 0xffff,
 };
 
@@ -113,6 +114,11 @@ struct route_key {
 	__u32 address;			/* network order */
 };
 
+struct route6_key {
+	__u32 length;
+	__u32 address[4];		/* network order */
+};
+
 /* ---- rules: IPv4 prefix -> mapping rule (RFC 7597 section 5), in shifts and masks */
 
 struct rule {
@@ -124,7 +130,7 @@ struct rule {
 	__u16 prr;
 	__u8 suffix_shift, psid_length, ea_shift, has_ea, block_shift, psid_shift, first_block, address_shift, psid_at;
 	__u8 up;			/* packets of this rule go up: another rule has part of its prefix */
-	__u8 padding[2];
+	__u16 next_hop;			/* towards all of its CEs, or BY_ROUTE where they have several */
 };
 
 /* ---- paths: CE of a rule -> what the path to it carries, for those to whom large packets go */

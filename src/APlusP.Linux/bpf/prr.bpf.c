@@ -215,7 +215,7 @@ INLINE enum up apply_rule(const struct rule *rule, __u32 address, __u16 port, st
 	subscriber->prr[0] = end->prr[0];
 	subscriber->prr[1] = end->prr[1];
 	subscriber->payload_mtu = rule->payload_mtu;
-	subscriber->next_hop = ASK_KERNEL;
+	subscriber->next_hop = rule->next_hop;
 	subscriber->counted = 0;
 	return UP_REASONS;
 }
