@@ -10,10 +10,21 @@ using APlusP.Lab;
 
 namespace APlusP.LabTests;
 
-public sealed class Fig22Lab() : LabFixture(LabPlan.Fig22("tfig22"));
+public class Fig22Lab : LabFixture
+{
+    public Fig22Lab()
+        : this("tc")
+    {
+    }
+
+    protected Fig22Lab(string fastPath)
+        : base(LabPlan.Fig22($"tfig22{fastPath}") with { FastPath = fastPath })
+    {
+    }
+}
 
 /// <summary>The experiment of the report's figure 22, with real programs.</summary>
-public sealed partial class Fig22Tests(Fig22Lab lab) : IClassFixture<Fig22Lab>
+public abstract partial class Fig22Tests(Fig22Lab lab)
 {
     static readonly (string Host, PortRange Ports)[] s_hosts =
         [("A", new(11001, 12000)), ("B", new(10000, 11000)), ("C", new(10000, 11000)), ("D", new(10000, 11000))];
@@ -272,3 +283,9 @@ public sealed partial class Fig22Tests(Fig22Lab lab) : IClassFixture<Fig22Lab>
 
     static string Sha(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 }
+
+public sealed class Fig22ByTheKernelTests(Fig22Lab lab) : Fig22Tests(lab), IClassFixture<Fig22Lab>;
+
+public sealed class Fig22WithoutFastPathLab() : Fig22Lab("off");
+
+public sealed class Fig22WithoutFastPathTests(Fig22WithoutFastPathLab lab) : Fig22Tests(lab), IClassFixture<Fig22WithoutFastPathLab>;

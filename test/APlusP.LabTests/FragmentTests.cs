@@ -4,10 +4,15 @@ using APlusP.Lab;
 
 namespace APlusP.LabTests;
 
-public sealed class FragmentLab : LabFixture
+public class FragmentLab : LabFixture
 {
     public FragmentLab()
-        : base(LabPlan.Fig22("tfragments"))
+        : this("tc")
+    {
+    }
+
+    protected FragmentLab(string fastPath)
+        : base(LabPlan.Fig22($"tfrag{fastPath}") with { FastPath = fastPath })
     {
         Lab.StartIperf("www4");
 
@@ -17,7 +22,7 @@ public sealed class FragmentLab : LabFixture
 }
 
 /// <summary>Fragments between real hosts.</summary>
-public sealed class FragmentTests(FragmentLab lab) : IClassFixture<FragmentLab>
+public abstract class FragmentTests(FragmentLab lab)
 {
     [Theory]
     [InlineData("A")]
@@ -64,3 +69,9 @@ public sealed class FragmentTests(FragmentLab lab) : IClassFixture<FragmentLab>
         }
     });
 }
+
+public sealed class FragmentByTheKernelTests(FragmentLab lab) : FragmentTests(lab), IClassFixture<FragmentLab>;
+
+public sealed class FragmentWithoutFastPathLab() : FragmentLab("off");
+
+public sealed class FragmentWithoutFastPathTests(FragmentWithoutFastPathLab lab) : FragmentTests(lab), IClassFixture<FragmentWithoutFastPathLab>;

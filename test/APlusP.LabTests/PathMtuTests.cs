@@ -6,12 +6,17 @@ using APlusP.Lab;
 namespace APlusP.LabTests;
 
 /// <summary>Two rooms whose paths are configured for 1500, and whose paths then become what each test wants.</summary>
-public sealed class PathMtuLab : LabFixture
+public class PathMtuLab : LabFixture
 {
     public const int Configured = 1500, RaiseAfter = 2;
 
     public PathMtuLab()
-        : base(LabPlan.Fig22("tpathmtu").With(1, r => r with { PathMtu = Configured }).With(2, r => r with { PathMtu = Configured }))
+        : this("tc")
+    {
+    }
+
+    protected PathMtuLab(string fastPath)
+        : base((LabPlan.Fig22($"tpmtu{fastPath}") with { FastPath = fastPath }).With(1, r => r with { PathMtu = Configured }).With(2, r => r with { PathMtu = Configured }))
     {
         foreach (string daemon in Lab.Daemons) Change(daemon, text => text + $"\n[discovery]\nraise-after = {RaiseAfter}\n");
 
@@ -67,14 +72,14 @@ public sealed class PathMtuLab : LabFixture
 }
 
 /// <summary>Path MTU by itself: what carries large packets goes on when the path becomes narrow, told or not, each way by itself. All offloads are off.</summary>
-public sealed class PathMtuTests(PathMtuLab lab) : IClassFixture<PathMtuLab>
+public abstract class PathMtuTests(PathMtuLab lab)
 {
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
 
     string Softwire(int room) => lab.Lab.Plan.Room(room).Softwire;
 
     /// <summary>Widens the paths and waits until both ends use them; large packets are what makes them try.</summary>
-    void Widen(string host, int room)
+    protected void Widen(string host, int room)
     {
         lab.Widen();
         Assert.True(Wait.Until(() =>
@@ -245,6 +250,40 @@ public sealed class PathMtuTests(PathMtuLab lab) : IClassFixture<PathMtuLab>
         return null;
     }
 }
+
+public sealed class PathMtuByTheKernelTests(PathMtuLab lab) : PathMtuTests(lab), IClassFixture<PathMtuLab>
+{
+    readonly PathMtuLab _lab = lab;
+
+    [Fact]
+    public void Large_packets_go_by_the_kernel_as_the_path_allows_before_and_after_it_becomes_narrow() => _lab.Test(() =>
+    {
+        Widen("B", 1);
+        Task<string> transfer = Task.Run(() => _lab["B"].Do("iperf3", "-c", LabTopology.Www4Address, "-t", "12", "-R", "-b", "20M", "--json"));
+        AssertTheKernelForwards();
+        _lab.Path(1, 1400, PathMtuLab.Configured);
+        Assert.True(Wait.Until(() => _lab.PathMtu("prr", _lab.Lab.Plan.Room(1).Softwire) == 1400, TimeSpan.FromSeconds(5)));
+        AssertTheKernelForwards();
+        using JsonDocument report = JsonDocument.Parse(transfer.Result);
+        Assert.True(report.RootElement.GetProperty("intervals").EnumerateArray().Last().GetProperty("sum").GetProperty("bytes").GetDouble() > 0);
+    });
+
+    /// <summary>More than nine of ten in some half second soon.</summary>
+    void AssertTheKernelForwards()
+    {
+        IReadOnlyDictionary<string, long> moved = new Dictionary<string, long>();
+        Assert.True(Wait.Until(() =>
+        {
+            moved = _lab.Moved("prr", () => Thread.Sleep(500));
+            long all = moved.GetValueOrDefault("from-internet-forwarded"), octets = moved.GetValueOrDefault("from-internet-received-bytes");
+            return all > 100 && octets > 1200 * all && moved.GetValueOrDefault("fast-path-from-internet-forwarded") > all * 9 / 10;
+        }, TimeSpan.FromSeconds(5)), string.Join(", ", moved));
+    }
+}
+
+public sealed class PathMtuWithoutFastPathLab() : PathMtuLab("off");
+
+public sealed class PathMtuWithoutFastPathTests(PathMtuWithoutFastPathLab lab) : PathMtuTests(lab), IClassFixture<PathMtuWithoutFastPathLab>;
 
 /// <summary>What a UDP socket wants of fragments: values of IP_MTU_DISCOVER, ip(7).</summary>
 enum IpFragmentation
