@@ -168,16 +168,13 @@ public static class ConfigurationFile
         bindings.CheckTogether();
         rules.CheckTogether(bindings);
 
-        var fastPath = (FastPathMode)top.Word("fast-path", (int)FastPathMode.Off, ConfigurationSchema.FastPathModes);
-        if (fastPath != FastPathMode.Off && options.UniformServices)
-            top.Refuse("dscp", ErrorCodes.ConfigurationContradiction, "'fast-path' leaves the DSCP of what is in the softwire alone; write 'dscp = \"pipe\"', or 'fast-path = \"off\"'.");
         var configuration = new PrrConfiguration { Options = options, Bindings = bindings.Bindings, Names = bindings.Names.BySoftwire, Rules = rules.Rules, PathMtu = pathMtu };
         return configuration with
         {
             Device = Device(top, configuration.Device),
             ControlSocket = ControlSocket(top, configuration.ControlSocket),
             Workers = top.Number("workers", configuration.Workers, 1, 256),
-            FastPath = fastPath,
+            FastPath = (FastPathMode)top.Word("fast-path", (int)FastPathMode.Auto, ConfigurationSchema.FastPathModes),
             FastPathDevices = top.Texts("fast-path-devices"),
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Prr, otherwise: !top.Flag("anycast", otherwise: false)),
         };
