@@ -233,7 +233,6 @@ public abstract class Daemon : IDisposable
             try
             {
                 string what = ReloadConfiguration();
-                MakeRoom();
                 Log.Reloaded(ConfigurationPath, what);
                 _lastReload = "ok";
                 return what;

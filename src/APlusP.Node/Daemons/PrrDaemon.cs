@@ -103,8 +103,9 @@ public sealed class PrrDaemon : Daemon
             foreach (PortRangeRouter router in _routers) router.Options = next.Options;
             Paths.Options = next.Discovery;
             Claims.Route(Routes(next));
+            _configuration = next;
+            MakeRoom();
         });
-        _configuration = next;
         string rules = next.Rules.Count + rulesBefore.Count == 0 ? ""
             : $"; rules +{next.Rules.Except(rulesBefore).Count()} -{rulesBefore.Except(next.Rules).Count()}, {next.Rules.Count} in all";
         return $"bindings +{changes.Count(c => c.Before is null)} -{changes.Count(c => c.After is null)} ~{changes.Count(c => c is { Before: not null, After: not null })}, {_table.Count} in all{rules}";
