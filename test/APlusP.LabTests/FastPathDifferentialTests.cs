@@ -21,11 +21,12 @@ public sealed class FastPathDifferentialTests
     static readonly int s_seed = int.TryParse(Environment.GetEnvironmentVariable("APLUSP_SEED"), out int seed) ? seed : Environment.TickCount;
 
     [Theory]
-    [InlineData(BpfHook.Tc)]
-    [InlineData(BpfHook.Xdp)]
-    public void The_programs_say_what_the_data_plane_says_or_pass_the_packet_up(BpfHook hook)
+    [InlineData(BpfHook.Tc, false)]
+    [InlineData(BpfHook.Xdp, false)]
+    [InlineData(BpfHook.Tc, true)]
+    public void The_programs_say_what_the_data_plane_says_or_pass_the_packet_up(BpfHook hook, bool takesServices)
     {
-        PrrOptions options = PrrScene.Telling with { Secret = 0x1234_5678_9abc_def1 };
+        PrrOptions options = PrrScene.Telling with { Secret = 0x1234_5678_9abc_def1, UniformServices = takesServices };
         using var programs = new FastPathPrograms(hook, options, PrrScene.Bindings);
         var router = new PortRangeRouter(BindingTable.Build(PrrScene.Bindings), options, TimeProvider.System);
         var random = new Random(s_seed);

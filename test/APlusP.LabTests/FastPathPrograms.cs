@@ -25,7 +25,7 @@ sealed unsafe class FastPathPrograms : IDisposable
         _object = BpfObject.Load(hook == BpfHook.Tc ? "prr.tc.o" : "prr.xdp.o", sizes ?? new() { ["addresses"] = 64, ["softwires"] = 4096, ["places"] = 256 });
         _program = _object.Program("prr");
         using MappedArray<ConfigEntry> config = _object.Map("config").Share<ConfigEntry>();
-        config[0] = new ConfigEntry { Secret = options.Secret, HopLimit = options.HopLimit, Buckets = _object.Map("addresses").Entries, Flags = ConfigFlags.IcmpFromInternet | ConfigFlags.Hairpinning | ConfigFlags.RoutesKnown | (rules is null ? 0 : ConfigFlags.HasRules) };
+        config[0] = new ConfigEntry { Secret = options.Secret, HopLimit = options.HopLimit, Buckets = _object.Map("addresses").Entries, Flags = ConfigFlags.IcmpFromInternet | ConfigFlags.Hairpinning | ConfigFlags.RoutesKnown | (rules is null ? 0 : ConfigFlags.HasRules) | (options.UniformServices ? ConfigFlags.TakesServices : 0) };
         using MappedArray<NextHopEntry> hops = _object.Map("next_hops").Share<NextHopEntry>();
         hops[1].Device = Device;
         hops[1].Mtu = ushort.MaxValue;

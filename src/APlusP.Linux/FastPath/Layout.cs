@@ -41,6 +41,7 @@ enum ConfigFlags : uint
     Hairpinning = 2,
     RoutesKnown = 4,
     HasRules = 8,
+    TakesServices = 16,
 }
 
 [StructLayout(LayoutKind.Sequential)]

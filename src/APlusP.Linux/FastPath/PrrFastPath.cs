@@ -69,7 +69,7 @@ public sealed class PrrFastPath : AttachedFastPath
     void WriteConfig()
     {
         ConfigFlags flags = (Options.AllowIcmpFromInternet ? ConfigFlags.IcmpFromInternet : 0) | (Options.Hairpinning ? ConfigFlags.Hairpinning : 0)
-            | (NextHops.KnowsIPv4 ? ConfigFlags.RoutesKnown : 0) | (_rules.HasRules ? ConfigFlags.HasRules : 0);
+            | (NextHops.KnowsIPv4 ? ConfigFlags.RoutesKnown : 0) | (_rules.HasRules ? ConfigFlags.HasRules : 0) | (Options.UniformServices ? ConfigFlags.TakesServices : 0);
         ref ConfigEntry config = ref _config[0];
         config.Buckets = _maps.Buckets;
         config.HopLimit = Options.HopLimit;

@@ -23,7 +23,7 @@ enum SmapFlags : uint
     RewritesIdentification = 1,
     SendsPlain = 2,
     RoutesKnown = ConfigFlags.RoutesKnown,
-    TakesServices = 8,
+    TakesServices = ConfigFlags.TakesServices,
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -261,6 +261,17 @@ INLINE enum up read_packet(context *ctx, __u32 at, __u32 room, struct packet *pa
 	return UP_REASONS;
 }
 
+/*
+ * Whether a packet leaves its softwire with the traffic class that it went in with: these marks leave the inner one as it is (RFC 6040 section 4.2, figure 4), and
+ * so does a DSCP that is the same, where the outer one counts (RFC 2983 section 3.1).
+ */
+INLINE int keeps_class(__u32 outer, __u32 inner, __u32 flags)
+{
+	__u32 mark = outer & 3, differs = outer ^ inner;
+
+	return (!(differs & 3) || mark == 0 || mark == 2) && !(flags & TAKES_SERVICES && differs & 0xfc);
+}
+
 /* ---- Where it goes */
 
 INLINE int take_next_hop(__u32 index, struct way *way)

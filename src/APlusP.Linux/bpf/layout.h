@@ -16,6 +16,7 @@ enum {
 	HAIRPINNING = 1 << 1,		/* subscribers reach each other */
 	ROUTES_KNOWN = 1 << 2,		/* `routes` says what the kernel's own tables say */
 	HAS_RULES = 1 << 3,		/* `rules` is not empty */
+	TAKES_SERVICES = 1 << 4,	/* what leaves the softwire takes its DSCP */
 };
 
 struct config {
@@ -153,7 +154,7 @@ enum up {
 	UP_TTL,
 	UP_TOO_BIG,
 	UP_SOURCE,			/* the source check failed */
-	UP_CONGESTION,			/* outer and inner congestion marks differ */
+	UP_CONGESTION,			/* outer and inner congestion marks, or services, are to be joined */
 	UP_DESTINATION,			/* inner destination is no host's */
 	UP_HAIRPIN,			/* to a subscriber, where that is off */
 	UP_NO_ROUTE,			/* no next hop, or the kernel itself is it */

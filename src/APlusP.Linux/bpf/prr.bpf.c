@@ -403,8 +403,7 @@ INLINE int from_smap(context *ctx)
 	if (from[0] != sender.smap[0] || from[1] != sender.smap[1] || to[0] != sender.prr[0] || to[1] != sender.prr[1])
 		UP(up_out, UP_SOURCE);
 
-	/* RFC 6040 section 4.2, figure 4: these leave the inner mark as it is. */
-	if ((traffic_class & 3) != (packet.traffic_class & 3) && (traffic_class & 3) != 0 && (traffic_class & 3) != 2)
+	if (!keeps_class(traffic_class, packet.traffic_class, settings->flags))
 		UP(up_out, UP_CONGESTION);
 	if (!is_unicast(packet.to))
 		UP(up_out, UP_DESTINATION);

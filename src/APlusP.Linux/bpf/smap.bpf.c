@@ -380,10 +380,7 @@ INLINE int from_prr(context *ctx)
 	if (!is_peer(&found, from))
 		UP(up_in, UP_SOURCE);
 
-	/* RFC 6040 section 4.2, figure 4: these leave the inner mark as it is. */
-	if ((traffic_class & 3) != (packet.traffic_class & 3) && (traffic_class & 3) != 0 && (traffic_class & 3) != 2)
-		UP(up_in, UP_CONGESTION);
-	if (settings->flags & TAKES_SERVICES && (traffic_class ^ packet.traffic_class) & 0xfc)
+	if (!keeps_class(traffic_class, packet.traffic_class, settings->flags))
 		UP(up_in, UP_CONGESTION);
 	change.before = packet.to;
 	change.after = packet.to = found.inside;

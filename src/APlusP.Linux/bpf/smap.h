@@ -11,8 +11,7 @@
 
 enum {
 	REWRITES_IDENTIFICATION = 1 << 0,	/* packets that may be fragmented get one of `identifications` */
-	SENDS_PLAIN = 1 << 1,			/* outwards as plain IPv4; ROUTES_KNOWN (1 << 2) is as in layout.h */
-	TAKES_SERVICES = 1 << 3,		/* what leaves the softwire takes its DSCP */
+	SENDS_PLAIN = 1 << 1,			/* outwards as plain IPv4; ROUTES_KNOWN (1 << 2) and TAKES_SERVICES (1 << 4) are as in layout.h */
 };
 
 struct smap_config {

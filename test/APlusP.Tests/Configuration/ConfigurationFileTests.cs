@@ -136,12 +136,11 @@ public class ConfigurationFileTests
     }
 
     [Fact]
-    public void A_fast_path_leaves_the_dscp_alone_and_is_refused_where_the_file_wants_otherwise()
+    public void What_leaves_a_softwire_keeps_its_dscp_unless_the_file_says_otherwise()
     {
-        const string prr = "softwire-address = \"2001:db8::1\"\ndscp = \"uniform\"\n";
-        Assert.Equal("AP1017", Assert.Single(Prr(prr + "fast-path = \"tc\"\n")).Code);
-        Assert.True(ConfigurationFile.CheckPrr("prr.toml", prr).Configuration!.Options.UniformServices);
-        Assert.False(ConfigurationFile.CheckPrr("prr.toml", prr.Replace("uniform", "pipe", StringComparison.Ordinal) + "fast-path = \"tc\"\n").Configuration!.Options.UniformServices);
+        const string prr = "softwire-address = \"2001:db8::1\"\n";
+        Assert.False(ConfigurationFile.CheckPrr("prr.toml", prr).Configuration!.Options.UniformServices);
+        Assert.True(ConfigurationFile.CheckPrr("prr.toml", prr + "dscp = \"uniform\"\n").Configuration!.Options.UniformServices);
     }
 
     [Fact]
