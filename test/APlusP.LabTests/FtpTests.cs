@@ -8,14 +8,29 @@ public sealed class FtpLab : LabFixture
     public FtpLab()
         : base(LabPlan.Fig22("tftp"))
     {
-        Programs.Require("vsftpd", "lftp", "tnftp");
-        string root = Path.Combine(Lab.Directory, "ftp"), configuration = Path.Combine(Lab.Directory, "vsftpd.conf");
+        Programs.Require("lftp", "tnftp");
+        Sum = FtpServer.Start(Lab, "www4");
+    }
+
+    /// <summary>SHA-256 of film.mp4.</summary>
+    public string Sum { get; }
+
+    public void Gateway(bool on) => Configure("smap1", on ? "" : "[gateways]\nftp = false");
+}
+
+/// <summary>vsftpd with a film that anybody may fetch.</summary>
+static class FtpServer
+{
+    /// <summary>Starts it on a host; gives the SHA-256 of film.mp4.</summary>
+    public static string Start(RunningLab lab, string host)
+    {
+        Programs.Require("vsftpd");
+        string root = Path.Combine(lab.Directory, "ftp"), configuration = Path.Combine(lab.Directory, "vsftpd.conf");
         Directory.CreateDirectory(root);
         Directory.CreateDirectory("/run/vsftpd/empty"); // Where vsftpd locks itself in; Debian's unit makes it.
         byte[] film = new byte[500_000];
         Random.Shared.NextBytes(film);
         File.WriteAllBytes(Path.Combine(root, "film.mp4"), film);
-        Sum = Convert.ToHexStringLower(SHA256.HashData(film));
         File.WriteAllText(configuration, $"""
             listen=YES
             background=NO
@@ -27,18 +42,9 @@ public sealed class FtpLab : LabFixture
             seccomp_sandbox=NO
 
             """);
-        LabProcess server = Lab.Start("www4", "vsftpd", "vsftpd", configuration);
-        server.WaitUntil(() => Lab.Listens("www4", 21), TimeSpan.FromSeconds(10), "listen on port 21");
-    }
-
-    /// <summary>SHA-256 of film.mp4.</summary>
-    public string Sum { get; }
-
-    public void Gateway(bool on)
-    {
-        string path = Lab.ConfigurationPath("smap1"), text = File.ReadAllText(path).Replace("\n[gateways]\nftp = false\n", "", StringComparison.Ordinal);
-        File.WriteAllText(path, on ? text : text + "\n[gateways]\nftp = false\n");
-        Commands.Require(Executable, "reload", "--socket", Lab.ControlSocket("smap1"));
+        LabProcess server = lab.Start(host, "vsftpd", "vsftpd", configuration);
+        server.WaitUntil(() => lab.Listens(host, 21), TimeSpan.FromSeconds(10), "listen on port 21");
+        return Convert.ToHexStringLower(SHA256.HashData(film));
     }
 }
 

@@ -53,6 +53,17 @@ public abstract class LabFixture : IDisposable
     /// <summary>The host of that name.</summary>
     public NetworkNamespace this[string host] => Lab.Host(host);
 
+    readonly Dictionary<string, string> _configurations = [];
+
+    /// <summary>Lets a daemon go on with its configuration as the lab wrote it, and these lines behind it.</summary>
+    public void Configure(string daemon, string lines)
+    {
+        string path = Lab.ConfigurationPath(daemon);
+        if (!_configurations.TryGetValue(daemon, out string? text)) _configurations[daemon] = text = File.ReadAllText(path);
+        File.WriteAllText(path, $"{text}\n{lines}\n");
+        Commands.Require(Executable, "reload", "--socket", Lab.ControlSocket(daemon));
+    }
+
     public void Dispose()
     {
         RunningLab.Down(Lab.Plan.Name);

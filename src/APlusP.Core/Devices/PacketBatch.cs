@@ -141,12 +141,28 @@ public sealed class PacketBatch
         return _memory.AsSpan(slot.Start, length);
     }
 
+    /// <summary>Octets that the packet may have where it begins now.</summary>
+    public int Most(int index) => (index + 1) * _stride - _slots[index].Start;
+
     /// <summary>Makes the packet this long, shorter or longer at its end; new octets hold garbage.</summary>
     public void Resize(int index, int length)
     {
         ref PacketSlot slot = ref _slots[index];
-        if (length < 0 || slot.Start + length > (index + 1) * _stride) throw new ArgumentOutOfRangeException(nameof(length));
+        if (length < 0 || length > Most(index)) throw new ArgumentOutOfRangeException(nameof(length));
         slot.Length = length;
+    }
+
+    /// <summary>Puts other octets in the place of some of a packet's. False where its buffer has no room.</summary>
+    public bool TryReplace(int index, int at, int octets, ReadOnlySpan<byte> by)
+    {
+        int before = _slots[index].Length, after = before + by.Length - octets;
+        if (after > Most(index)) return false;
+        Resize(index, Math.Max(before, after));
+        Span<byte> packet = Bytes(index);
+        packet[(at + octets)..before].CopyTo(packet[(at + by.Length)..]);
+        by.CopyTo(packet[at..]);
+        Resize(index, after);
+        return true;
     }
 
     /// <summary>

@@ -28,8 +28,11 @@ public sealed class ForwardingCounters
     /// <summary>Endpoints in the text of applications that gateways gave ports of ours, and those that they left alone because they were not the sender's own or no port was left.</summary>
     public long GatewayRewritten, GatewayRefused;
 
-    /// <summary>Beginnings of lines that a gateway kept until the rest came, and acknowledged.</summary>
+    /// <summary>Beginnings of lines or messages that a gateway kept until the rest came, and acknowledged.</summary>
     public long GatewayHeld;
+
+    /// <summary>Text that a gateway could not read, and let pass as it was.</summary>
+    public long GatewayUnreadable;
 
     /// <summary>Counts a packet's verdict. <paramref name="octets"/> is its length as it was received.</summary>
     public void Count(Origin origin, Verdict verdict, int octets)
@@ -87,6 +90,7 @@ public sealed class ForwardingCounters
         GatewayRewritten += other.GatewayRewritten;
         GatewayRefused += other.GatewayRefused;
         GatewayHeld += other.GatewayHeld;
+        GatewayUnreadable += other.GatewayUnreadable;
     }
 
     /// <summary>
@@ -112,6 +116,7 @@ public sealed class ForwardingCounters
         yield return new("gateway-rewritten", GatewayRewritten);
         yield return new("gateway-refused", GatewayRefused);
         yield return new("gateway-held", GatewayHeld);
+        yield return new("gateway-unreadable", GatewayUnreadable);
     }
 
     /// <summary>The public name of an enum member: NoBinding is no-binding, NotIPv4InIPv6 is not-ipv4-in-ipv6.</summary>

@@ -108,12 +108,7 @@ public sealed partial class Smap
             return Verdict.Hairpin;
         }
 
-        if (IsRead(protocol, inside, remote))
-        {
-            Verdict kept = _ftp.FromLan(batch, index, ref header, _napt, inside, remote, _options.SharedAddress, Clock.Now);
-            if (kept.Fate != Fate.None) return kept;
-        }
-
+        if (IsRead(protocol, inside, remote)) return SendRead(batch, index, ref header, new Talk(_napt, protocol, FromHome: true, inside, new Endpoint(_options.SharedAddress.Value, external), remote));
         Identify(ref header);
         return Send(batch, index, header, payloadMtu);
     }

@@ -128,9 +128,11 @@ public sealed partial class Smap
         if (refused != DropReason.None) return Verdict.Drop(refused);
         if (_napt.Unsettled != 0) Settle(IsRead(protocol, inside, remote), PathFor(header.Source, remote.Port).To);
         if (_options.ClampMss) End.ClampMss(batch.Bytes(index), header, _path.To, _options.PayloadMtu);
+        ushort external = transport.DestinationPort;
         DeliverTransport(protocol, ref header, ref transport, inside);
-        if (IsRead(protocol, inside, remote)) _ftp.FromPrr(batch, index, ref header, inside, remote, Clock.Now);
-        return Verdict.Forward;
+        return IsRead(protocol, inside, remote)
+            ? DeliverRead(batch, index, ref header, new Talk(_napt, protocol, FromHome: false, inside, new Endpoint(_options.SharedAddress.Value, external), remote))
+            : Verdict.Forward;
     }
 
     static void DeliverTransport(NaptProtocol protocol, ref IPv4Header header, ref TransportHeader transport, Endpoint inside)

@@ -77,7 +77,8 @@ public sealed partial class Smap : DataPlane
     private protected override void Process(PacketBatch batch, bool wereHeld)
     {
         Advance();
-        for (int i = 0; i < batch.Count; i++)
+        int received = batch.Count;
+        for (int i = 0; i < received; i++)
         {
             ref PacketSlot slot = ref batch[i];
             int octets = slot.Length;

@@ -82,6 +82,14 @@ public readonly ref struct IPv4Header
 
     public bool DontFragment => (Unsafe.Add(ref _at, 6) & 0x40) != 0;
 
+    /// <summary>Takes the don't-fragment flag away.</summary>
+    public void AllowFragments()
+    {
+        ushort old = BigEndian.Read16(ref _at, 6), now = (ushort)(old & ~0x4000);
+        BigEndian.Write16(ref _at, 6, now);
+        HeaderChecksum = Checksum.Update(HeaderChecksum, old, now);
+    }
+
     /// <summary>A part of a larger packet: more fragments follow, or this is not the first.</summary>
     public bool IsFragment => (BigEndian.Read16(ref _at, 6) & 0x3fff) != 0;
 

@@ -1,108 +1,23 @@
 using System.Buffers.Binary;
-using System.Text;
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
-using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
+using static APlusP.Tests.Forwarding.GatewayScene;
 
 namespace APlusP.Tests.Forwarding;
 
 /// <summary>FTP control connections through the SMAP, segment by segment.</summary>
 public class FtpGatewayTests
 {
-    const string Prr = "2001:db8::1", Home = "2001:db8:1::1", Shared = "192.0.2.1", Client = "192.168.1.142", Server = "198.51.100.7";
-    const uint ClientStart = 0xffff_ffd0, ServerStart = 5000;
-
     readonly HandClock _time = new();
 
-    Smap Make(Func<SmapOptions, SmapOptions>? change = null)
-    {
-        var options = new SmapOptions
-        {
-            SoftwireAddress = IPv6Address.Parse(Home),
-            PrrAddress = IPv6Address.Parse(Prr),
-            SharedAddress = IPv4Address.Parse(Shared),
-            Ports = PortSet.Parse("10000-10999"),
-            TtlAlreadyTaken = true,
-            Fragments = PrrScene.Few,
-        };
-        return new Smap(change?.Invoke(options) ?? options, _time, seed: 1);
-    }
-
-    static byte[] Segment(string from, int fromPort, string to, int toPort, uint sequence, uint acknowledged, string text = "", TcpFlags flags = TcpFlags.Ack, byte[]? options = null)
-    {
-        byte[] packet = Packets.TcpWithOptions($"{from}:{fromPort}", $"{to}:{toPort}", flags, options ?? [], text.Length);
-        int size = 20 + (packet[32] >> 4) * 4;
-        BinaryPrimitives.WriteUInt32BigEndian(packet.AsSpan(24), sequence);
-        BinaryPrimitives.WriteUInt32BigEndian(packet.AsSpan(28), acknowledged);
-        BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(34), 1000);
-        Encoding.ASCII.GetBytes(text, packet.AsSpan(size));
-        packet.AsSpan(36, 2).Clear();
-        ushort sum = Checksum.Of(packet.AsSpan(20), Checksum.PseudoHeader(IPv4Address.Parse(from), IPv4Address.Parse(to), IpProtocol.Tcp, packet.Length - 20));
-        BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(36), sum);
-        return packet;
-    }
-
-    static uint Sequence(byte[] packet) => BinaryPrimitives.ReadUInt32BigEndian(packet.AsSpan(24));
-
-    static uint Acknowledged(byte[] packet) => BinaryPrimitives.ReadUInt32BigEndian(packet.AsSpan(28));
-
-    static string Text(byte[] packet) => Encoding.ASCII.GetString(packet.AsSpan(20 + (packet[32] >> 4) * 4));
-
-    /// <summary>A control connection of a client in the home.</summary>
-    sealed class Connection
-    {
-        readonly Smap _smap;
-        readonly string _inside, _outside;
-        readonly int _insidePort, _outsidePort;
-        int _external;
-
-        public Connection(Smap smap, string inside = Client, int insidePort = 40000, string outside = Server, int outsidePort = 21, uint start = ClientStart)
-        {
-            (_smap, _inside, _insidePort, _outside, _outsidePort) = (smap, inside, insidePort, outside, outsidePort);
-            byte[] syn = Out(start - 1, 0, "", TcpFlags.Syn)!;
-            _external = syn[20] << 8 | syn[21];
-            In(ServerStart - 1, start, "", TcpFlags.Syn | TcpFlags.Ack);
-        }
-
-        /// <summary>What leaves into the softwire, or null; what goes back to the home is in <see cref="Back"/>.</summary>
-        public byte[]? Out(uint sequence, uint acknowledged, string text, TcpFlags flags = TcpFlags.Ack)
-        {
-            Back = null;
-            foreach (byte[] sent in OnTheWire.Through(_smap, Origin.FromLan, Segment(_inside, _insidePort, _outside, _outsidePort, sequence, acknowledged, text, flags)))
-            {
-                byte[] packet = sent[0] >> 4 == 6 ? sent[40..] : sent;
-                Assert.True(Packets.HasRightChecksums(packet));
-                if (sent[0] >> 4 == 6) return packet;
-                Back = packet;
-            }
-
-            return null;
-        }
-
-        public byte[]? Back { get; private set; }
-
-        public byte[] In(uint sequence, uint acknowledged, string text = "", TcpFlags flags = TcpFlags.Ack, byte[]? options = null)
-        {
-            byte[] packet = Assert.Single(OnTheWire.Through(_smap, Origin.FromPrr,
-                Packets.Softwire(Prr, Home, Segment(_outside, _outsidePort, Shared, _external, sequence, acknowledged, text, flags, options))));
-            Assert.True(Packets.HasRightChecksums(packet));
-            return packet;
-        }
-    }
+    Smap Make(Func<SmapOptions, SmapOptions>? change = null) => GatewayScene.Make(_time, change);
 
     static int PortOf(string six)
     {
         string[] numbers = six.Split(',');
         return int.Parse(numbers[^2]) << 8 | int.Parse(numbers[^1]);
-    }
-
-    /// <summary>Whether a connection from outside to a port of ours arrives at this endpoint of the home.</summary>
-    static bool Reaches(Smap smap, string from, int fromPort, int port, string inside, int insidePort)
-    {
-        List<byte[]> sent = OnTheWire.Through(smap, Origin.FromPrr, Packets.Softwire(Prr, Home, Packets.Tcp(from, fromPort, Shared, port, TcpFlags.Syn)));
-        return sent.Count == 1 && Packets.HasRightChecksums(sent[0]) && IPv4Address.Read(sent[0].AsSpan(16)) == IPv4Address.Parse(inside) && (sent[0][22] << 8 | sent[0][23]) == insidePort;
     }
 
     [Theory]

@@ -49,12 +49,14 @@ struct Flow
     public byte Slot;
 }
 
-/// <summary>An external port that an inner endpoint holds; it ends with its last flow.</summary>
+/// <summary>An external port that an inner endpoint has; it ends with its last flow and hold.</summary>
 struct Mapping
 {
     public Endpoint Inside;
     public ushort External;
     public NaptProtocol Protocol;
+
+    /// <summary>Flows and holds.</summary>
     public int Flows;
     public int Host;
     public int Next;

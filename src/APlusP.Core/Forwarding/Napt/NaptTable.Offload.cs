@@ -152,11 +152,11 @@ sealed partial class NaptTable
         var inside = new Endpoint(known.Inside.Value, known.InsidePort);
         var remote = new Endpoint(known.Remote.Value, known.RemotePort);
         if (FindOutbound(protocol, inside, remote) != 0 || FindInbound(protocol, known.External, remote) != 0) return false;
-        int mapping = IsFiveTuple ? 0 : FindMapping(protocol, inside);
+        int mapping = MappingOf(protocol, inside);
         if (mapping != 0 && _mappings[mapping].External != known.External) return false;
         PortPool pool = _ports[(int)protocol];
         bool isFree = pool.IsFree(known.External);
-        if (mapping == 0 && !isFree && !(IsFiveTuple && IsInUse(protocol, known.External))) return false;
+        if (mapping == 0 && !isFree && !(IsFiveTuple && IsInUse(protocol, known.External) && FindHold(protocol, known.External) == 0)) return false;
 
         // What went through us was not written down packet by packet.
         FlowActivity activity = Offload!.Look(at);

@@ -30,15 +30,12 @@ sealed partial class NaptTable
     // The mapping of a port in endpoint-independent mode, by protocol.
     readonly int[][] _byPort;
     readonly int[] _wheel = new int[WheelSize];
-    readonly (ushort External, uint Remote)[] _expectations = new (ushort, uint)[64];
-    int _expectationCount;
     SmapOptions _options;
     int _portsPerHost, _flowsPerHost;
     long _now = long.MinValue;
 
     public NaptTable(SmapOptions options, Random random)
     {
-        Options = options;
         _random = random;
         NaptProtocol[] protocols = Enum.GetValues<NaptProtocol>();
         _ports = [.. protocols.Select(p => new PortPool(options.Ports, hasPortZero: p == NaptProtocol.Icmp))];
@@ -46,14 +43,14 @@ sealed partial class NaptTable
         _byPort = [.. protocols.Select(_ => new int[65536])];
         int capacity = options.MaxFlows;
         _flows = new Flow[capacity + 1];
-        _mappings = new Mapping[capacity + 1];
+        _mappings = new Mapping[capacity + MaxHolds + 1];
         _peers = new Peer[capacity + 1];
 
-        // Each has a flow at least.
-        int hosts = capacity;
+        // Each has a flow at least, or a port held for it.
+        int hosts = capacity + MaxHolds;
         _hosts = new Host[hosts + 1];
         _freeFlows = new EntryPool(capacity);
-        _freeMappings = new EntryPool(capacity);
+        _freeMappings = new EntryPool(capacity + MaxHolds);
         _freePeers = new EntryPool(capacity);
         _freeHosts = new EntryPool(hosts);
         _outbound = new ChainTable(capacity, (ulong)random.NextInt64());
@@ -61,6 +58,9 @@ sealed partial class NaptTable
         _mappingsByInside = new ChainTable(capacity, (ulong)random.NextInt64());
         _peersByRemote = new ChainTable(capacity, (ulong)random.NextInt64());
         _hostsByAddress = new ChainTable(hosts, (ulong)random.NextInt64());
+        _holdsByPort = new ChainTable(MaxHolds, (ulong)random.NextInt64());
+        _holdsByInside = new ChainTable(MaxHolds, (ulong)random.NextInt64());
+        Options = options;
     }
 
     /// <summary>May be exchanged while it lives, for timers, filters and limits: port set, mode and size stay those of the first.</summary>
@@ -102,6 +102,7 @@ sealed partial class NaptTable
     {
         long steps = _now == long.MinValue ? 0 : Math.Min(second - _now, WheelSize);
         _now = Math.Max(_now, second);
+        if (steps > 0) ExpireHolds(_now);
         if (steps > 0 && Offload is not null) HearEnds();
         for (long step = second - steps + 1; step <= second; step++) Expire((int)(step & (WheelSize - 1)), second);
     }
@@ -155,7 +156,7 @@ sealed partial class NaptTable
         bool isReset = protocol == NaptProtocol.Tcp && (flags & TcpFlags.Rst) != 0;
 
         // A host that refuses what an open filter let in keeps nothing alive by it, RFC 7857 section 7.1: its mapping is enough to say so.
-        int held = at == 0 && isReset && !IsFiveTuple ? FindMapping(protocol, inside) : 0;
+        int held = at == 0 && isReset ? MappingOf(protocol, inside) : 0;
         if (held != 0)
         {
             external = _mappings[held].External;
@@ -190,7 +191,7 @@ sealed partial class NaptTable
         int at = FindOutbound(protocol, inside, remote);
 
         // What an endpoint-independent filter let in may have made no flow, but it has a mapping.
-        int mapping = at != 0 ? _flows[at].Mapping : IsFiveTuple ? 0 : FindMapping(protocol, inside);
+        int mapping = at != 0 ? _flows[at].Mapping : MappingOf(protocol, inside);
         external = mapping != 0 ? _mappings[mapping].External : (ushort)0;
         return mapping != 0;
     }
@@ -202,7 +203,6 @@ sealed partial class NaptTable
         inside = default;
         Unsettled = 0;
         int exact = FindInbound(protocol, external, remote);
-        if (exact == 0 && _expectationCount > 0 && protocol == NaptProtocol.Tcp) exact = TakeExpected(external, remote);
         if (exact != 0)
         {
             ref Flow flow = ref _flows[exact];
@@ -213,6 +213,7 @@ sealed partial class NaptTable
             return DropReason.None;
         }
 
+        if (_freeHolds.Used > 0 && TryAdmit(protocol, external, remote, out inside)) return DropReason.None;
         int mapping = _byPort[(int)protocol][external];
         if (mapping == 0) return _users[(int)protocol][external] > 0 ? DropReason.Filtered : DropReason.NoMapping;
         bool admitted = _options.Filtering switch
@@ -234,37 +235,7 @@ sealed partial class NaptTable
         return at != 0;
     }
 
-    /// <summary>
-    /// Opens a TCP port for a connection that a remote host is about to make to an inner endpoint, because the two agreed so in text that a gateway read. The one exception to
-    /// the rule that only packets from inside make state: one connection, from that host, for as long as a half-open one lives.
-    /// </summary>
-    public DropReason Expect(Endpoint inside, uint remote, out ushort external)
-    {
-        // The port is held by a flow to no port, which any filter's rules leave alone.
-        DropReason refused = Outbound(NaptProtocol.Tcp, inside, new Endpoint(remote, 0), TcpFlags.None, out external);
-        if (refused != DropReason.None) return refused;
-        for (int i = 0; i < _expectationCount; i++)
-            if (_expectations[i].External == external && _expectations[i].Remote == remote) return DropReason.None;
-        if (_expectationCount == _expectations.Length) Array.Copy(_expectations, 1, _expectations, 0, --_expectationCount);
-        _expectations[_expectationCount++] = (external, remote);
-        return DropReason.None;
-    }
-
-    /// <summary>The flow of a connection that was expected, or 0.</summary>
-    int TakeExpected(ushort external, Endpoint remote)
-    {
-        for (int i = 0; i < _expectationCount; i++)
-        {
-            if (_expectations[i].External != external || _expectations[i].Remote != remote.Address) continue;
-            int holder = FindInbound(NaptProtocol.Tcp, external, new Endpoint(remote.Address, 0));
-            Array.Copy(_expectations, i + 1, _expectations, i, --_expectationCount - i);
-            return holder == 0 || _freeFlows.IsEmpty ? 0 : AddFlow(NaptProtocol.Tcp, _flows[holder].Inside, remote, _flows[holder].Mapping);
-        }
-
-        return 0;
-    }
-
-    /// <summary>Whether any flow uses an external port now.</summary>
+    /// <summary>Whether any flow uses an external port now, or it is held.</summary>
     public bool IsInUse(NaptProtocol protocol, ushort external) => _users[(int)protocol][external] > 0;
 
     DropReason Open(NaptProtocol protocol, Endpoint inside, Endpoint remote, out int at)
@@ -275,10 +246,10 @@ sealed partial class NaptTable
         // A host that scans fills its own share, not the table of all.
         int host = FindHost(inside.Address);
         if (host != 0 && _hosts[host].Flows >= _flowsPerHost) return DropReason.HostLimit;
-        int mapping = IsFiveTuple ? 0 : FindMapping(protocol, inside);
+        int mapping = MappingOf(protocol, inside);
         if (mapping == 0)
         {
-            DropReason refused = Map(protocol, inside, remote, out mapping);
+            DropReason refused = Map(protocol, inside, remote, IsFiveTuple, out mapping);
             if (refused != DropReason.None) return refused;
         }
 
@@ -317,8 +288,11 @@ sealed partial class NaptTable
         PutOnWheel(at);
     }
 
+    /// <summary>The mapping that whatever an inner endpoint sends has, or 0: in 5-tuple mode that of a port held for it.</summary>
+    int MappingOf(NaptProtocol protocol, Endpoint inside) => IsFiveTuple ? HeldMapping(protocol, inside) : FindMapping(protocol, inside);
+
     /// <summary>Finds an external port for an inner endpoint, within what its host may have.</summary>
-    DropReason Map(NaptProtocol protocol, Endpoint inside, Endpoint remote, out int at)
+    DropReason Map(NaptProtocol protocol, Endpoint inside, Endpoint remote, bool mayShare, out int at)
     {
         at = 0;
         int host = FindHost(inside.Address);
@@ -327,7 +301,7 @@ sealed partial class NaptTable
         ushort external = 0;
         bool found = !atLimit && pool.TryTake(inside.Port, _random, out external);
         bool shares = false;
-        if (!found && IsFiveTuple) found = shares = TryShare(protocol, inside.Port, remote, out external);
+        if (!found && mayShare) found = shares = TryShare(protocol, inside.Port, remote, out external);
         if (!found)
         {
             if (atLimit) return DropReason.HostLimit;
@@ -382,7 +356,8 @@ sealed partial class NaptTable
         return false;
     }
 
-    bool CanShare(NaptProtocol protocol, ushort port, Endpoint remote) => IsInUse(protocol, port) && FindInbound(protocol, port, remote) == 0;
+    bool CanShare(NaptProtocol protocol, ushort port, Endpoint remote) =>
+        IsInUse(protocol, port) && FindInbound(protocol, port, remote) == 0 && FindHold(protocol, port) == 0;
 
     void End(int at)
     {
