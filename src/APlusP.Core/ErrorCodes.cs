@@ -67,6 +67,9 @@ public static class ErrorCodes
     /// <summary>A line of a bindings-file cannot be read.</summary>
     public const string BindingsFileFault = "AP1024";
 
+    /// <summary>A port that is to be forwarded is not in the port set.</summary>
+    public const string ConfigurationForwardNotOurs = "AP1025";
+
     /// <summary>What was given to explain tells no packet and no port.</summary>
     public const string NotAPacketSentence = "AP1030";
 

@@ -1,6 +1,7 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.PortSets;
+using APlusP.Core.Wire;
 
 namespace APlusP.Core.Forwarding;
 
@@ -121,7 +122,20 @@ public sealed record SmapOptions
     public ulong Secret { get; init; }
 
     public NaptTimers Timers { get; init; } = new();
+
+    /// <summary>Ports that always lead to a host of the LAN.</summary>
+    public IReadOnlyList<PortForward> Forwards { get; init; } = [];
+
+    /// <summary>The most entries of <see cref="Forwards"/>.</summary>
+    public const int MaxForwards = 2048;
 }
+
+/// <summary>A port of ours that always leads to a server of the LAN, whoever calls (RFC 4787's endpoint-independent filtering).</summary>
+/// <param name="Protocol">TCP or UDP.</param>
+/// <param name="Port">The port outside.</param>
+/// <param name="Host">The server's address.</param>
+/// <param name="HostPort">Its port.</param>
+public readonly record struct PortForward(IpProtocol Protocol, ushort Port, IPv4Address Host, ushort HostPort);
 
 /// <summary>How long an idle flow lives, in seconds.</summary>
 public sealed record NaptTimers

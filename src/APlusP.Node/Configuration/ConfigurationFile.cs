@@ -240,6 +240,7 @@ public static class ConfigurationFile
             Fragments = SoftwireSections.Fragments(top, ConfigurationSchema.Smap),
         };
         if (top.Section("napt", ConfigurationSchema.Smap) is { } napt) options = ReadNapt(napt, options);
+        options = options with { Forwards = ReadForwards.Read(top, options) };
         if (top.Section("gateways", ConfigurationSchema.Smap) is { } gateways) options = options with { FtpGateway = gateways.Flag("ftp", options.FtpGateway) };
         if (top.Section("icmp", ConfigurationSchema.Smap) is { } icmp)
             options = options with

@@ -27,13 +27,14 @@ public static class ConfigurationSchema
         [""] =
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
-            "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "rule",
+            "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "forward", "rule",
         ],
         ["psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "forwarding"],
         ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "flows-per-host", "max-flows", "rewrite-identification", "timers"],
         ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-opening", "tcp-closing", "tcp-reset", "icmp"],
         ["gateways"] = ["ftp"],
+        ["forward"] = ["port", "to", "protocol"],
         ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,
         ["discovery"] = Discovery,
@@ -50,6 +51,9 @@ public static class ConfigurationSchema
 
     /// <summary>Words of <c>dscp</c>, RFC 2983 section 3.1; the second is true.</summary>
     public static IReadOnlyList<string> ServiceModels { get; } = ["pipe", "uniform"];
+
+    /// <summary>Words of <c>protocol</c> in <c>[[forward]]</c>.</summary>
+    public static IReadOnlyList<string> ForwardProtocols { get; } = ["tcp", "udp", "both"];
 
     /// <summary>Words of <c>fast-path</c>, in the order of <see cref="FastPathMode"/>.</summary>
     public static IReadOnlyList<string> FastPathModes { get; } = ["off", "auto", "tc", "xdp"];

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using APlusP.Core;
 using APlusP.Core.Addresses;
@@ -87,6 +88,19 @@ sealed class SectionReader
         if (!IPv4Address.TryParse(text, out IPv4Address address)) return Bad<IPv4Address>(PlaceOf(key), text, form);
         if (address.IsUnicast) return address;
         Refuse(key, ErrorCodes.ConfigurationNotUnicast, $"{address} is not an address that a host can have (this network, loopback, multicast or reserved); write one of the Internet's.");
+        return null;
+    }
+
+    /// <summary>An address and a port that a server in the home may have.</summary>
+    public (IPv4Address Address, ushort Port)? IPv4Endpoint(string key)
+    {
+        const string form = "an IPv4 address and a port such as \"192.168.2.10:80\"";
+        if (Take<string>(key, form) is not { } text) return null;
+        string[] parts = text.Split(':');
+        if (parts.Length != 2 || !IPv4Address.TryParse(parts[0], out IPv4Address address)
+            || !ushort.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) || port == 0) return Bad<(IPv4Address, ushort)>(PlaceOf(key), text, form);
+        if (address.IsUnicast) return (address, port);
+        Refuse(key, ErrorCodes.ConfigurationNotUnicast, $"{address} is not an address that a host can have; write that of the server in the home.");
         return null;
     }
 

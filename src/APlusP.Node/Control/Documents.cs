@@ -121,7 +121,13 @@ public sealed record SmapStatus
     public required long Exhausted { get; init; }
 
     public required IReadOnlyList<HostUse> Hosts { get; init; }
+
+    /// <summary>Ports that always lead to a server of the LAN.</summary>
+    public IReadOnlyList<ForwardStatus> Forwards { get; init; } = [];
 }
+
+/// <summary>A static forward: protocol ("tcp" or "udp"), our port, and the server's address and port.</summary>
+public sealed record ForwardStatus(string Protocol, int Port, string To);
 
 /// <summary>Ports of one protocol in use now, and the most that ever were.</summary>
 public sealed record PortUse(string Protocol, int Ports, int Peak);

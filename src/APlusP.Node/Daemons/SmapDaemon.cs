@@ -87,15 +87,18 @@ public sealed class SmapDaemon : Daemon
     {
         SmapConfiguration next = AroundTun(ConfigurationFile.LoadSmap(ConfigurationPath));
         RefuseChange(StartValues.Of(_configuration), StartValues.Of(next));
+        int ended = 0;
         Workers[0].Between(() =>
         {
+            ended = _smap.Use().Flows;
             _smap.Options = next.Options;
+            ended -= _smap.Use().Flows;
             (FastPath as SmapFastPath)?.Options = next.Options;
         });
         Paths.Options = next.Discovery;
         Claim(next);
         _configuration = next;
-        return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}";
+        return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}{(ended > 0 ? $"; {ended} flow(s) stood in the way and ended" : "")}";
     }
 
     private protected override StatusDocument Complete(StatusDocument status)
@@ -119,6 +122,7 @@ public sealed class SmapDaemon : Daemon
                 Flows = use.Flows,
                 MaxFlows = options.MaxFlows,
                 Exhausted = use.Exhausted,
+                Forwards = [.. options.Forwards.Select(f => new ForwardStatus(f.Protocol.ToString().ToLowerInvariant(), f.Port, $"{f.Host}:{f.HostPort}"))],
                 Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports))],
             },
         };

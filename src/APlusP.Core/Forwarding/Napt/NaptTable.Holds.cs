@@ -17,17 +17,20 @@ struct Hold
     public NaptProtocol Protocol;
     public bool Once;
 
-    /// <summary>Second at which it ends; 0 is a place that is free.</summary>
+    /// <summary>Second at which it ends: never, of a static forward. 0 is a place that is free.</summary>
     public long Expires;
     public int Mapping;
     public int NextByPort;
     public int NextByInside;
+
+    public readonly bool IsForward => Expires == long.MaxValue;
 }
 
-// Ports that are held for connections that a gateway read of. The one exception to the rule that only packets from inside make state, and it is the host's own text that makes it.
+// Ports that are held: for connections and media that a gateway read of, and for servers of the LAN by configuration. The one exception to the rule that only packets from
+// inside make state, and it is the host's own text, or the owner of the home, that makes it.
 sealed partial class NaptTable
 {
-    const int MaxHolds = 2048;
+    const int MaxGatewayHolds = 2048, MaxHolds = MaxGatewayHolds + SmapOptions.MaxForwards;
 
     readonly Hold[] _holds = new Hold[MaxHolds + 1];
     readonly EntryPool _freeHolds = new(MaxHolds);
@@ -35,6 +38,7 @@ sealed partial class NaptTable
 
     // No place above this one is in use.
     int _highestHold;
+    int _gatewayHolds;
 
     /// <summary>Holds a TCP port for the one connection that a remote host is about to make, for as long as a half-open one lives.</summary>
     public DropReason HoldForConnection(Endpoint inside, uint remote, out ushort external) =>
@@ -51,15 +55,17 @@ sealed partial class NaptTable
             ref Hold known = ref _holds[other];
             if (known.Inside != inside || known.Protocol != protocol) continue;
             external = known.External;
+            if (known.IsForward) return DropReason.None;
             if (known.Remote.Address == terms.Remote && known.Once == terms.Once) at = other;
         }
 
         if (at == 0)
         {
-            if (_freeHolds.IsEmpty) return DropReason.FlowTableFull;
+            if (_gatewayHolds == MaxGatewayHolds) return DropReason.FlowTableFull;
             int mapping = MappingOf(protocol, inside);
             DropReason refused = mapping != 0 ? DropReason.None : Map(protocol, inside, default, mayShare: false, out mapping);
             if (refused != DropReason.None) return refused;
+            _gatewayHolds++;
             at = AddHold(mapping);
         }
 
@@ -114,6 +120,7 @@ sealed partial class NaptTable
     void EndHold(int at)
     {
         ref Hold hold = ref _holds[at];
+        if (!hold.IsForward) _gatewayHolds--;
         Unlink(ref HoldsOfPort(hold.Protocol, hold.External), at, static (NaptTable t, int i) => ref t._holds[i].NextByPort);
         Unlink(ref HoldsOfInside(hold.Protocol, hold.Inside), at, static (NaptTable t, int i) => ref t._holds[i].NextByInside);
         hold.Expires = 0;

@@ -63,7 +63,7 @@ sealed partial class NaptTable
         Options = options;
     }
 
-    /// <summary>May be exchanged while it lives, for timers, filters and limits: port set, mode and size stay those of the first.</summary>
+    /// <summary>May be exchanged while it lives, for timers, filters, limits and forwards: port set, mode and size stay those of the first.</summary>
     public SmapOptions Options
     {
         get => _options;
@@ -74,6 +74,7 @@ sealed partial class NaptTable
             _options = value;
             _portsPerHost = value.PortsPerHost > 0 ? value.PortsPerHost : Math.Max(1, value.Ports.Count * 3 / 4);
             _flowsPerHost = value.FlowsPerHost > 0 ? value.FlowsPerHost : Math.Max(1, value.MaxFlows * 3 / 4);
+            SetForwards(value.Forwards);
         }
     }
 

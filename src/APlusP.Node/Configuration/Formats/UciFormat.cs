@@ -36,12 +36,14 @@ public sealed class UciFormat
             ForwardingRules = options.ForwardingRules,
             OwnPrefix = options.OwnPrefix,
             Outgoing = options.Outgoing,
+            Forwards = options.Forwards,
         };
         var uci = new UciFormat();
         uci.WriteHome(options.SharedAddress, options.Ports, options.SoftwireAddress, options.PrrAddress, options.PayloadMtu, options.HopLimit, "the SMAP's");
         if (options != standard) uci._unsaid.Add("[napt], [icmp], [fragments], clamp-mss, ignore-df and icmp-source have no counterpart: all this is the Linux kernel's on OpenWrt, as its firewall sets it.");
         if (options.ForwardingRules.Count > 0 || options.OwnPrefix is not null || options.Outgoing != SmapOutgoing.Softwire)
             uci._unsaid.Add("forwarding rules, a whole IPv4 prefix and 'outgoing' were left out: this interface sends all through the PRR, from one address.");
+        if (options.Forwards.Count > 0) uci._unsaid.Add("forwards were left out: on OpenWrt they are redirects of /etc/config/firewall.");
         if (!configuration.DefaultRoute) uci._unsaid.Add("default-route = false has no counterpart: the protocol 'map' always sets the IPv4 default route.");
         return (uci._text.ToString(), uci._unsaid);
     }

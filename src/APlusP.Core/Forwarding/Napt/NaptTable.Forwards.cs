@@ -1,0 +1,52 @@
+using APlusP.Core.Wire;
+
+namespace APlusP.Core.Forwarding.Napt;
+
+// Static forwards: ports that the configuration gives to servers of the LAN. Each is a hold without end that lets in anybody, counted to no host.
+sealed partial class NaptTable
+{
+    /// <summary>Takes away the forwards that are no longer wanted, and adds those that are new. Nothing else is touched, but for flows that stand in a new one's way.</summary>
+    void SetForwards(IReadOnlyList<PortForward> wanted)
+    {
+        for (int at = _highestHold; at > 0; at--)
+            if (_holds[at].IsForward && !wanted.Contains(ForwardOf(_holds[at]))) EndHold(at);
+        foreach (PortForward forward in wanted)
+        {
+            NaptProtocols.TryOf(forward.Protocol, out NaptProtocol protocol);
+            int there = FindHold(protocol, forward.Port);
+            if (there == 0 || ForwardOf(_holds[there]) != forward || !_holds[there].IsForward) AddForward(protocol, forward.Port, new Endpoint(forward.Host.Value, forward.HostPort));
+        }
+    }
+
+    static PortForward ForwardOf(in Hold hold) =>
+        new(hold.Protocol == NaptProtocol.Tcp ? IpProtocol.Tcp : IpProtocol.Udp, hold.External, new Addresses.IPv4Address(hold.Inside.Address), hold.Inside.Port);
+
+    void AddForward(NaptProtocol protocol, ushort external, Endpoint inside)
+    {
+        // The port may be another's, and the server may have had another port: both end.
+        for (int at = _highestHold; at > 0; at--)
+        {
+            ref Hold hold = ref _holds[at];
+            if (hold.Expires != 0 && hold.Protocol == protocol && (hold.External == external || hold.Inside == inside)) EndHold(at);
+        }
+
+        for (int slot = 0; slot < WheelSize; slot++)
+        {
+            int at = _wheel[slot];
+            _wheel[slot] = 0;
+            while (at != 0)
+            {
+                ref Flow flow = ref _flows[at];
+                int next = flow.NextInSlot;
+                if (flow.Protocol == protocol && (flow.External == external || flow.Inside == inside)) End(at);
+                else PutOnWheel(at);
+                at = next;
+            }
+        }
+
+        // The configuration was checked against the set; what is not in it has no place here.
+        if (!_ports[(int)protocol].IsFree(external)) return;
+        _ports[(int)protocol].Take(external);
+        _holds[AddHold(AddMapping(protocol, inside, external, host: 0))].Expires = long.MaxValue;
+    }
+}
