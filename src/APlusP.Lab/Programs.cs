@@ -20,6 +20,7 @@ public static class Programs
         ("openssl", "openssl"),
         ("ping", "iputils-ping"),
         ("setsid", "util-linux"),
+        ("sipp", "sip-tester"),
         ("socat", "socat"),
         ("ss", "iproute2"),
         ("ssh", "openssh-client"),

@@ -8,7 +8,19 @@ namespace APlusP.Core.Forwarding;
 // Packets whose text a gateway reads, and perhaps writes anew.
 public sealed partial class Smap
 {
-    Verdict Read(PacketBatch batch, int index, ref IPv4Header header, in Talk talk) => _ftp.Edit(batch, index, ref header, talk, Clock.Now);
+    bool IsSip(NaptProtocol protocol, Endpoint inside, Endpoint remote) => _options.SipGateway && SipGateway.Concerns(protocol, inside, remote, _options.SipPort);
+
+    Verdict Read(PacketBatch batch, int index, ref IPv4Header header, in Talk talk) => IsSip(talk.Protocol, talk.Inside, talk.Remote)
+        ? _sip!.Edit(batch, index, ref header, talk, Clock.Now)
+        : _ftp.Edit(batch, index, ref header, talk, Clock.Now);
+
+    /// <summary>The gateway for SIP takes its memory when it is switched on first.</summary>
+    void SetGateways(SmapOptions options)
+    {
+        if (!options.SipGateway) return;
+        _sip ??= new SipGateway(Counters);
+        _sip.Callers = options.SipCallers;
+    }
 
     /// <summary>From the home: read, and into the softwire, with what did not fit into the packet any more.</summary>
     Verdict SendRead(PacketBatch batch, int index, ref IPv4Header header, in Talk talk)

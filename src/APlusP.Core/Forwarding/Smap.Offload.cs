@@ -40,7 +40,8 @@ public sealed partial class Smap
     }
 
     /// <summary>Whether a gateway reads the packets of a flow.</summary>
-    bool IsRead(NaptProtocol protocol, Endpoint inside, Endpoint remote) => _options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote);
+    bool IsRead(NaptProtocol protocol, Endpoint inside, Endpoint remote) =>
+        (_options.FtpGateway && FtpGateway.Concerns(protocol, inside, remote)) || IsSip(protocol, inside, remote);
 
     /// <summary>Settles who forwards the flow of the packet at hand, if it is time to.</summary>
     void Settle(bool isOurs, IPv6Address farEnd)

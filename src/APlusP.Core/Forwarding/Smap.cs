@@ -19,6 +19,7 @@ public sealed partial class Smap : DataPlane
 
     readonly Random _random;
     readonly FtpGateway _ftp;
+    SipGateway? _sip;
     SmapOptions _options;
     RuleTable? _mesh;
     NaptTable _napt;
@@ -37,6 +38,7 @@ public sealed partial class Smap : DataPlane
         _napt = new NaptTable(options, _random);
         _identifications = new IdentificationPool(options.Ports, _random);
         _ftp = new FtpGateway(Counters);
+        SetGateways(options);
     }
 
     /// <summary>
@@ -51,9 +53,11 @@ public sealed partial class Smap : DataPlane
             bool flush = value.SharedAddress != _options.SharedAddress || !value.Ports.Equals(_options.Ports) || value.Mode != _options.Mode
                 || value.MaxFlows != _options.MaxFlows;
             if (!value.Ports.Equals(_options.Ports)) _identifications = new IdentificationPool(value.Ports, _random);
-            bool goesAnotherWay = !value.ForwardingRules.SequenceEqual(_options.ForwardingRules) || value.OwnPrefix != _options.OwnPrefix || value.FtpGateway != _options.FtpGateway;
+            bool goesAnotherWay = !value.ForwardingRules.SequenceEqual(_options.ForwardingRules) || value.OwnPrefix != _options.OwnPrefix
+                || (value.FtpGateway, value.SipGateway, value.SipPort) != (_options.FtpGateway, _options.SipGateway, _options.SipPort);
             _options = value;
             _mesh = MeshOf(value);
+            SetGateways(value);
             if (flush) Flush();
             else _napt.Options = value;
             if (!flush && goesAnotherWay) _napt.UnsettleAll();

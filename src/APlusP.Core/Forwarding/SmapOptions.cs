@@ -26,6 +26,15 @@ public enum NaptFiltering
     AddressAndPortDependent,
 }
 
+/// <summary>Who may call a phone of the home by the port that it registered with, where the NAPT's filter alone would not let him.</summary>
+public enum SipCallers
+{
+    /// <summary>The host that the phone registered with. The default.</summary>
+    Registrar,
+
+    Anyone,
+}
+
 /// <summary>Which way packets from the LAN go, when they are translated.</summary>
 public enum SmapOutgoing
 {
@@ -114,6 +123,15 @@ public sealed record SmapOptions
 
     /// <summary>Whether FTP's text is rewritten, RFC 5382 REQ-6.</summary>
     public bool FtpGateway { get; init; } = true;
+
+    /// <summary>Whether SIP's text is rewritten. Off by default: a gateway guesses, and most phones help themselves (RFC 4787 REQ-10).</summary>
+    public bool SipGateway { get; init; }
+
+    /// <summary>Port of SIP over UDP and TCP, at either end, RFC 3261 section 18.</summary>
+    public ushort SipPort { get; init; } = 5060;
+
+    /// <summary>Who may call a phone that has registered.</summary>
+    public SipCallers SipCallers { get; init; }
 
     /// <inheritdoc cref="PrrOptions.Fragments"/>
     public FragmentOptions Fragments { get; init; } = new();

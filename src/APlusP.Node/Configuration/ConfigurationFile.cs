@@ -241,7 +241,14 @@ public static class ConfigurationFile
         };
         if (top.Section("napt", ConfigurationSchema.Smap) is { } napt) options = ReadNapt(napt, options);
         options = options with { Forwards = ReadForwards.Read(top, options) };
-        if (top.Section("gateways", ConfigurationSchema.Smap) is { } gateways) options = options with { FtpGateway = gateways.Flag("ftp", options.FtpGateway) };
+        if (top.Section("gateways", ConfigurationSchema.Smap) is { } gateways)
+            options = options with
+            {
+                FtpGateway = gateways.Flag("ftp", options.FtpGateway),
+                SipGateway = gateways.Flag("sip", options.SipGateway),
+                SipPort = (ushort)gateways.Number("sip-port", options.SipPort, 1, ushort.MaxValue),
+                SipCallers = (SipCallers)gateways.Word("sip-callers", (int)options.SipCallers, ConfigurationSchema.SipCallers),
+            };
         if (top.Section("icmp", ConfigurationSchema.Smap) is { } icmp)
             options = options with
             {

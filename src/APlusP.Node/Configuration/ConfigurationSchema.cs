@@ -33,7 +33,7 @@ public static class ConfigurationSchema
         ["rule"] = [.. RuleKeys, "forwarding"],
         ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "flows-per-host", "max-flows", "rewrite-identification", "timers"],
         ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-opening", "tcp-closing", "tcp-reset", "icmp"],
-        ["gateways"] = ["ftp"],
+        ["gateways"] = ["ftp", "sip", "sip-port", "sip-callers"],
         ["forward"] = ["port", "to", "protocol"],
         ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,
@@ -51,6 +51,9 @@ public static class ConfigurationSchema
 
     /// <summary>Words of <c>dscp</c>, RFC 2983 section 3.1; the second is true.</summary>
     public static IReadOnlyList<string> ServiceModels { get; } = ["pipe", "uniform"];
+
+    /// <summary>Words of <c>sip-callers</c> in <c>[gateways]</c>, in the order of <see cref="Core.Forwarding.SipCallers"/>.</summary>
+    public static IReadOnlyList<string> SipCallers { get; } = ["registrar", "anyone"];
 
     /// <summary>Words of <c>protocol</c> in <c>[[forward]]</c>.</summary>
     public static IReadOnlyList<string> ForwardProtocols { get; } = ["tcp", "udp", "both"];

@@ -56,4 +56,14 @@ public class ForwardConfigurationTests
         Diagnostic found = Assert.Single(Check($"forward = [{many}]", "ports = \"20000-30000\"").Diagnostics);
         Assert.Equal(ErrorCodes.ConfigurationOutOfRange, found.Code);
     }
+
+    [Fact]
+    public void The_sip_gateway_is_off_unless_the_file_says_so()
+    {
+        Assert.False(Check("").Configuration!.Options.SipGateway);
+        SmapOptions options = Check("[gateways]\nsip = true\nsip-port = 5070\nsip-callers = \"anyone\"").Configuration!.Options;
+        Assert.True(options.SipGateway);
+        Assert.Equal(5070, options.SipPort);
+        Assert.Equal(SipCallers.Anyone, options.SipCallers);
+    }
 }

@@ -56,8 +56,8 @@ struct Mapping
     public ushort External;
     public NaptProtocol Protocol;
 
-    /// <summary>Flows and holds.</summary>
-    public int Flows;
+    /// <summary>Flows and holds, and how many of these are holds.</summary>
+    public int Flows, Holds;
     public int Host;
     public int Next;
 }

@@ -75,6 +75,31 @@ sealed class PortPool
         return true;
     }
 
+    /// <summary>
+    /// Takes a port like this one and the next above it, as RTP and RTCP want them (RFC 3550 section 11): the port itself where it can be, else a random one of its parity.
+    /// </summary>
+    public bool TryTakePair(ushort like, Random random, out ushort first)
+    {
+        first = like;
+        if (!IsPairFree(like))
+        {
+            int kind = Kind(like) & 1, count = _count[kind], start = count == 0 ? 0 : random.Next(count), tried = 0;
+            for (; tried < count; tried++)
+            {
+                first = _free[kind][(start + tried) % count];
+                if (IsPairFree(first)) break;
+            }
+
+            if (tried == count) return false;
+        }
+
+        Take(first);
+        Take((ushort)(first + 1));
+        return true;
+    }
+
+    bool IsPairFree(ushort first) => first < ushort.MaxValue && IsFree(first) && IsFree((ushort)(first + 1));
+
     /// <summary>Gives a taken port back.</summary>
     public void GiveBack(ushort port)
     {
