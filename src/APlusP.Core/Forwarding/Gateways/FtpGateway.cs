@@ -62,10 +62,11 @@ sealed class FtpGateway : ITextRewriter
             return -1;
         }
 
-        unit[..start].CopyTo(to);
-        int at = start + FtpText.Write(form, talk.Outside with { Port = external }, unit[start], to[start..]);
-        unit[(start + size)..].CopyTo(to[at..]);
+        var line = new OctetWriter(to);
+        line.Add(unit[..start]);
+        FtpText.Write(form, talk.Outside with { Port = external }, unit[start], ref line);
+        line.Add(unit[(start + size)..]);
         _counters.GatewayRewritten++;
-        return at + unit.Length - start - size;
+        return line.HasFailed ? -1 : line.Length;
     }
 }

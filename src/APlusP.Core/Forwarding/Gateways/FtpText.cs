@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using System.Text;
-using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding.Napt;
 
 namespace APlusP.Core.Forwarding.Gateways;
@@ -105,16 +104,12 @@ static class FtpText
         if (text.Length < 5 || text[0] is < 33 or > 126 || char.IsAsciiDigit((char)text[0])) return false;
         byte delimiter = text[0];
         int at = 1;
-        IPv4Address address = default;
+        uint address = 0;
         if (withAddress)
         {
             // Family 1 is IPv4; 2, IPv6, is none of ours.
             if (text[at] != (byte)'1' || text[at + 1] != delimiter) return false;
-            int end = text[(at + 2)..].IndexOf(delimiter);
-            if (end is < 7 or > 15) return false;
-            Span<char> characters = stackalloc char[15];
-            Ascii.ToUtf16(text.Slice(at + 2, end), characters, out int written);
-            if (!IPv4Address.TryParse(characters[..written], out address)) return false;
+            if (!AddressText.TryRead(text[(at + 2)..], out address, out int end) || at + 2 + end >= text.Length || text[at + 2 + end] != delimiter) return false;
             at += 2 + end + 1;
         }
         else
@@ -127,51 +122,30 @@ static class FtpText
         at += used;
         if (at >= text.Length || text[at] != delimiter) return false;
         length = at + 1;
-        endpoint = new Endpoint(address.Value, port);
+        endpoint = new Endpoint(address, port);
         return true;
     }
 
-    /// <summary>Writes an endpoint in the form of its line; gives the octets.</summary>
-    public static int Write(FtpForm form, Endpoint endpoint, byte delimiter, Span<byte> to)
+    /// <summary>Writes an endpoint in the form of its line.</summary>
+    public static void Write(FtpForm form, Endpoint endpoint, byte delimiter, ref OctetWriter to)
     {
-        int at = 0;
         if (form is FtpForm.Port or FtpForm.Passive)
         {
-            ulong value = (ulong)endpoint.Address << 16 | endpoint.Port;
-            for (int shift = 40; shift >= 0; shift -= 8)
-            {
-                Number((byte)(value >> shift), to, ref at);
-                if (shift > 0) to[at++] = (byte)',';
-            }
-
-            return at;
+            to.AddAddress(endpoint.Address, ","u8);
+            to.Add(","u8);
+            to.Add(endpoint.Port >> 8);
+            to.Add(","u8);
+            to.Add(endpoint.Port & 0xff);
+            return;
         }
 
-        to[at++] = delimiter;
-        if (form == FtpForm.Eprt)
-        {
-            to[at++] = (byte)'1';
-            to[at++] = delimiter;
-            for (int shift = 24; shift >= 0; shift -= 8)
-            {
-                Number((byte)(endpoint.Address >> shift), to, ref at);
-                if (shift > 0) to[at++] = (byte)'.';
-            }
-        }
-        else
-        {
-            to[at++] = delimiter;
-        }
-
-        to[at++] = delimiter;
-        Number(endpoint.Port, to, ref at);
-        to[at++] = delimiter;
-        return at;
-    }
-
-    static void Number(ushort number, Span<byte> to, ref int at)
-    {
-        Utf8Formatter.TryFormat(number, to[at..], out int written);
-        at += written;
+        ReadOnlySpan<byte> bar = [delimiter];
+        to.Add(bar);
+        if (form == FtpForm.Eprt) to.Add("1"u8);
+        to.Add(bar);
+        if (form == FtpForm.Eprt) to.AddAddress(endpoint.Address);
+        to.Add(bar);
+        to.Add(endpoint.Port);
+        to.Add(bar);
     }
 }

@@ -12,7 +12,7 @@ ref struct OctetWriter(Span<byte> to)
 
     public bool HasFailed { get; private set; }
 
-    public void Add(ReadOnlySpan<byte> text)
+    public void Add(scoped ReadOnlySpan<byte> text)
     {
         if (HasFailed |= text.Length > _to.Length - Length) return;
         text.CopyTo(_to[Length..]);
@@ -25,12 +25,14 @@ ref struct OctetWriter(Span<byte> to)
         Length += written;
     }
 
-    public void AddAddress(uint address)
+    public void AddAddress(uint address) => AddAddress(address, "."u8);
+
+    public void AddAddress(uint address, scoped ReadOnlySpan<byte> between)
     {
         for (int shift = 24; shift >= 0; shift -= 8)
         {
             Add((byte)(address >> shift));
-            if (shift > 0) Add("."u8);
+            if (shift > 0) Add(between);
         }
     }
 

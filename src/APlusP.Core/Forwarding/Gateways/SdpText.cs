@@ -146,7 +146,7 @@ static class SdpText
         address = 0;
         length = 0;
         at = text.LastIndexOf("IN IP4 "u8) + "IN IP4 ".Length;
-        return at >= "IN IP4 ".Length && SipText.TryReadAddress(text[at..], out address, out length);
+        return at >= "IN IP4 ".Length && AddressText.TryRead(text[at..], out address, out length);
     }
 
     static bool TryWriteAddress(ReadOnlySpan<byte> line, uint address, int at, int length, uint own, uint shared, ref OctetWriter to)

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
-using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding.Napt;
 
 namespace APlusP.Core.Forwarding.Gateways;
@@ -70,7 +69,7 @@ static class SipText
     /// <summary>RFC 3261 section 19.1.2: the port that a URI without one means.</summary>
     public const ushort DefaultPort = 5060;
 
-    static readonly SearchValues<byte> s_bareUriEnds = SearchValues.Create(" \t,;?\r\n"u8), s_digitsAndDots = SearchValues.Create("0123456789."u8),
+    static readonly SearchValues<byte> s_bareUriEnds = SearchValues.Create(" \t,;?\r\n"u8),
         s_separators = SearchValues.Create("\"(),/:;<=>?@[\\]{}"u8);
 
     static ReadOnlySpan<byte> Version => "SIP/2.0"u8;
@@ -290,7 +289,7 @@ static class SipText
     static bool TryReadHost(ReadOnlySpan<byte> text, int at, int end, ref SipUri uri)
     {
         uri.HostAt = at;
-        if (!TryReadAddress(text[at..end], out uint address, out int length)) return false;
+        if (!AddressText.TryRead(text[at..end], out uint address, out int length)) return false;
         uri.HostEnd = at + length;
         ushort port = DefaultPort;
         if (uri.HostEnd < end && text[uri.HostEnd] == (byte)':')
@@ -301,20 +300,6 @@ static class SipText
 
         uri.Endpoint = new Endpoint(address, port);
         return uri.HostEnd == end || text[uri.HostEnd] is (byte)';' or (byte)'?' or (byte)'>' || IsBlank(text[uri.HostEnd]);
-    }
-
-    /// <summary>An IPv4 address at the beginning of a text.</summary>
-    public static bool TryReadAddress(ReadOnlySpan<byte> text, out uint address, out int length)
-    {
-        address = 0;
-        length = text.IndexOfAnyExcept(s_digitsAndDots);
-        if (length < 0) length = text.Length;
-        if (length is < 7 or > 15) return false;
-        Span<char> characters = stackalloc char[15];
-        Ascii.ToUtf16(text[..length], characters, out int written);
-        if (!IPv4Address.TryParse(characters[..written], out IPv4Address read)) return false;
-        address = read.Value;
-        return true;
     }
 
     static bool TryReadNumber(ReadOnlySpan<byte> text, out int number) => Utf8Parser.TryParse(text, out number, out int digits) && digits == text.Length && number >= 0;
