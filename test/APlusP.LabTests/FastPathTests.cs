@@ -139,7 +139,7 @@ public sealed class FastPathTests : IDisposable
             Dictionary<string, long> after = Counters();
             return arrived && ((string[])["internet", "smap"]).All(side => after[$"fast-path-from-{side}-forwarded"] == before[$"fast-path-from-{side}-forwarded"] + 1);
         }, TimeSpan.FromSeconds(15));
-        Assert.True(forwarded, string.Join(", ", Counters().Where(c => c.Value != 0)));
+        Assert.True(forwarded, $"{Status().GetProperty("fastPath")} {string.Join(", ", Counters().Where(c => c.Value != 0))}");
     }
 
     [Fact]

@@ -289,10 +289,12 @@ sealed class PrrMaps : IDisposable
         }
     }
 
-    /// <summary>Many changes at once may need what the first of them gave up: waits for it. False where nothing rests.</summary>
+    /// <summary>
+    /// Many changes at once may need what the first of them gave up: waits for it. False where nothing rests, or where some have been left out already: then the maps are too small, and each change would wait.
+    /// </summary>
     bool AwaitRest()
     {
-        if (!_resting.TryPeek(out (long Until, Blocks Of, int Start, int Exponent) first)) return false;
+        if (LeftOut > 0 || !_resting.TryPeek(out (long Until, Blocks Of, int Start, int Exponent) first)) return false;
         Thread.Sleep((int)Math.Clamp(first.Until - Environment.TickCount64, 1, RestMilliseconds));
         Rest();
         return true;

@@ -63,6 +63,10 @@ sealed unsafe class RouteTables : IDisposable
     {
         _asking = Open();
         _hearing = Open();
+        // struct sockaddr_nl. A socket without a number of its own is told nothing of what the kernel itself has to say, such as of devices. Binding forgets the
+        // groups joined before.
+        long* address = stackalloc long[2] { LibC.AF_NETLINK, 0 };
+        if (LibC.Bind(_hearing, address, 12) < 0) throw RouteSocket.Failure("listen for changes of routes", Marshal.GetLastPInvokeError(), null);
         int buffer = 8 << 20;
         _ = LibC.SetSockOpt(_hearing, SolSocket, SoReceiveBuffer, &buffer, sizeof(int));
         foreach (int group in s_groups)
@@ -70,10 +74,6 @@ sealed unsafe class RouteTables : IDisposable
             int wanted = group;
             _ = LibC.SetSockOpt(_hearing, SolNetlink, AddMembership, &wanted, sizeof(int));
         }
-
-        // struct sockaddr_nl. A socket without a number of its own is told nothing of what the kernel itself has to say, such as of devices.
-        long* address = stackalloc long[2] { LibC.AF_NETLINK, 0 };
-        if (LibC.Bind(_hearing, address, 12) < 0) throw RouteSocket.Failure("listen for changes of routes", Marshal.GetLastPInvokeError(), null);
     }
 
     static int Open()
