@@ -120,6 +120,12 @@ sealed class ControlServer : IDisposable
             again.CancelAfter(s_patience);
             await stream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(answer, ControlJson.Default.ControlAnswer), again.Token);
             await stream.WriteAsync("\n"u8.ToArray(), again.Token);
+
+            // Closing while something is unread, such as a request to a stream that there is not, would take the answer back.
+            client.Shutdown(SocketShutdown.Send);
+            while (await stream.ReadAsync(request, again.Token) > 0)
+            {
+            }
         }
         catch (Exception error) when (error is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {
