@@ -55,7 +55,7 @@ static partial class ConfigVerb
 
     static int ImportReport(string path, string? output)
     {
-        ConfigurationCheck<ReportFormat> check = ReportFormat.Read(path, ConfigurationFile.ReadText(path));
+        ConfigurationCheck<ReportFormat> check = ReportFormat.Read(path, ConfigurationText.Read(path));
         if (check.Diagnostics.Count > 0) Console.Error.WriteLine(DiagnosticRenderer.Render(check.Diagnostics));
         if (check.Configuration is not { } report) return 1;
         if (output is null) Console.Write(report.ToToml());
@@ -149,7 +149,7 @@ static partial class ConfigVerb
     {
         (string text, IReadOnlyList<string> unsaid) = rule is not null ? UciFormat.WriteRule(ConfigurationFile.LoadPrr(path), rule)
             : binding is not null ? UciFormat.Write(ConfigurationFile.LoadPrr(path), binding)
-            : ConfigurationFile.IsSmap(path, ConfigurationFile.ReadText(path)) ? UciFormat.Write(ConfigurationFile.LoadSmap(path))
+            : ConfigurationFile.IsSmap(path, ConfigurationText.Read(path)) ? UciFormat.Write(ConfigurationFile.LoadSmap(path))
             : throw new APlusPException(ErrorCodes.NotExportable, $"{path} is a PRR's configuration, and OpenWrt's is of one home; name it by --binding NAME, or its mapping rule by --rule NAME.");
         TellUnsaid(unsaid);
         Console.Write(text);

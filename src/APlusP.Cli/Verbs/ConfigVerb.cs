@@ -22,7 +22,7 @@ static partial class ConfigVerb
             string path = parse.GetValue(file)!, text;
             try
             {
-                text = ConfigurationFile.ReadText(path);
+                text = ConfigurationText.Read(path);
             }
             catch (APlusPException error)
             {

@@ -1,4 +1,3 @@
-using System.Security;
 using System.Text;
 using APlusP.Core;
 using APlusP.Core.Addresses;
@@ -6,13 +5,6 @@ using APlusP.Core.Forwarding;
 using APlusP.Core.PortSets;
 
 namespace APlusP.Node.Configuration;
-
-/// <summary>What a check found.</summary>
-/// <param name="Configuration">What the file says; null where it has faults.</param>
-/// <param name="Diagnostics">All faults and warnings, by line.</param>
-/// <param name="Omitted">Found beyond the thousand that are told.</param>
-public sealed record ConfigurationCheck<T>(T? Configuration, IReadOnlyList<Diagnostic> Diagnostics, int Omitted)
-    where T : class;
 
 /// <summary>Reads the configuration files of PRR and SMAP.</summary>
 public static class ConfigurationFile
@@ -24,7 +16,7 @@ public static class ConfigurationFile
     public static PrrConfiguration LoadPrr(string path)
     {
         ConfigurationCheck<PrrConfiguration> check = CheckPrr(path);
-        return check.Configuration is { } configuration ? configuration with { Warnings = check.Diagnostics } : throw Refuse(path, check.Diagnostics, check.Omitted);
+        return check.Require(path) with { Warnings = check.Diagnostics };
     }
 
     /// <summary>
@@ -34,7 +26,7 @@ public static class ConfigurationFile
     public static LoadedPrr LoadPrrTable(string path)
     {
         var diagnostics = new DiagnosticList();
-        var top = new SectionReader(TomlTree.Parse(new SourceText(path, ReadText(path)), diagnostics), ConfigurationSchema.Prr, diagnostics);
+        var top = new SectionReader(TomlTree.Parse(new SourceText(path, ConfigurationText.Read(path)), diagnostics), ConfigurationSchema.Prr, diagnostics);
         PrrConfiguration configuration = ReadPrr(path, top, diagnostics, intoTable: true, out ReadBindings bindings);
         if (!diagnostics.HasErrors && !bindings.AreContradictory)
         {
@@ -51,12 +43,12 @@ public static class ConfigurationFile
     public static SmapConfiguration LoadSmap(string path)
     {
         ConfigurationCheck<SmapConfiguration> check = CheckSmap(path);
-        return check.Configuration is { } configuration ? configuration with { Warnings = check.Diagnostics } : throw Refuse(path, check.Diagnostics, check.Omitted);
+        return check.Require(path) with { Warnings = check.Diagnostics };
     }
 
     /// <summary>Reads a PRR's file and tells everything that is wrong with it.</summary>
     /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
-    public static ConfigurationCheck<PrrConfiguration> CheckPrr(string path) => CheckPrr(path, ReadText(path));
+    public static ConfigurationCheck<PrrConfiguration> CheckPrr(string path) => CheckPrr(path, ConfigurationText.Read(path));
 
     /// <inheritdoc cref="CheckPrr(string)"/>
     /// <param name="path">How the file is called, and where its bindings-file is looked for.</param>
@@ -65,19 +57,19 @@ public static class ConfigurationFile
     {
         var diagnostics = new DiagnosticList();
         var top = new SectionReader(TomlTree.Parse(new SourceText(path, text), diagnostics), ConfigurationSchema.Prr, diagnostics);
-        return Finish(ReadPrr(path, top, diagnostics, intoTable: false, out _), diagnostics);
+        return ConfigurationCheck<PrrConfiguration>.Finish(ReadPrr(path, top, diagnostics, intoTable: false, out _), diagnostics);
     }
 
     /// <summary>Reads a SMAP's file and tells everything that is wrong with it.</summary>
     /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
-    public static ConfigurationCheck<SmapConfiguration> CheckSmap(string path) => CheckSmap(path, ReadText(path));
+    public static ConfigurationCheck<SmapConfiguration> CheckSmap(string path) => CheckSmap(path, ConfigurationText.Read(path));
 
     /// <inheritdoc cref="CheckSmap(string)"/>
     public static ConfigurationCheck<SmapConfiguration> CheckSmap(string path, string text)
     {
         var diagnostics = new DiagnosticList();
         var top = new SectionReader(TomlTree.Parse(new SourceText(path, text), diagnostics), ConfigurationSchema.Smap, diagnostics);
-        return Finish(ReadSmap(top), diagnostics);
+        return ConfigurationCheck<SmapConfiguration>.Finish(ReadSmap(top), diagnostics);
     }
 
     /// <summary>Whether a file is a SMAP's rather than a PRR's, by the keys it has.</summary>
@@ -88,53 +80,6 @@ public static class ConfigurationFile
 
         int Score(IReadOnlyDictionary<string, string[]> schema) => table.Values.Keys.Count(key => schema[""].Any(known => Spelling.Distance(key.Length > 64 ? "" : key, known) <= 1));
     }
-
-    /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
-    public static string ReadText(string path)
-    {
-        try
-        {
-            return new StreamReader(path, Encoding.UTF8).ReadToEndAndClose();
-        }
-        catch (Exception error) when (IsUnreadable(error))
-        {
-            throw Unreadable(path, error);
-        }
-    }
-
-    /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
-    internal static void EnsureReadable(string path)
-    {
-        try
-        {
-            using FileStream file = File.OpenRead(path);
-        }
-        catch (Exception error) when (IsUnreadable(error))
-        {
-            throw Unreadable(path, error);
-        }
-    }
-
-    static APlusPException Unreadable(string path, Exception error) =>
-        new(ErrorCodes.ConfigurationUnreadable, $"the configuration {path} cannot be read: {error.Message} Check the path and the rights.", error);
-
-    static string ReadToEndAndClose(this StreamReader reader)
-    {
-        using (reader) return reader.ReadToEnd();
-    }
-
-    static bool IsUnreadable(Exception error) => error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException or SecurityException;
-
-    static APlusPException Refuse(string path, IReadOnlyList<Diagnostic> diagnostics, int omitted)
-    {
-        List<Diagnostic> faults = [.. diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error)];
-        string more = omitted > 0 ? $"\nand {omitted} more" : "";
-        return new APlusPException(ErrorCodes.ConfigurationFaulty,
-            $"the configuration {path} has {faults.Count + omitted} fault{(faults.Count + omitted == 1 ? "" : "s")} and is not used:\n{DiagnosticRenderer.Render(faults)}{more}");
-    }
-
-    static ConfigurationCheck<T> Finish<T>(T configuration, DiagnosticList diagnostics)
-        where T : class => new(diagnostics.HasErrors ? null : configuration, diagnostics.Finish(), diagnostics.Omitted);
 
     static PrrConfiguration ReadPrr(string path, SectionReader top, DiagnosticList diagnostics, bool intoTable, out ReadBindings bindings)
     {
@@ -200,7 +145,7 @@ public static class ConfigurationFile
         {
             BindingsFile.Read(path, bindings, diagnostics);
         }
-        catch (Exception error) when (IsUnreadable(error))
+        catch (Exception error) when (ConfigurationText.IsUnreadable(error))
         {
             top.Refuse("bindings-file", ErrorCodes.ConfigurationUnreadable, $"The bindings-file cannot be read: {error.Message} A relative path begins at the configuration file.");
         }

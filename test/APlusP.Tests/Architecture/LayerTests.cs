@@ -4,16 +4,17 @@ using APlusP.Core.Bindings;
 
 namespace APlusP.Tests.Architecture;
 
-/// <summary>The arrows of the project point at pure code: Cli -> Node, Lab -> Linux -> Core.</summary>
+/// <summary>The arrows of the project point at pure code: Cli -> Node, Lab -> Configuration, Linux -> Core.</summary>
 public class LayerTests
 {
     static readonly Dictionary<string, string[]> MayUse = new()
     {
         ["APlusP.Core"] = [],
+        ["APlusP.Configuration"] = ["APlusP.Core"],
         ["APlusP.Linux"] = ["APlusP.Core"],
         ["APlusP.Lab"] = ["APlusP.Linux", "APlusP.Core"],
-        ["APlusP.Node"] = ["APlusP.Linux", "APlusP.Core"],
-        ["aplusp"] = ["APlusP.Node", "APlusP.Lab", "APlusP.Linux", "APlusP.Core"],
+        ["APlusP.Node"] = ["APlusP.Configuration", "APlusP.Linux", "APlusP.Core"],
+        ["aplusp"] = ["APlusP.Node", "APlusP.Lab", "APlusP.Configuration", "APlusP.Linux", "APlusP.Core"],
     };
 
     public static TheoryData<string> Assemblies => [.. MayUse.Keys];

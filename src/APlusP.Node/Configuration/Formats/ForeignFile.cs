@@ -11,7 +11,7 @@ public sealed record ForeignFile(string Path, Func<Stream> Open)
     /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
     public static ForeignFile At(string path)
     {
-        ConfigurationFile.EnsureReadable(path);
+        ConfigurationText.EnsureReadable(path);
         return new ForeignFile(path, () => new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan));
     }
 

@@ -4,7 +4,7 @@ using Tomlyn;
 using Tomlyn.Parsing;
 using Tomlyn.Syntax;
 
-namespace APlusP.Node.Configuration;
+namespace APlusP.Configuration;
 
 /// <summary>A value of a TOML file with its place; a table of them is a <see cref="TomlTable"/>.</summary>
 /// <param name="Key">Where the key stands.</param>

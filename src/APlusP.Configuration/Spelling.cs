@@ -1,4 +1,4 @@
-namespace APlusP.Node.Configuration;
+namespace APlusP.Configuration;
 
 /// <summary>Finds the word that was meant.</summary>
 static class Spelling

@@ -1,4 +1,4 @@
-namespace APlusP.Node.Configuration;
+namespace APlusP.Configuration;
 
 /// <summary>Collects faults and warnings as a file is read, so that all are told at once.</summary>
 sealed class DiagnosticList

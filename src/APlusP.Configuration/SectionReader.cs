@@ -4,7 +4,7 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
 
-namespace APlusP.Node.Configuration;
+namespace APlusP.Configuration;
 
 /// <summary>Takes the keys of one table by their types. Whatever does not fit is told, and the default goes on, so that all faults are found in one run.</summary>
 sealed class SectionReader

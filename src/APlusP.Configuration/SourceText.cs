@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace APlusP.Node.Configuration;
+namespace APlusP.Configuration;
 
 /// <summary>Part of one line of a file: line and column from 1.</summary>
 readonly record struct Place(SourceText Source, int Line, int Column, int Length)

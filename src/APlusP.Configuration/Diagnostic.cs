@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace APlusP.Node.Configuration;
+namespace APlusP.Configuration;
 
 public enum DiagnosticSeverity
 {
