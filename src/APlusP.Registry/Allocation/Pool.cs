@@ -1,0 +1,19 @@
+using APlusP.Core.Addresses;
+
+namespace APlusP.Registry.Allocation;
+
+/// <summary>Addresses that are shared in one way.</summary>
+/// <param name="Prefix">The addresses; also what the pool is called.</param>
+/// <param name="Layout">How the ports of each are divided.</param>
+public sealed record Pool(IPv4Prefix Prefix, PoolLayout Layout)
+{
+    /// <summary>The longest pools have a row for each of these many addresses.</summary>
+    public const int ShortestPrefix = 12;
+
+    /// <summary>Classes whose subscribers are served from it; none for all.</summary>
+    public IReadOnlyList<string> Classes { get; init; } = [];
+
+    public string Name => Prefix.ToString();
+
+    public bool Serves(SubscriberClass subscribers) => Classes.Count == 0 || Classes.Contains(subscribers.Name);
+}
