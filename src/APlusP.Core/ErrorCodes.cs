@@ -10,7 +10,7 @@ public sealed class APlusPException(string code, string message, Exception? inne
     public string Code { get; } = code;
 }
 
-/// <summary>Codes of errors: AP1 configuration, AP2 kernel, AP3 daemons and their control, AP4 captures, AP5 lab.</summary>
+/// <summary>Codes of errors: AP1 configuration, AP2 kernel, AP3 daemons and their control, AP4 captures, AP5 lab, AP6 registry.</summary>
 public static class ErrorCodes
 {
     /// <summary>A configuration file cannot be read.</summary>
@@ -186,4 +186,61 @@ public static class ErrorCodes
 
     /// <summary>A setting of an emulated link that cannot be.</summary>
     public const string LinkSettingWrong = "AP5007";
+
+    /// <summary>The registry is started with settings that cannot be.</summary>
+    public const string RegistrySettings = "AP6001";
+
+    /// <summary>The registry's database cannot be used.</summary>
+    public const string RegistryStorage = "AP6002";
+
+    /// <summary>The registry's database was made by a newer program.</summary>
+    public const string RegistryTooNew = "AP6003";
+
+    /// <summary>A pool is divided otherwise than its leases are.</summary>
+    public const string PoolContradicts = "AP6004";
+
+    /// <summary>The registry cannot listen where it should.</summary>
+    public const string RegistryNotListening = "AP6005";
+
+    /// <summary>The registry's memory is not as it was written.</summary>
+    public const string MemoryBroken = "AP6006";
+
+    /// <summary>No registry answers, or it refuses.</summary>
+    public const string NoRegistry = "AP6007";
+
+    /// <summary>A request to the registry is not understood.</summary>
+    public const string BadRequest = "AP6010";
+
+    /// <summary>A request to the registry does not say who asks, or its token is not known.</summary>
+    public const string NotAuthenticated = "AP6011";
+
+    /// <summary>Who asks the registry may not do this.</summary>
+    public const string NotAllowed = "AP6012";
+
+    /// <summary>The registry has no such lease, reservation, credential or page.</summary>
+    public const string NotThere = "AP6013";
+
+    /// <summary>A request contradicts a lease or reservation that there is.</summary>
+    public const string LeaseConflict = "AP6014";
+
+    /// <summary>No ports are left.</summary>
+    public const string PoolExhausted = "AP6015";
+
+    /// <summary>A lease has the most or least ports that its class allows.</summary>
+    public const string LeaseLimit = "AP6016";
+
+    /// <summary>A lease changed its size a moment ago.</summary>
+    public const string TooSoon = "AP6017";
+
+    /// <summary>A request id was used for another request.</summary>
+    public const string RequestIdUsed = "AP6018";
+
+    /// <summary>Too many wrong tokens came from one place.</summary>
+    public const string TooManyWrongTokens = "AP6019";
+
+    /// <summary>The registry's database is away.</summary>
+    public const string StorageAway = "AP6020";
+
+    /// <summary>The registry failed at a request: a fault of this program.</summary>
+    public const string RegistryFault = "AP6021";
 }

@@ -1,0 +1,86 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using APlusP.Core;
+using APlusP.Registry.Memory;
+using APlusP.Registry.Storage;
+
+namespace APlusP.Registry.Access;
+
+/// <summary>Changes of credentials, within one transaction. Each is an event too.</summary>
+sealed class CredentialBook(Transaction transaction, string actor)
+{
+    const int SecretOctets = 32;
+
+    readonly Session _session = transaction.Session;
+
+    public static string NewSecret() => "aplusp-" + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretOctets));
+
+    /// <summary>A secret has 256 random bits, so a plain hash keeps it, and finding it by its hash tells nothing by the time it takes.</summary>
+    static byte[] HashOf(string secret) => SHA256.HashData(Encoding.UTF8.GetBytes(secret));
+
+    /// <summary>The credential of a secret; null where there is none, or it is over.</summary>
+    public static Credential? Find(Session session, string secret, DateTimeOffset now) =>
+        session.One($"SELECT {Credential.Columns} FROM credential WHERE hash = @hash", Credential.From, ("hash", HashOf(secret))) is { } found && found.IsValid(now) ? found : null;
+
+    /// <summary>Makes a credential for a secret.</summary>
+    public Credential Issue(string secret, string kind, string name, string role = "", string className = "", long? uses = null, TimeSpan? lifetime = null, string? replaces = null)
+    {
+        DateTimeOffset now = Rows.Time(transaction.Now);
+        var credential = new Credential(Guid.CreateVersion7(now).ToString("N"), kind, name, role, className, uses, now, now + lifetime, null, replaces);
+        transaction.Append(Event("issued", credential));
+        _session.Execute(
+            $"INSERT INTO credential({Credential.Columns}, hash) VALUES(@id, @kind, @name, @role, @class, @uses, @created, @until, NULL, @replaces, @hash)",
+            ("id", credential.Id), ("kind", kind), ("name", name), ("role", role), ("class", className), ("uses", uses), ("created", transaction.Now),
+            ("until", credential.Until?.ToUnixTimeMilliseconds()), ("replaces", replaces), ("hash", HashOf(secret)));
+        return credential;
+    }
+
+    /// <summary>Exchanges an enrolment token for a key of a subscriber.</summary>
+    /// <param name="token">The enrolment token.</param>
+    /// <param name="subscriber">The identity that is wanted; null for one that nobody has.</param>
+    /// <param name="secret">The key's secret.</param>
+    public Credential Enrol(Credential token, string? subscriber, string secret)
+    {
+        // As it is now: another may have used it since this request was let in.
+        Credential current = Existing(token.Id);
+        if (!current.IsValid(Rows.Time(transaction.Now)) || current.Uses is <= 0)
+            throw new Refusal(ErrorCodes.NotAllowed, "This enrolment token is used up. Ask the operator for another.");
+        string name = subscriber ?? $"smap-{RandomNumberGenerator.GetHexString(16, lowercase: true)}";
+        if (_session.One("SELECT id FROM credential WHERE kind = 'key' AND name = @name AND revoked IS NULL", r => r.GetString(0), ("name", name)) is { } key)
+            throw new Refusal(ErrorCodes.LeaseConflict, $"{name} is enrolled already. If it lost its key, an operator revokes that (DELETE /v1/credentials/{key}), and it enrols again.");
+        if (_session.One("SELECT class FROM lease WHERE subscriber = @name AND ended IS NULL", r => r.GetString(0), ("name", name)) is not null)
+            throw new Refusal(ErrorCodes.LeaseConflict, $"{name} has a lease that an operator gave it. Enrol under another name, or have the lease released first.");
+        if (current.Uses is { } uses) _session.Execute("UPDATE credential SET uses = @uses WHERE id = @id", ("uses", uses - 1), ("id", token.Id));
+        return Issue(secret, Credential.Key, name, className: current.Class);
+    }
+
+    /// <summary>A new key beside the old one, which ends when the new one is used for the first time: an answer that got lost locks nobody out.</summary>
+    public Credential Rotate(Credential key, string secret) => Issue(secret, Credential.Key, key.Name, className: key.Class, replaces: key.Id);
+
+    /// <summary>The first use of a key that replaces another ends that.</summary>
+    public void Settle(Credential key)
+    {
+        if (Existing(key.Id).Replaces is not { } old) return;
+        _session.Execute("UPDATE credential SET replaces = NULL WHERE id = @id", ("id", key.Id));
+        if (Existing(old).Revoked is null) Revoke(old);
+    }
+
+    public Credential Revoke(string id)
+    {
+        Credential credential = Existing(id);
+        if (credential.Revoked is { } then) throw new Refusal(ErrorCodes.NotThere, $"The credential '{id}' was revoked at {then:yyyy-MM-ddTHH:mm:ssZ} already.");
+        if (credential is { Kind: Credential.Operator, Role: Credential.Operate } && _session.One(
+            "SELECT COUNT(*) FROM credential WHERE kind = 'operator' AND role = 'operate' AND revoked IS NULL", r => r.GetInt64(0)) == 1)
+            throw new Refusal(ErrorCodes.LeaseConflict, $"'{id}' is the last operator who may operate. Issue another first (POST /v1/credentials).");
+        transaction.Append(Event("revoked", credential));
+        _session.Execute("UPDATE credential SET revoked = @now WHERE id = @id", ("now", transaction.Now), ("id", id));
+        return credential with { Revoked = Rows.Time(transaction.Now) };
+    }
+
+    Credential Existing(string id) => _session.One($"SELECT {Credential.Columns} FROM credential WHERE id = @id", Credential.From, ("id", id))
+        ?? throw new Refusal(ErrorCodes.NotThere, $"There is no credential '{id}'. GET /v1/credentials lists those that there are.");
+
+    RegistryEvent Event(string kind, Credential credential) => new(
+        kind, credential.Id, $"{credential.Kind} {credential.Name} {credential.Role}{credential.Class}", null, null, null, credential.Until?.ToUnixTimeMilliseconds(), actor);
+}

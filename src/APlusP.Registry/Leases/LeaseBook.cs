@@ -1,0 +1,199 @@
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.PortSets;
+using APlusP.Registry.Allocation;
+using APlusP.Registry.Memory;
+using APlusP.Registry.Storage;
+
+namespace APlusP.Registry.Leases;
+
+/// <summary>The changes of leases, within one transaction: each is judged whole before the first row is written.</summary>
+/// <param name="transaction">Where it happens.</param>
+/// <param name="policy">By what rules.</param>
+/// <param name="actor">Who asks, for the memory.</param>
+sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, string actor)
+{
+    readonly Session _session = transaction.Session;
+    readonly long _now = transaction.Now;
+
+    long HoldDown => (long)policy.HoldDown.TotalMilliseconds;
+
+    DateTimeOffset Now => Rows.Time(_now);
+
+    /// <summary>The lease of a subscriber: the one that it has, else a new one.</summary>
+    /// <param name="subscriber">Who.</param>
+    /// <param name="softwire">Where its SMAP is; another than before moves the lease there.</param>
+    /// <param name="className">Its class; null for that of the lease that it has, or <see cref="SubscriberClass.Default"/>.</param>
+    public (Lease Lease, bool New) Grant(string subscriber, IPv6Address softwire, string? className)
+    {
+        Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
+        if (last is { Ended: null } && last.Until <= Now) last = Expire(last);
+        SubscriberClass subscribers = Class(className ?? (last is { Ended: null } ? last.Class : SubscriberClass.Default), known: className is null && last is { Ended: null });
+        RefuseSoftwireOfAnother(subscriber, softwire);
+        if (last is { Ended: null })
+        {
+            if (className is not null && last.Class != className)
+                throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of class '{last.Class}', not '{className}'. Release lease {last.Id} first, or leave out the class.");
+            return (last.Softwire == softwire ? last : Move(last, softwire), false);
+        }
+
+        (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(subscribers);
+        var lease = new Lease
+        {
+            Id = Guid.CreateVersion7(Now).ToString("N"),
+            Subscriber = subscriber,
+            Class = subscribers.Name,
+            Softwire = softwire,
+            Address = address,
+            Ports = layout.PortsOf(runs),
+            Units = runs.Sum(r => r.Count),
+            From = Now,
+            Until = Now + policy.LeaseTime,
+        };
+        long seq = Remember("granted", lease);
+        _session.Execute(
+            $"INSERT INTO lease({Lease.Columns}) VALUES(@id, @subscriber, @class, @softwire, @address, @ports, @units, @from, @until, NULL, NULL)",
+            ("id", lease.Id), ("subscriber", lease.Subscriber), ("class", lease.Class), ("softwire", lease.Softwire.ToString()), ("address", (long)address.Value),
+            ("ports", lease.Ports.ToString()), ("units", (long)lease.Units), ("from", _now), ("until", lease.Until.ToUnixTimeMilliseconds()));
+        foreach (UnitRun run in runs) Open(lease, layout, run, seq);
+        return (lease, true);
+    }
+
+    /// <summary>Extends a lease by the whole lease time from now.</summary>
+    public Lease Renew(string id)
+    {
+        Lease lease = Living(id);
+        DateTimeOffset until = Now + policy.LeaseTime;
+        if (until <= lease.Until) return lease;
+        Lease renewed = lease with { Until = until };
+        EndBlocks(lease, until, Remember("renewed", renewed));
+        _session.Execute("UPDATE lease SET until = @until WHERE id = @id", ("until", until.ToUnixTimeMilliseconds()), ("id", id));
+        return renewed;
+    }
+
+    /// <summary>Ends a lease now. Its ports rest until the hold-down is over.</summary>
+    public Lease Release(string id)
+    {
+        Lease lease = Living(id), ended = lease with { Until = Now, Ended = Now };
+        EndBlocks(lease, Now, Remember("released", ended));
+        _session.Execute("UPDATE lease SET until = @now, ended = @now WHERE id = @id", ("now", _now), ("id", id));
+        return ended;
+    }
+
+    Lease Move(Lease lease, IPv6Address softwire)
+    {
+        Lease moved = lease with { Softwire = softwire };
+        Remember("moved", moved);
+        _session.Execute("UPDATE lease SET softwire = @softwire WHERE id = @id", ("softwire", softwire.ToString()), ("id", lease.Id));
+        return moved;
+    }
+
+    /// <summary>RFC 8539 section 8.2: an address that is another's softwire is refused, not taken over.</summary>
+    void RefuseSoftwireOfAnother(string subscriber, IPv6Address softwire)
+    {
+        if (_session.One($"SELECT {Lease.Columns} FROM lease WHERE softwire = @softwire AND ended IS NULL", Lease.Read, ("softwire", softwire.ToString())) is not { } other
+            || other.Subscriber == subscriber) return;
+        if (other.Until <= Now) Expire(other);
+        else throw new Refusal(ErrorCodes.LeaseConflict, $"The softwire {softwire} is another subscriber's until {other.Until:yyyy-MM-ddTHH:mm:ssZ}. Give each SMAP an IPv6 address of its own.");
+    }
+
+    /// <summary>The ports that are kept for this subscriber.</summary>
+    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>)? Reserved(string subscriber)
+    {
+        if (FindReservation(subscriber) is not { } reservation || policy.PoolOf(reservation.Address) is not { } pool) return null;
+        TakeOutOfRest(reservation.Address, [reservation.Units]);
+        return (reservation.Address, pool.Layout, [reservation.Units]);
+    }
+
+    /// <summary>The ports of this subscriber's last lease, while they still rest: the hold-down keeps them from others, not from it.</summary>
+    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>)? Resting(Lease? last, SubscriberClass subscribers)
+    {
+        if (last?.Ended is not { } ended || Now - ended > policy.HoldDown || policy.PoolOf(last.Address) is not { } pool || !pool.Serves(subscribers)) return null;
+        List<UnitRun> runs = _session.All("SELECT first_unit, unit_count FROM block WHERE lease = @lease AND reclaimed = 0 ORDER BY id", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("lease", last.Id));
+        int wanted = LeasePolicy.StartOf(subscribers, pool);
+        if (runs.Count == 0 || runs[0].Count != wanted || runs[0].End > pool.Layout.UnitCount) return null;
+        if (_session.One("SELECT 1 FROM reservation WHERE address = @address AND first_unit < @end AND first_unit + unit_count > @first", r => r.GetInt64(0), ("address", (long)last.Address.Value), ("end", (long)runs[0].End), ("first", (long)runs[0].First)) == 1) return null;
+        TakeOutOfRest(last.Address, [runs[0]]);
+        return (last.Address, pool.Layout, [runs[0]]);
+    }
+
+    /// <summary>Their units stay taken; only the old block no longer waits.</summary>
+    void TakeOutOfRest(IPv4Address address, IReadOnlyList<UnitRun> runs)
+    {
+        foreach (UnitRun run in runs)
+            _session.Execute(
+                "UPDATE block SET free_at = until, reclaimed = 1 WHERE address = @address AND reclaimed = 0 AND first_unit < @end AND first_unit + unit_count > @first",
+                ("address", (long)address.Value), ("end", (long)run.End), ("first", (long)run.First));
+    }
+
+    /// <summary>Ports of the address that has most of them free, so that who is there already has room to grow.</summary>
+    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>) Choose(SubscriberClass subscribers)
+    {
+        List<Pool> pools = [.. policy.Pools.Where(p => p.Serves(subscribers))];
+        if (pools.Count == 0) throw new Refusal(ErrorCodes.PoolExhausted, $"No pool serves the class '{subscribers.Name}'. Add it to the 'classes' of a [[pool]], or ask for another class.");
+        do
+        {
+            foreach (Pool pool in pools)
+            {
+                int wanted = LeasePolicy.StartOf(subscribers, pool);
+                (long Address, byte[] Taken)? room = _session.One<(long, byte[])?>(
+                    "SELECT address, taken FROM address WHERE pool = @pool AND free >= @wanted ORDER BY free DESC, address LIMIT 1",
+                    r => (r.GetInt64(0), r.Bytes(1)), ("pool", pool.Name), ("wanted", (long)wanted));
+                if (room is not { } row) continue;
+                UnitMap map = UnitMap.Of(pool.Layout.UnitCount, row.Taken);
+                IReadOnlyList<UnitRun> runs = map.Take(wanted) ?? throw new InvalidOperationException($"the address row {row.Address} counts more free units than it has");
+                Save(row.Address, map);
+                return (new IPv4Address((uint)row.Address), pool.Layout, runs);
+            }
+        }
+        while (Reclaim(WorkAtOnce) > 0);
+        throw new Refusal(ErrorCodes.PoolExhausted,
+            $"No address of {string.Join(", ", pools.Select(p => p.Name))} has {subscribers.Start} ports left for a subscriber of class '{subscribers.Name}'. Ports that were given back rest for {policy.HoldDown.TotalSeconds} s; add a pool if this goes on.") { RetryAfter = policy.HoldDown };
+    }
+
+    SubscriberClass Class(string name, bool known = false) =>
+        policy.ClassOf(name)
+        ?? (known ? new SubscriberClass(name, 1, 1, 1) : throw new Refusal(ErrorCodes.BadRequest, $"There is no class '{name}'; there are {string.Join(", ", policy.Classes.Select(c => c.Name))}.") { Fields = [("class", "is none of the registry's classes")] });
+
+    /// <summary>The lease of this number, which still runs.</summary>
+    Lease Living(string id)
+    {
+        Lease lease = _session.One($"SELECT {Lease.Columns} FROM lease WHERE id = @id", Lease.Read, ("id", id))
+            ?? throw new Refusal(ErrorCodes.NotThere, $"There is no lease '{id}'. GET /v1/leases lists those that there are.");
+        if (lease.Ended is null && lease.Until <= Now) lease = Expire(lease);
+        return lease.Ended is not { } ended ? lease
+            : throw new Refusal(ErrorCodes.NotThere, $"The lease '{id}' of {lease.Subscriber} ended at {ended:yyyy-MM-ddTHH:mm:ssZ}. Ask for a new one by POST /v1/leases.");
+    }
+
+    /// <summary>Its time is over: what the blocks say already becomes an event.</summary>
+    Lease Expire(Lease lease)
+    {
+        Lease ended = lease with { Ended = lease.Until };
+        transaction.Append(Event("expired", ended) with { Actor = "registry" });
+        _session.Execute("UPDATE lease SET ended = until WHERE id = @id", ("id", lease.Id));
+        return ended;
+    }
+
+    long Remember(string kind, Lease lease) => transaction.Append(Event(kind, lease));
+
+    RegistryEvent Event(string kind, Lease lease) => new(
+        kind, lease.Id, lease.Subscriber, lease.Softwire.ToString(), lease.Address.Value, Rows.Multirange(lease.Ports), lease.Until.ToUnixTimeMilliseconds(), actor);
+
+    void Open(Lease lease, PoolLayout layout, UnitRun run, long seq)
+    {
+        PortSet ports = layout.PortsOf(run);
+        long until = lease.Until.ToUnixTimeMilliseconds();
+        _session.Execute(
+            $"INSERT INTO block(lease, address, ports, lowest, highest, first_unit, unit_count, valid_from, until, free_at, reclaimed, opened, altered) VALUES(@lease, @address, {_session.Database.PortsParameter}, @lowest, @highest, @first, @count, @from, @until, @free, 0, @seq, @seq)",
+            ("lease", lease.Id), ("address", (long)lease.Address.Value), ("ports", Rows.Multirange(ports)), ("lowest", (long)ports.Ranges.First().First), ("highest", (long)ports.Ranges.Last().Last),
+            ("first", (long)run.First), ("count", (long)run.Count), ("from", _now), ("until", until), ("free", until + HoldDown), ("seq", seq));
+    }
+
+    /// <summary>Gives another end to the blocks that run as long as their lease; those that it gave back before have ends of their own.</summary>
+    void EndBlocks(Lease lease, DateTimeOffset end, long seq) => _session.Execute(
+        "UPDATE block SET until = @end, free_at = @free, altered = @seq WHERE lease = @lease AND until = @before",
+        ("end", end.ToUnixTimeMilliseconds()), ("free", end.ToUnixTimeMilliseconds() + HoldDown), ("seq", seq), ("lease", lease.Id), ("before", lease.Until.ToUnixTimeMilliseconds()));
+
+    void Save(long address, UnitMap map) =>
+        _session.Execute("UPDATE address SET free = @free, taken = @taken WHERE address = @address", ("free", (long)map.Free), ("taken", map.ToBytes()), ("address", address));
+}

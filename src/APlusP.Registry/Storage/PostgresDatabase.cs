@@ -1,0 +1,66 @@
+using System.Data.Common;
+using APlusP.Core;
+using Npgsql;
+
+namespace APlusP.Registry.Storage;
+
+/// <summary>A PostgreSQL database, which several registries may share.</summary>
+public sealed class PostgresDatabase : RegistryDatabase
+{
+    // Serialises the making of tables among registries that start at once.
+    const long SchemaLock = 0x61706c757370;
+
+    readonly NpgsqlDataSource _source;
+
+    /// <exception cref="APlusPException">AP6002: not a connection string.</exception>
+    public PostgresDatabase(string connectionString)
+    {
+        try
+        {
+            var settings = new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 64, AutoPrepareMinUsages = 2, Enlist = false };
+            Name = $"{settings.Database} on {settings.Host}";
+            _source = new NpgsqlSlimDataSourceBuilder(settings.ConnectionString).Build();
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new APlusPException(ErrorCodes.RegistryStorage,
+                $"the connection string is not understood: {error.Message} Write it such as \"Host=/var/run/postgresql;Database=aplusp;Username=aplusp\".", error);
+        }
+    }
+
+    public override string Name { get; }
+
+    internal override DbConnection Connect()
+    {
+        try
+        {
+            return _source.OpenConnection();
+        }
+        catch (Exception error) when (error is TimeoutException or IOException)
+        {
+            throw new NpgsqlException($"no answer: {error.Message}", error);
+        }
+    }
+
+    private protected override IReadOnlyList<string> Steps => Migrations.Postgres;
+
+    internal override string PortsParameter => "@ports::int4multirange";
+
+    internal override string HoldsPort => "AND b.ports @> @port::int AND int8range(b.valid_from, b.free_at) @> @at";
+
+    internal override string ForUpdate => "FOR UPDATE";
+
+    // Class 08 is a lost connection, 53 no room, 57 a shutdown, 40 a deadlock or a conflict of transactions.
+    internal override bool IsPassing(Exception error) =>
+        error is PostgresException { SqlState: var state } ? state[..2] is "08" or "53" or "57" or "40" : error is NpgsqlException or IOException or TimeoutException;
+
+    private protected override void LockSchema(Session session) => session.Execute("SELECT pg_advisory_xact_lock(@key)", ("key", SchemaLock));
+
+    private protected override string Advice => "Check that the server runs, that the database exists, and that its user may make tables there (it needs the extension btree_gist, of Debian's package postgresql).";
+
+    protected override void Dispose(bool disposing)
+    {
+        _source.Dispose();
+        base.Dispose(disposing);
+    }
+}
