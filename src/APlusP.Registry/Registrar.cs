@@ -121,13 +121,13 @@ sealed class Registrar : IDisposable
         {
             long now = Now.ToUnixTimeMilliseconds();
             bool due = Read(s =>
-                s.One("SELECT 1 FROM lease WHERE ended IS NULL AND until <= @now LIMIT 1", r => r.GetInt64(0), ("now", now)) == 1
-                || s.One("SELECT 1 FROM block WHERE reclaimed = 0 AND free_at <= @now LIMIT 1", r => r.GetInt64(0), ("now", now)) == 1);
+                s.Any("SELECT 1 FROM lease WHERE ended IS NULL AND until <= @now LIMIT 1", ("now", now))
+                || s.Any("SELECT 1 FROM block WHERE reclaimed = 0 AND free_at <= @now LIMIT 1", ("now", now)));
             more = due && await Change("registry", book => book.ExpireOverdue(LeaseBook.WorkAtOnce) + book.Reclaim(LeaseBook.WorkAtOnce)) >= LeaseBook.WorkAtOnce;
         }
 
         long stale = (Now - s_keepAnswers).ToUnixTimeMilliseconds();
-        if (Read(s => s.One("SELECT 1 FROM request WHERE at < @stale LIMIT 1", r => r.GetInt64(0), ("stale", stale))) == 1)
+        if (Read(s => s.Any("SELECT 1 FROM request WHERE at < @stale LIMIT 1", ("stale", stale))))
             await Change(t => t.Session.Execute("DELETE FROM request WHERE at < @stale", ("stale", stale)));
         if (retention is not { } keep) return;
 

@@ -23,6 +23,9 @@ sealed class CredentialBook(Transaction transaction, string actor)
     public static Credential? Find(Session session, string secret, DateTimeOffset now) =>
         session.One($"SELECT {Credential.Columns} FROM credential WHERE hash = @hash", Credential.From, ("hash", HashOf(secret))) is { } found && found.IsValid(now) ? found : null;
 
+    /// <summary>Whether a secret was ever issued, also where it is revoked now.</summary>
+    public static bool IsKnown(Session session, string secret) => session.Any("SELECT 1 FROM credential WHERE hash = @hash", ("hash", HashOf(secret)));
+
     /// <summary>Makes a credential for a secret.</summary>
     public Credential Issue(string secret, string kind, string name, string role = "", string className = "", long? uses = null, TimeSpan? lifetime = null, string? replaces = null)
     {

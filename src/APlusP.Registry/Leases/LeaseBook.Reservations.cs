@@ -29,14 +29,14 @@ sealed partial class LeaseBook
         Pool pool = policy.PoolOf(address)
             ?? throw new Refusal(ErrorCodes.BadRequest, $"{address} is in no pool; the pools are {string.Join(", ", policy.Pools.Select(p => p.Name))}.") { Fields = [("address", "is in no pool")] };
         if (FindReservation(subscriber) is { } before)
-            throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has {before.Ports} of {before.Address} reserved already. DELETE /v1/reservations/{subscriber} first.");
+            throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has {before.Ports} of {before.Address} reserved already. DELETE /v1/reservations?subscriber={subscriber} first.");
         List<UnitRun> runs = UnitRun.Join(pool.Layout.UnitsOf(ports));
         if (runs.Count != 1 || pool.Layout.PortsOf(runs[0]).Count != ports.Count)
             throw new Refusal(ErrorCodes.BadRequest, $"{ports} are not whole blocks of {pool.Name}, which is divided into {pool.Layout}." + (runs.Count == 1 ? $" Around them are {pool.Layout.PortsOf(runs[0])}." : " Reserve consecutive ones.")) { Fields = [("ranges", "are not consecutive whole blocks of the pool")] };
 
         var reservation = new Reservation(subscriber, address, pool.Layout.PortsOf(runs), runs[0]);
-        UnitMap map = UnitMap.Of(pool.Layout.UnitCount, _session.One("SELECT taken FROM address WHERE address = @address", r => r.Bytes(0), ("address", (long)address.Value))!);
-        if (map.TryTake(reservation.Units)) Save(address.Value, map);
+        UnitMap map = MapOf(address);
+        if (map.TryTake(reservation.Units)) Save(address, map);
         else if (!IsOwn(reservation))
             throw new Refusal(ErrorCodes.LeaseConflict, $"Ports of {reservation.Ports} of {address} are another's, or rest after another. GET /v1/who?address={address}&port={reservation.Ports.Ranges.First().First} tells whose they are; reserve others, or wait.");
         transaction.Append(Event("reserved", reservation));
@@ -46,27 +46,24 @@ sealed partial class LeaseBook
     }
 
     /// <summary>Whether the subscriber's own lease holds just these ports.</summary>
-    bool IsOwn(Reservation reservation) => _session.One(
-        "SELECT 1 FROM block b JOIN lease l ON l.id = b.lease WHERE l.subscriber = @subscriber AND b.address = @address AND b.reclaimed = 0 AND b.first_unit = @first AND b.unit_count = @count",
-        r => r.GetInt64(0), ("subscriber", reservation.Subscriber), ("address", (long)reservation.Address.Value), ("first", (long)reservation.Units.First), ("count", (long)reservation.Units.Count)) == 1;
+    bool IsOwn(Reservation reservation) => _session.Any(
+        "SELECT 1 FROM block b JOIN lease l ON l.id = b.lease WHERE l.subscriber = @subscriber AND b.address = @address AND b.reclaimed = 0 AND b.first_unit = @first AND b.unit_count = @count", ("subscriber", reservation.Subscriber), ("address", (long)reservation.Address.Value), ("first", (long)reservation.Units.First), ("count", (long)reservation.Units.Count));
 
     /// <summary>Keeps them no longer. A lease that has them goes on.</summary>
     public Reservation Unreserve(string subscriber)
     {
         Reservation reservation = FindReservation(subscriber) ?? throw new Refusal(ErrorCodes.NotThere, $"Nothing is reserved for {subscriber}. GET /v1/reservations lists what is.");
-        long address = reservation.Address.Value;
         transaction.Append(Event("unreserved", reservation));
         _session.Execute("DELETE FROM reservation WHERE subscriber = @subscriber", ("subscriber", subscriber));
-        (byte[] taken, long units) = _session.One("SELECT a.taken, p.units FROM address a JOIN pool p ON p.name = a.pool WHERE a.address = @address", r => (r.Bytes(0), r.GetInt64(1)), ("address", address));
-        UnitMap map = UnitMap.Of((int)units, taken);
+        UnitMap map = MapOf(reservation.Address);
         map.GiveBack(reservation.Units);
-        foreach (UnitRun held in _session.All("SELECT first_unit, unit_count FROM block WHERE address = @address AND reclaimed = 0", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("address", address)))
+        foreach (UnitRun held in _session.All("SELECT first_unit, unit_count FROM block WHERE address = @address AND reclaimed = 0", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("address", (long)reservation.Address.Value)))
         {
             int first = Math.Max(held.First, reservation.Units.First), end = Math.Min(held.End, reservation.Units.End);
             if (first < end) map.TryTake(new UnitRun(first, end - first));
         }
 
-        Save(address, map);
+        Save(reservation.Address, map);
         return reservation;
     }
 

@@ -21,9 +21,9 @@ sealed partial class LeaseBook
         IReadOnlyList<UnitRun>? runs;
         do
         {
-            UnitMap map = MapOf(lease, pool);
+            UnitMap map = MapOf(lease.Address);
             runs = map.Take(more, blocks[^1].Run.End - 1);
-            if (runs is not null) Save(lease.Address.Value, map);
+            if (runs is not null) Save(lease.Address, map);
         }
         while (runs is null && Reclaim(WorkAtOnce) > 0);
         if (runs is null)
@@ -73,9 +73,6 @@ sealed partial class LeaseBook
     List<(UnitRun Run, long Id)> Blocks(Lease lease) => _session.All(
         "SELECT first_unit, unit_count, id FROM block WHERE lease = @lease AND until = @until ORDER BY id",
         r => (new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), r.GetInt64(2)), ("lease", lease.Id), ("until", lease.Until.ToUnixTimeMilliseconds()));
-
-    UnitMap MapOf(Lease lease, Pool pool) => UnitMap.Of(
-        pool.Layout.UnitCount, _session.One("SELECT taken FROM address WHERE address = @address", r => r.Bytes(0), ("address", (long)lease.Address.Value))!);
 
     Lease Resized(Lease lease, Pool pool, IReadOnlyList<UnitRun> runs)
     {

@@ -20,13 +20,12 @@ sealed partial class LeaseBook
     /// <summary>Makes ports free whose hold-down is over; gives how many blocks.</summary>
     public int Reclaim(int most)
     {
-        List<(long Block, long Address, UnitRun Run, string Lease)> rested = _session.All(
-            $"SELECT id, address, first_unit, unit_count, lease FROM block WHERE reclaimed = 0 AND free_at <= @now ORDER BY free_at LIMIT {most}",
-            r => (r.GetInt64(0), r.GetInt64(1), new UnitRun((int)r.GetInt64(2), (int)r.GetInt64(3)), r.GetString(4)), ("now", _now));
+        List<(long Block, IPv4Address Address, UnitRun Run)> rested = _session.All(
+            $"SELECT id, address, first_unit, unit_count FROM block WHERE reclaimed = 0 AND free_at <= @now ORDER BY free_at LIMIT {most}",
+            r => (r.GetInt64(0), new IPv4Address((uint)r.GetInt64(1)), new UnitRun((int)r.GetInt64(2), (int)r.GetInt64(3))), ("now", _now));
         foreach (var address in rested.GroupBy(b => b.Address))
         {
-            (byte[] taken, long units) = _session.One("SELECT a.taken, p.units FROM address a JOIN pool p ON p.name = a.pool WHERE a.address = @address", r => ((byte[])r.GetValue(0), r.GetInt64(1)), ("address", address.Key));
-            UnitMap map = UnitMap.Of((int)units, taken);
+            UnitMap map = MapOf(address.Key);
             foreach (var block in address)
             {
                 map.GiveBack(block.Run);
@@ -34,7 +33,7 @@ sealed partial class LeaseBook
             }
 
             // What is reserved stays taken, whoever had it.
-            foreach (UnitRun kept in _session.All("SELECT first_unit, unit_count FROM reservation WHERE address = @address", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("address", address.Key)))
+            foreach (UnitRun kept in _session.All("SELECT first_unit, unit_count FROM reservation WHERE address = @address", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("address", (long)address.Key.Value)))
                 map.TryTake(kept);
             Save(address.Key, map);
         }

@@ -26,17 +26,19 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     /// <param name="className">Its class; null for that of the lease that it has, or <see cref="SubscriberClass.Default"/>.</param>
     public (Lease Lease, bool New) Grant(string subscriber, IPv6Address softwire, string? className)
     {
-        Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
+        Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber AND ended IS NULL", Lease.Read, ("subscriber", subscriber))
+            ?? _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
         if (last is { Ended: null } && last.Until <= Now) last = Expire(last);
-        SubscriberClass subscribers = Class(className ?? (last is { Ended: null } ? last.Class : SubscriberClass.Default), known: className is null && last is { Ended: null });
+        SubscriberClass? asked = className is null ? null : Class(className);
         RefuseSoftwireOfAnother(subscriber, softwire);
         if (last is { Ended: null })
         {
-            if (className is not null && last.Class != className)
-                throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of class '{last.Class}', not '{className}'. Release lease {last.Id} first, or leave out the class.");
+            if (asked is not null && last.Class != asked.Name)
+                throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of class '{last.Class}', not '{asked.Name}'. Release lease {last.Id} first, or leave out the class.");
             return (last.Softwire == softwire ? last : Move(last, softwire), false);
         }
 
+        SubscriberClass subscribers = asked ?? Class(SubscriberClass.Default);
         (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(subscribers);
         var lease = new Lease
         {
@@ -112,7 +114,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         List<UnitRun> runs = _session.All("SELECT first_unit, unit_count FROM block WHERE lease = @lease AND reclaimed = 0 ORDER BY id", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("lease", last.Id));
         int wanted = LeasePolicy.StartOf(subscribers, pool);
         if (runs.Count == 0 || runs[0].Count != wanted || runs[0].End > pool.Layout.UnitCount) return null;
-        if (_session.One("SELECT 1 FROM reservation WHERE address = @address AND first_unit < @end AND first_unit + unit_count > @first", r => r.GetInt64(0), ("address", (long)last.Address.Value), ("end", (long)runs[0].End), ("first", (long)runs[0].First)) == 1) return null;
+        if (_session.Any("SELECT 1 FROM reservation WHERE address = @address AND first_unit < @end AND first_unit + unit_count > @first", ("address", (long)last.Address.Value), ("end", (long)runs[0].End), ("first", (long)runs[0].First))) return null;
         TakeOutOfRest(last.Address, [runs[0]]);
         return (last.Address, pool.Layout, [runs[0]]);
     }
@@ -136,14 +138,13 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             foreach (Pool pool in pools)
             {
                 int wanted = LeasePolicy.StartOf(subscribers, pool);
-                (long Address, byte[] Taken)? room = _session.One<(long, byte[])?>(
+                (IPv4Address Address, UnitMap Map)? room = _session.One<(IPv4Address, UnitMap)?>(
                     "SELECT address, taken FROM address WHERE pool = @pool AND free >= @wanted ORDER BY free DESC, address LIMIT 1",
-                    r => (r.GetInt64(0), r.Bytes(1)), ("pool", pool.Name), ("wanted", (long)wanted));
-                if (room is not { } row) continue;
-                UnitMap map = UnitMap.Of(pool.Layout.UnitCount, row.Taken);
-                IReadOnlyList<UnitRun> runs = map.Take(wanted) ?? throw new InvalidOperationException($"the address row {row.Address} counts more free units than it has");
-                Save(row.Address, map);
-                return (new IPv4Address((uint)row.Address), pool.Layout, runs);
+                    r => (new IPv4Address((uint)r.GetInt64(0)), UnitMap.Of(pool.Layout.UnitCount, r.Bytes(1))), ("pool", pool.Name), ("wanted", (long)wanted));
+                if (room is not var (address, map)) continue;
+                IReadOnlyList<UnitRun> runs = map.Take(wanted) ?? throw new InvalidOperationException($"the row of {address} counts more free units than it has");
+                Save(address, map);
+                return (address, pool.Layout, runs);
             }
         }
         while (Reclaim(WorkAtOnce) > 0);
@@ -151,9 +152,8 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             $"No address of {string.Join(", ", pools.Select(p => p.Name))} has {subscribers.Start} ports left for a subscriber of class '{subscribers.Name}'. Ports that were given back rest for {policy.HoldDown.TotalSeconds} s; add a pool if this goes on.") { RetryAfter = policy.HoldDown };
     }
 
-    SubscriberClass Class(string name, bool known = false) =>
-        policy.ClassOf(name)
-        ?? (known ? new SubscriberClass(name, 1, 1, 1) : throw new Refusal(ErrorCodes.BadRequest, $"There is no class '{name}'; there are {string.Join(", ", policy.Classes.Select(c => c.Name))}.") { Fields = [("class", "is none of the registry's classes")] });
+    SubscriberClass Class(string name) => policy.ClassOf(name)
+        ?? throw new Refusal(ErrorCodes.BadRequest, $"There is no class '{name}'; there are {string.Join(", ", policy.Classes.Select(c => c.Name))}.") { Fields = [("class", "is none of the registry's classes")] };
 
     /// <summary>The lease of this number, which still runs.</summary>
     Lease Living(string id)
@@ -194,6 +194,10 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         "UPDATE block SET until = @end, free_at = @free, altered = @seq WHERE lease = @lease AND until = @before",
         ("end", end.ToUnixTimeMilliseconds()), ("free", end.ToUnixTimeMilliseconds() + HoldDown), ("seq", seq), ("lease", lease.Id), ("before", lease.Until.ToUnixTimeMilliseconds()));
 
-    void Save(long address, UnitMap map) =>
-        _session.Execute("UPDATE address SET free = @free, taken = @taken WHERE address = @address", ("free", (long)map.Free), ("taken", map.ToBytes()), ("address", address));
+    /// <summary>Which units of an address are taken.</summary>
+    UnitMap MapOf(IPv4Address address) => _session.One(
+        "SELECT p.units, a.taken FROM address a JOIN pool p ON p.name = a.pool WHERE a.address = @address", r => UnitMap.Of((int)r.GetInt64(0), r.Bytes(1)), ("address", (long)address.Value))!;
+
+    void Save(IPv4Address address, UnitMap map) =>
+        _session.Execute("UPDATE address SET free = @free, taken = @taken WHERE address = @address", ("free", (long)map.Free), ("taken", map.ToBytes()), ("address", (long)address.Value));
 }

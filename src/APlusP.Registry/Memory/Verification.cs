@@ -15,8 +15,8 @@ sealed record Verification(long Events, long Blocks, string Head, IReadOnlyList<
     /// <summary>Reads every event and every block. The registry may go on meanwhile.</summary>
     public static Verification Run(Session session)
     {
-        // One transaction, so that the chain, its head and the blocks are of one moment.
-        session.Begin();
+        // The chain, its head and the blocks must be of one moment.
+        session.BeginSnapshot();
         try
         {
             var faults = new List<string>();

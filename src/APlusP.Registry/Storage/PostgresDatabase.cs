@@ -42,6 +42,8 @@ public sealed class PostgresDatabase : RegistryDatabase
         }
     }
 
+    internal override DbTransaction BeginSnapshot(DbConnection connection) => connection.BeginTransaction(System.Data.IsolationLevel.RepeatableRead);
+
     private protected override IReadOnlyList<string> Steps => Migrations.Postgres;
 
     internal override string PortsParameter => "@ports::int4multirange";

@@ -12,6 +12,9 @@ public abstract class RegistryDatabase : IDisposable
     /// <summary>A connection that is ready for use.</summary>
     internal abstract DbConnection Connect();
 
+    /// <summary>A transaction that reads everything as of one moment, and lets others write meanwhile.</summary>
+    internal abstract DbTransaction BeginSnapshot(DbConnection connection);
+
     private protected abstract IReadOnlyList<string> Steps { get; }
 
     /// <summary>How a parameter becomes a value of the column block.ports.</summary>

@@ -12,6 +12,9 @@ sealed class Session(RegistryDatabase database, DbConnection connection) : IDisp
 
     public void Begin() => _transaction = connection.BeginTransaction();
 
+    /// <inheritdoc cref="RegistryDatabase.BeginSnapshot"/>
+    public void BeginSnapshot() => _transaction = database.BeginSnapshot(connection);
+
     public void Commit() => End(t => t.Commit());
 
     public void Rollback() => End(t => t.Rollback());
@@ -33,26 +36,37 @@ sealed class Session(RegistryDatabase database, DbConnection connection) : IDisp
         return reader.Read() ? read(reader) : default;
     }
 
+    /// <summary>Whether there is a row.</summary>
+    public bool Any(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
+    {
+        using DbDataReader reader = Command(sql, values).ExecuteReader();
+        return reader.Read();
+    }
+
     public List<T> All<T>(string sql, Func<DbDataReader, T> read, params ReadOnlySpan<(string Name, object? Value)> values)
     {
         var rows = new List<T>();
-        Each(sql, r => rows.Add(read(r)), values);
+        using DbDataReader reader = Command(sql, values).ExecuteReader();
+        while (reader.Read()) rows.Add(read(reader));
         return rows;
     }
 
-    /// <summary>Row by row, for more of them than memory should hold.</summary>
-    public void Each(string sql, Action<DbDataReader> read, params ReadOnlySpan<(string Name, object? Value)> values)
+    /// <summary>Row by row, for more of them than memory should hold, and however long it takes.</summary>
+    public void Each(string sql, Action<DbDataReader> read)
     {
-        using DbDataReader reader = Command(sql, values).ExecuteReader();
+        DbCommand command = Command(sql, []);
+        command.CommandTimeout = 0;
+        using DbDataReader reader = command.ExecuteReader();
         while (reader.Read()) read(reader);
     }
 
-    /// <summary>Several statements without parameters.</summary>
+    /// <summary>Several statements without parameters, however long they take.</summary>
     public void Script(string sql)
     {
         using DbCommand command = connection.CreateCommand();
         command.Transaction = _transaction;
         command.CommandText = sql;
+        command.CommandTimeout = 0;
         command.ExecuteNonQuery();
     }
 

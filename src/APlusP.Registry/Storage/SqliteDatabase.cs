@@ -27,6 +27,7 @@ public sealed class SqliteDatabase : RegistryDatabase
 
     internal override DbConnection Connect()
     {
+        KeepFromOthers();
         var connection = new SqliteConnection(_connectionString);
         try
         {
@@ -44,6 +45,22 @@ public sealed class SqliteDatabase : RegistryDatabase
             throw;
         }
     }
+
+    /// <summary>Who had which ports is nobody else's business: the file, and the log that SQLite makes like it, are for its owner alone.</summary>
+    void KeepFromOthers()
+    {
+        if (File.Exists(_path)) return;
+        try
+        {
+            new FileStream(_path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }).Dispose();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // SQLite says better what is wrong there.
+        }
+    }
+
+    internal override DbTransaction BeginSnapshot(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(deferred: true);
 
     private protected override IReadOnlyList<string> Steps => Migrations.Sqlite;
 

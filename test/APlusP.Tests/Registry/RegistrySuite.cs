@@ -85,6 +85,21 @@ public abstract class RegistrySuite
     }
 
     [Fact]
+    public void Who_leaves_and_comes_back_within_one_moment_has_one_lease()
+    {
+        using RegistryScene scene = Scene();
+        for (int i = 0; i < 20; i++)
+        {
+            Lease lease = scene.Grant("cpe-1");
+            Assert.Equal(lease, scene.Grant("cpe-1"));
+            scene.Change(b => b.Release(lease.Id));
+        }
+
+        scene.AssertNoOverlap();
+        scene.AssertRoomIsCounted();
+    }
+
+    [Fact]
     public void After_a_lease_expired_its_ports_rest_and_are_free_then()
     {
         using RegistryScene scene = Scene(RegistryScene.Policy("192.0.2.1/32", ports: "2000-2127"));
@@ -340,6 +355,23 @@ public abstract class RegistrySuite
         Assert.Equal((4, 3, 0), (sound.Events, sound.Blocks, sound.Faults.Count));
         using (var session = new Session(scene.Database, scene.Database.Connect())) Assert.Equal(1, session.Execute(sql));
         Assert.Contains(told, string.Join('\n', scene.Registrar.Verify().Faults), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verification_finds_nothing_while_leases_come_and_go_and_keeps_nobody_waiting()
+    {
+        using RegistryScene scene = Scene();
+        for (int i = 0; i < 200; i++) scene.Grant($"cpe-{i}");
+        using var stop = new CancellationTokenSource();
+        int changes = 0;
+        Task going = Task.Run(() =>
+        {
+            for (int i = 200; i < 1900 && !stop.IsCancellationRequested; i++, changes++) scene.Grant($"cpe-{i}");
+        });
+        for (int i = 0; i < 20; i++) Assert.Empty(scene.Registrar.Verify().Faults);
+        await stop.CancelAsync();
+        await going;
+        Assert.True(changes > 0);
     }
 
     [Fact]

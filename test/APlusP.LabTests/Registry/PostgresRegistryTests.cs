@@ -1,0 +1,104 @@
+using APlusP.Lab;
+using APlusP.Registry;
+using APlusP.Registry.Allocation;
+using APlusP.Registry.Leases;
+using APlusP.Registry.Memory;
+using APlusP.Registry.Storage;
+using APlusP.Tests.Registry;
+using Npgsql;
+
+namespace APlusP.LabTests.Registry;
+
+/// <summary>The suite on a real PostgreSQL, and what only that has: several registries on it, and constraints of its own.</summary>
+public sealed class PostgresRegistryTests(PostgresServer server) : RegistrySuite, IClassFixture<PostgresServer>
+{
+    protected override RegistryDatabase NewDatabase() => new PostgresDatabase(server.NewDatabase());
+
+    [Fact]
+    public void The_database_itself_refuses_a_second_owner_of_a_port_in_history_too()
+    {
+        using RegistryScene scene = Scene();
+        Lease past = scene.Grant("cpe-1"), other = scene.Grant("cpe-2");
+        scene.Pass(10);
+        scene.Change(b => b.Release(past.Id));
+        scene.Pass(10_000);
+        const string insert = "INSERT INTO block(lease, address, ports, lowest, highest, first_unit, unit_count, valid_from, until, free_at, reclaimed, opened, altered) SELECT @lease, address, @ports::int4multirange, 0, 0, 0, 1, valid_from - @before, until, until, 0, 1, 1 FROM block WHERE lease = @victim";
+        void Insert(string ports, long before)
+        {
+            using var session = new Session(scene.Database, scene.Database.Connect());
+            session.Execute(insert, ("lease", other.Id), ("ports", ports), ("before", before), ("victim", past.Id));
+        }
+
+        // One port in common, then none.
+        Assert.Equal(PostgresErrorCodes.ExclusionViolation, Assert.Throws<PostgresException>(() => Insert("{[1151,1152)}", 1000)).SqlState);
+        Insert("{[1152,1153)}", 1000);
+    }
+
+    [Fact]
+    public async Task Two_registries_give_out_ten_thousand_leases_at_once_without_overlap_or_error()
+    {
+        string database = server.NewDatabase();
+        LeasePolicy policy = RegistryScene.Policy("192.0.2.0/26", block: 252);
+        using var one = new RegistryScene(new PostgresDatabase(database), policy);
+        using var two = new RegistryScene(new PostgresDatabase(database), policy);
+
+        // 10,000 requests by 9,500 subscribers: every twentieth asks both registries at the same time.
+        var requests = Enumerable.Range(0, 10_000).Select(i => (Registry: i % 2 == 0 ? one : two, Subscriber: i % 20 == 1 ? i - 1 : i));
+        var leases = new Lease[10_000];
+        await Parallel.ForEachAsync(requests.Select((r, i) => (r.Registry, r.Subscriber, Index: i)), new ParallelOptions { MaxDegreeOfParallelism = 64 },
+            async (r, _) => leases[r.Index] = (await r.Registry.Registrar.Change("t", b => b.Grant($"cpe-{r.Subscriber}", RegistryScene.Softwire(r.Subscriber), null))).Lease);
+
+        Assert.Equal(9500, leases.Select(l => l.Id).Distinct().Count());
+        Assert.All(leases.Index(), l => Assert.Equal($"cpe-{(l.Index % 20 == 1 ? l.Index - 1 : l.Index)}", l.Item.Subscriber));
+        one.AssertNoOverlap();
+        one.AssertRoomIsCounted();
+        Verification verification = two.Registrar.Verify();
+        Assert.Equal((9500, 0), (verification.Events, verification.Faults.Count));
+    }
+
+    [Fact]
+    public async Task A_database_that_is_killed_and_comes_back_loses_no_lease_that_was_answered()
+    {
+        string database = server.NewDatabase();
+        using var scene = new RegistryScene(new PostgresDatabase(database), RegistryScene.Policy("192.0.2.0/26", block: 252));
+        var answered = new List<Lease>();
+        int refused = 0;
+        using var stop = new CancellationTokenSource();
+        Task asking = Task.Run(async () =>
+        {
+            for (int i = 0; !stop.IsCancellationRequested && i < 15_000; i++)
+            {
+                try
+                {
+                    Lease lease = (await scene.Registrar.Change("t", b => b.Grant($"cpe-{i}", RegistryScene.Softwire(i), null))).Lease;
+                    lock (answered) answered.Add(lease);
+                }
+                catch (Refusal)
+                {
+                    refused++;
+                }
+            }
+        });
+        int Count()
+        {
+            lock (answered) return answered.Count;
+        }
+
+        for (int round = 0; round < 3; round++)
+        {
+            int before = Count();
+            Assert.True(Wait.Until(() => Count() > before + 20, TimeSpan.FromSeconds(60)));
+            server.Kill();
+            server.StartAgain();
+        }
+
+        int last = Count();
+        Assert.True(Wait.Until(() => Count() > last + 20, TimeSpan.FromSeconds(60)));
+        await stop.CancelAsync();
+        await asking;
+        Assert.All(answered, lease => Assert.Equal(lease.Subscriber, scene.Who(lease.Address, lease.Ports.Ranges.First().First).Subscriber));
+        scene.AssertNoOverlap();
+        Assert.Empty(scene.Registrar.Verify().Faults);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{answered.Count} leases, {refused} refused while the database was away");
+    }
+}
