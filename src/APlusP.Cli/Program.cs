@@ -15,11 +15,13 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
     LabVerb.Create(),
     PortSetVerb.Create(),
     DaemonVerbs.CreatePrr(),
+    RegistryVerb.Create(),
     StatusVerbs.CreateReload(),
     ReplayVerb.Create(),
     RuleVerb.Create(),
     DaemonVerbs.CreateSmap(),
     StatusVerbs.CreateStatus(),
+    WhoVerb.Create(),
 };
 
 try

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using APlusP.Core;
 using APlusP.Node.Configuration;
+using APlusP.Registry.Configuration;
 
 namespace APlusP.Cli.Verbs;
 
@@ -12,9 +13,9 @@ static partial class ConfigVerb
 
     static Command Check()
     {
-        var file = new Argument<string>("file") { Description = "The configuration of a PRR or SMAP." };
-        var kind = new Option<string?>("--kind") { Description = "prr or smap; told by the keys where left out." };
-        kind.AcceptOnlyFromAmong("prr", "smap");
+        var file = new Argument<string>("file") { Description = "The configuration of a PRR, SMAP or registry." };
+        var kind = new Option<string?>("--kind") { Description = "prr, smap or registry; told by the keys where left out." };
+        kind.AcceptOnlyFromAmong("prr", "smap", "registry");
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new Command("check", "Tell every fault of a configuration at once. Exit status 0: none (warnings allowed), 1: faults, 2: cannot be read.") { file, kind, json };
         command.SetAction(parse =>
@@ -30,11 +31,15 @@ static partial class ConfigVerb
                 return 2;
             }
 
-            bool smap = parse.GetValue(kind) is { } given ? given == "smap" : ConfigurationFile.IsSmap(path, text);
-            (IReadOnlyList<Diagnostic> found, int omitted, bool sound) = smap
-                ? Result(ConfigurationFile.CheckSmap(path, text)) : Result(ConfigurationFile.CheckPrr(path, text));
-            if (parse.GetValue(json)) PrintJson(smap, found, omitted, sound);
-            else Print(path, smap, found, omitted, sound);
+            string role = parse.GetValue(kind) ?? (RegistryConfigurationFile.IsRegistry(path, text) ? "registry" : ConfigurationFile.IsSmap(path, text) ? "smap" : "prr");
+            (IReadOnlyList<Diagnostic> found, int omitted, bool sound) = role switch
+            {
+                "registry" => Result(RegistryConfigurationFile.Check(path, text)),
+                "smap" => Result(ConfigurationFile.CheckSmap(path, text)),
+                _ => Result(ConfigurationFile.CheckPrr(path, text)),
+            };
+            if (parse.GetValue(json)) PrintJson(role, found, omitted, sound);
+            else Print(path, role, found, omitted, sound);
             return sound ? 0 : 1;
         });
         return command;
@@ -43,21 +48,21 @@ static partial class ConfigVerb
     static (IReadOnlyList<Diagnostic> Found, int Omitted, bool Sound) Result<T>(ConfigurationCheck<T> check)
         where T : class => (check.Diagnostics, check.Omitted, check.Configuration is not null);
 
-    static void Print(string path, bool smap, IReadOnlyList<Diagnostic> found, int omitted, bool sound)
+    static void Print(string path, string role, IReadOnlyList<Diagnostic> found, int omitted, bool sound)
     {
         foreach (Diagnostic diagnostic in found) Console.WriteLine(DiagnosticRenderer.Render(diagnostic));
         int faults = found.Count(d => d.Severity == DiagnosticSeverity.Error), warnings = found.Count - faults;
         string more = omitted > 0 ? $", and {omitted} more that are not shown" : "";
-        Console.WriteLine($"{path}: {(sound ? "a sound" : "a faulty")} {(smap ? "SMAP" : "PRR")} configuration: {faults} fault(s), {warnings} warning(s){more}");
+        Console.WriteLine($"{path}: {(sound ? "a sound" : "a faulty")} {(role == "registry" ? role : role.ToUpperInvariant())} configuration: {faults} fault(s), {warnings} warning(s){more}");
     }
 
-    static void PrintJson(bool smap, IReadOnlyList<Diagnostic> found, int omitted, bool sound)
+    static void PrintJson(string role, IReadOnlyList<Diagnostic> found, int omitted, bool sound)
     {
         using Stream output = Console.OpenStandardOutput();
         using (var writer = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true }))
         {
             writer.WriteStartObject();
-            writer.WriteString("kind", smap ? "smap" : "prr");
+            writer.WriteString("kind", role);
             writer.WriteBoolean("sound", sound);
             writer.WriteNumber("omitted", omitted);
             writer.WriteStartArray("diagnostics");

@@ -4,7 +4,6 @@ using APlusP.Core;
 using APlusP.Node.Configuration;
 using APlusP.Node.Daemons;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Console;
 
 namespace APlusP.Cli.Verbs;
 
@@ -52,8 +51,7 @@ static class DaemonVerbs
     static Command Create(string name, string description, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
     {
         var config = new Option<FileInfo?>("--config", "-c") { Description = "The configuration file (TOML; see docs/configuration.md). Required." };
-        var format = new Option<string>("--log-format") { Description = "How log lines look: text, or json for machines.", DefaultValueFactory = _ => "text" };
-        format.AcceptOnlyFromAmong("text", "json");
+        Option<string> format = LogOutput.FormatOption();
         var command = new Command(name, description + " SIGHUP reads the configuration again. SIGTERM stops, and leaves a fast path for the next start; SIGINT stops and takes it away.") { config, format };
         command.Validators.Add(result =>
         {
@@ -66,18 +64,7 @@ static class DaemonVerbs
 
     static async Task<int> Run(string path, bool json, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
     {
-        using ILoggerFactory logging = LoggerFactory.Create(builder =>
-        {
-            builder.AddConsole(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
-            if (json) builder.AddJsonConsole(options => options.UseUtcTimestamp = true);
-            else builder.AddSimpleConsole(options =>
-            {
-                options.SingleLine = true;
-                options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-                options.UseUtcTimestamp = true;
-                options.ColorBehavior = LoggerColorBehavior.Disabled;
-            });
-        });
+        using ILoggerFactory logging = LoggerFactory.Create(builder => LogOutput.Configure(builder, json));
         var log = new DaemonLog(logging.CreateLogger("aplusp"));
 
         var stop = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);

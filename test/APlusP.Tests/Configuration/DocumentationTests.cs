@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using APlusP.Core;
 using APlusP.Node.Configuration;
+using APlusP.Registry.Configuration;
 
 namespace APlusP.Tests.Configuration;
 
@@ -19,14 +20,14 @@ public class DocumentationTests
     {
         string text = Read("docs/configuration.md");
         string[] parts = Regex.Split(text, "^## ", RegexOptions.Multiline | RegexOptions.ExplicitCapture);
-        foreach ((string heading, IReadOnlyDictionary<string, string[]> schema) in new[] { ("The PRR", ConfigurationSchema.Prr), ("The SMAP", ConfigurationSchema.Smap) })
+        foreach ((string heading, IReadOnlyDictionary<string, string[]> schema) in new[] { ("The PRR", ConfigurationSchema.Prr), ("The SMAP", ConfigurationSchema.Smap), ("The registry", RegistryConfigurationFile.Schema) })
         {
             string part = parts.Single(p => p.StartsWith(heading, StringComparison.Ordinal));
             var documented = Regex.Matches(part, @"^\| (?<keys>(`[a-z0-9-]+`(, )?)+) \|", RegexOptions.Multiline | RegexOptions.ExplicitCapture)
                 .SelectMany(m => Regex.Matches(m.Groups["keys"].Value, "[a-z0-9-]+").Select(k => k.Value)).ToHashSet();
 
             // Tables and the parts of a PSID are told by headings and in the line of `psid`.
-            string[] tables = ["icmp", "gateways", "fragments", "discovery", "binding", "rule", "forward", "napt", "timers", "offset", "length", "psid"];
+            string[] tables = ["icmp", "gateways", "fragments", "discovery", "binding", "rule", "forward", "napt", "timers", "tls", "pool", "class", "offset", "length", "psid"];
             var keys = schema.Values.SelectMany(k => k).Except(tables).ToHashSet();
             Assert.Empty(keys.Except(documented));
             Assert.Empty(documented.Except(keys).Except(tables));
@@ -38,13 +39,17 @@ public class DocumentationTests
     [InlineData("README.md")]
     public void Every_example_is_a_sound_configuration(string path)
     {
-        MatchCollection blocks = Regex.Matches(Read(path), "```toml ?(?<kind>prr|smap)?\n(?<text>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture);
+        MatchCollection blocks = Regex.Matches(Read(path), "```toml ?(?<kind>prr|smap|registry)?\n(?<text>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture);
         Assert.NotEmpty(blocks);
         foreach (Match block in blocks)
         {
-            IReadOnlyList<Diagnostic> found = block.Groups["kind"].Value == "smap"
-                ? ConfigurationFile.CheckSmap(path, block.Groups["text"].Value).Diagnostics
-                : ConfigurationFile.CheckPrr(path, block.Groups["text"].Value).Diagnostics;
+            string text = block.Groups["text"].Value;
+            IReadOnlyList<Diagnostic> found = block.Groups["kind"].Value switch
+            {
+                "smap" => ConfigurationFile.CheckSmap(path, text).Diagnostics,
+                "registry" => RegistryConfigurationFile.Check(path, text).Diagnostics,
+                _ => ConfigurationFile.CheckPrr(path, text).Diagnostics,
+            };
             Assert.Empty(found.Select(d => d.Message));
         }
     }

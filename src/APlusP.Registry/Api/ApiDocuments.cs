@@ -1,0 +1,76 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using APlusP.Registry.Access;
+using APlusP.Registry.Leases;
+using APlusP.Registry.Memory;
+
+namespace APlusP.Registry.Api;
+
+/// <summary>A lease, as the API tells it. <c>ranges</c> are first and last port of each range; a port set that is a PSID says so too.</summary>
+public sealed record LeaseDocument(
+    string Id, string Subscriber, string Class, string Softwire, string Address, int Ports, IReadOnlyList<int[]> Ranges, PsidDocument? Psid, string From, string Until)
+{
+    internal static LeaseDocument Of(Lease lease) => new(
+        lease.Id, lease.Subscriber, lease.Class, lease.Softwire.ToString(), lease.Address.ToString(), lease.Ports.Count, [.. lease.Ports.Ranges.Select(r => new int[] { r.First, r.Last })],
+        lease.Ports.Psid is { } psid ? new PsidDocument(psid.Offset, psid.Length, psid.Value) : null, Moment.Write(lease.From), Moment.Write(lease.Until));
+}
+
+/// <summary>RFC 7597 section 5.1; the names are those of RFC 8676 without their prefix.</summary>
+public sealed record PsidDocument(int Offset, int Length, int Psid);
+
+/// <summary>A page of leases; <c>next</c> is where the following one is.</summary>
+public sealed record LeaseList(IReadOnlyList<LeaseDocument> Leases, string? Next);
+
+/// <summary>Who had an address and port; all but <c>answer</c> are null where nobody had.</summary>
+public sealed record WhoDocument(string? Subscriber, string? Lease, string? From, string? Until, string Answer);
+
+/// <summary>Ports that are kept for a subscriber.</summary>
+public sealed record ReservationDocument(string Subscriber, string Address, int Ports, IReadOnlyList<int[]> Ranges)
+{
+    internal static ReservationDocument Of(Reservation reservation) => new(
+        reservation.Subscriber, reservation.Address.ToString(), reservation.Ports.Count, [.. reservation.Ports.Ranges.Select(r => new int[] { r.First, r.Last })]);
+}
+
+/// <summary>How full a pool is.</summary>
+public sealed record PoolDocument(string Prefix, string Layout, long Addresses, long Blocks, long FreeBlocks);
+
+/// <summary>A credential; its <c>secret</c> is told once, where it is made.</summary>
+public sealed record CredentialDocument(
+    string Id, string Kind, string Name, string? Role, string? Class, long? Uses, string Created, string? Until, string? Revoked, string? Secret)
+{
+    internal static CredentialDocument Of(Credential credential, string? secret = null) => new(
+        credential.Id, credential.Kind, credential.Name, credential.Role.Length > 0 ? credential.Role : null, credential.Class.Length > 0 ? credential.Class : null, credential.Uses,
+        Moment.Write(credential.Created), credential.Until is { } until ? Moment.Write(until) : null, credential.Revoked is { } revoked ? Moment.Write(revoked) : null, secret);
+}
+
+/// <summary>What an enrolled SMAP needs from now on.</summary>
+public sealed record KeyDocument(string Subscriber, string Key);
+
+/// <summary>That the registry answers.</summary>
+public sealed record HealthDocument(string Status);
+
+/// <summary>Problem details (RFC 9457). <c>detail</c> says what to do; <c>code</c> is a heading in docs/errors.md.</summary>
+public sealed record ProblemDocument(string Type, string Title, int Status, string Detail, string Code, IReadOnlyList<FieldProblem>? Errors);
+
+/// <summary>What is wrong with one field of a request.</summary>
+public sealed record FieldProblem(string Field, string Detail);
+
+/// <summary>JSON of the API without reflection, so that it works in a native executable.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(LeaseDocument))]
+[JsonSerializable(typeof(LeaseList))]
+[JsonSerializable(typeof(WhoDocument))]
+[JsonSerializable(typeof(ReservationDocument))]
+[JsonSerializable(typeof(IReadOnlyList<ReservationDocument>))]
+[JsonSerializable(typeof(IReadOnlyList<PoolDocument>))]
+[JsonSerializable(typeof(CredentialDocument))]
+[JsonSerializable(typeof(IReadOnlyList<CredentialDocument>))]
+[JsonSerializable(typeof(KeyDocument))]
+[JsonSerializable(typeof(HealthDocument))]
+[JsonSerializable(typeof(ProblemDocument))]
+public sealed partial class ApiJson : JsonSerializerContext
+{
+    /// <summary>With quotes and letters of all languages as they are: it is served as JSON, and never put into a page.</summary>
+    public static ApiJson Plain { get; } = new(new JsonSerializerOptions { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+}

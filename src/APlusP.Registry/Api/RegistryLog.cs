@@ -1,0 +1,31 @@
+using Microsoft.Extensions.Logging;
+
+namespace APlusP.Registry.Api;
+
+/// <summary>Every message of the registry. Leases are not logged: they are in the memory.</summary>
+sealed partial class RegistryLog(ILogger logger)
+{
+    [LoggerMessage(1, LogLevel.Information, "registry {Version} runs: {Addresses}, database {Database}, pools {Pools}, loopback without token: {Loopback}")]
+    public partial void Started(string version, string addresses, string database, string pools, string loopback);
+
+    [LoggerMessage(2, LogLevel.Information, "the first operator's token is in {Path}")]
+    public partial void TokenWritten(string path);
+
+    [LoggerMessage(3, LogLevel.Information, "{Who} asked who had {Address}:{Port} at {At}: {Answer}")]
+    public partial void Asked(string who, string address, int port, string at, string answer);
+
+    [LoggerMessage(4, LogLevel.Warning, "a wrong token from {Address}")]
+    public partial void WrongToken(string address);
+
+    [LoggerMessage(5, LogLevel.Error, "{Method} {Path} failed")]
+    public partial void RequestFailed(Exception error, string method, string path);
+
+    [LoggerMessage(6, LogLevel.Error, "leases could not be looked after: {Fault}")]
+    public partial void UpkeepFailed(string fault);
+
+    [LoggerMessage(7, LogLevel.Information, "stops")]
+    public partial void Stopping();
+
+    [LoggerMessage(8, LogLevel.Warning, "{Warning}")]
+    public partial void Warn(string warning);
+}

@@ -1,0 +1,304 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using APlusP.Core;
+using APlusP.Registry.Api;
+using APlusP.Registry.Configuration;
+
+namespace APlusP.Tests.Registry;
+
+/// <summary>The registry as its clients see it, over HTTP.</summary>
+public class ApiTests
+{
+    const string Cpe1 = """{"subscriber": "cpe-1", "softwire": "2001:db8::1", "class": "home"}""";
+
+    [Fact]
+    public async Task From_nothing_a_subscriber_gets_a_lease_and_the_same_when_it_asks_again()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer first = await scene.Ask("POST", "/v1/leases", Cpe1), again = await scene.Ask("POST", "/v1/leases", Cpe1);
+        Assert.Equal((201, 200, first.Text), (first.Status, again.Status, again.Text));
+        Assert.Equal($"/v1/leases/{first["id"]}", first.Headers.Location?.ToString());
+        Assert.Equal(("cpe-1", "home", "2001:db8::1", "192.0.2.0", "[[1024,1151]]", "128"), (first["subscriber"], first["class"], first["softwire"], first["address"], first["ranges"], first["ports"]));
+        Assert.Equal(TimeSpan.FromHours(1), DateTimeOffset.Parse(first["until"]) - DateTimeOffset.Parse(first["from"]));
+        Assert.Equal(first.Text, (await scene.Ask("GET", $"/v1/leases/{first["id"]}")).Text);
+        Assert.Equal($"{{\"leases\":[{first.Text}],\"next\":null}}", (await scene.Ask("GET", "/v1/leases?subscriber=cpe-1")).Text);
+        Assert.Equal("{\"leases\":[],\"next\":null}", (await scene.Ask("GET", "/v1/leases?subscriber=cpe-2")).Text);
+    }
+
+    [Fact]
+    public async Task A_lease_is_renewed_grown_shrunk_and_released_by_its_id()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Policy = s.Policy with { ChangeInterval = TimeSpan.Zero } });
+        Answer lease = await scene.Ask("POST", "/v1/leases", Cpe1);
+        string path = $"/v1/leases/{lease["id"]}";
+        Assert.Equal(200, (await scene.Ask("POST", $"{path}/renew")).Status);
+        Assert.Equal("[[1024,1407]]", (await scene.Ask("POST", $"{path}/grow", """{"ports": 256}"""))["ranges"]);
+        Assert.Equal("[[1024,1535]]", (await scene.Ask("POST", $"{path}/grow"))["ranges"]);
+        Assert.Equal("[[1024,1407]]", (await scene.Ask("POST", $"{path}/shrink"))["ranges"]);
+        Assert.Equal(200, (await scene.Ask("DELETE", path)).Status);
+        Answer gone = await scene.Ask("DELETE", path);
+        Assert.Equal((404, ErrorCodes.NotThere, "application/problem+json"), (gone.Status, gone["code"], gone.Type));
+        Assert.Equal(404, (await scene.Ask("GET", path)).Status);
+    }
+
+    [Fact]
+    public async Task A_change_that_comes_too_soon_says_when_to_ask_again()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        string path = $"/v1/leases/{(await scene.Ask("POST", "/v1/leases", Cpe1))["id"]}/grow";
+        Assert.Equal(200, (await scene.Ask("POST", path)).Status);
+        Answer soon = await scene.Ask("POST", path);
+        Assert.Equal((429, ErrorCodes.TooSoon), (soon.Status, soon["code"]));
+        Assert.InRange(soon.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
+    }
+
+    [Fact]
+    public async Task The_same_request_id_grows_a_lease_once()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Policy = s.Policy with { ChangeInterval = TimeSpan.Zero } });
+        string path = $"/v1/leases/{(await scene.Ask("POST", "/v1/leases", Cpe1))["id"]}";
+        Answer first = await scene.Ask("POST", $"{path}/grow", null, null, ("Request-Id", "42")), again = await scene.Ask("POST", $"{path}/grow", null, null, ("Request-Id", "42"));
+        Assert.Equal((200, first.Text), (again.Status, again.Text));
+        Assert.Equal("256", (await scene.Ask("GET", path))["ports"]);
+        Assert.Equal(422, (await scene.Ask("POST", $"{path}/shrink", null, null, ("Request-Id", "42"))).Status);
+        Assert.Equal("512", (await scene.Ask("POST", $"{path}/grow", """{"ports": 256}""", scene.Token, ("Request-Id", "42")))["ports"]);
+        Assert.Equal(400, (await scene.Ask("POST", $"{path}/grow", null, null, ("Request-Id", new string('x', 200)))).Status);
+    }
+
+    [Fact]
+    public async Task Leases_are_listed_page_by_page()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        for (int i = 1; i <= 25; i++) Assert.Equal(201, (await scene.Ask("POST", "/v1/leases", $$"""{"subscriber": "cpe-{{i}}", "softwire": "2001:db8::{{i}}"}""")).Status);
+        var seen = new List<string>();
+        string? next = "/v1/leases?limit=10";
+        while (next is not null)
+        {
+            Answer page = await scene.Ask("GET", next);
+            seen.AddRange(page.Json.GetProperty("leases").EnumerateArray().Select(l => l.GetProperty("subscriber").GetString()!));
+            next = page.Json.GetProperty("next").GetString();
+        }
+
+        Assert.Equal(Enumerable.Range(1, 25).Select(i => $"cpe-{i}"), seen);
+    }
+
+    [Fact]
+    public async Task Who_had_a_port_is_answered_with_somebody_or_a_clear_nobody()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer lease = await scene.Ask("POST", "/v1/leases", Cpe1);
+        Answer who = await scene.Ask("GET", "/v1/who?address=192.0.2.0&port=1100");
+        Assert.Equal(("cpe-1", lease["id"], lease["from"], lease["until"]), (who["subscriber"], who["lease"], who["from"], who["until"]));
+        Answer at = await scene.Ask("GET", $"/v1/who?address=192.0.2.0&port=1100&at={Uri.EscapeDataString(lease["from"])}");
+        Assert.Equal("cpe-1", at["subscriber"]);
+        Answer nobody = await scene.Ask("GET", "/v1/who?address=192.0.2.0&port=1152&at=2020-01-01T00:00:00Z");
+        Assert.Equal((200, JsonValueKind.Null), (nobody.Status, nobody.Json.GetProperty("subscriber").ValueKind));
+        Assert.StartsWith("nobody had 192.0.2.0:1152 at 2020-01-01T00:00:00.000Z", nobody["answer"], StringComparison.Ordinal);
+        Assert.Equal(400, (await scene.Ask("GET", "/v1/who?address=192.0.2.0&port=1&at=2999-01-01")).Status);
+    }
+
+    [Fact]
+    public async Task The_first_token_is_for_its_owner_alone_and_works()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        foreach (string file in Directory.EnumerateFiles(Path.GetDirectoryName(scene.TokenPath)!)) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        Assert.Equal(200, (await scene.Ask("GET", "/v1/credentials", token: scene.Token)).Status);
+        Answer without = await scene.Ask("GET", "/v1/credentials");
+        Assert.Equal((401, ErrorCodes.NotAuthenticated, "Bearer"), (without.Status, without["code"], without.Headers.WwwAuthenticate.Single().Scheme));
+    }
+
+    [Fact]
+    public async Task Operators_have_roles_and_are_revoked()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Loopback = LoopbackAccess.Token });
+        Assert.Equal(401, (await scene.Ask("POST", "/v1/leases", Cpe1)).Status);
+        Answer reader = await scene.Ask("POST", "/v1/credentials", """{"kind": "operator", "name": "auditor", "role": "read"}""", scene.Token);
+        Assert.Equal(201, reader.Status);
+        Assert.Equal(200, (await scene.Ask("GET", "/v1/leases", token: reader["secret"])).Status);
+        Assert.Equal(200, (await scene.Ask("GET", "/v1/who?address=192.0.2.1&port=1", token: reader["secret"])).Status);
+        Assert.Equal((403, 403), ((await scene.Ask("POST", "/v1/leases", Cpe1, reader["secret"])).Status, (await scene.Ask("GET", "/v1/credentials", token: reader["secret"])).Status));
+        Assert.Equal(200, (await scene.Ask("DELETE", $"/v1/credentials/{reader["id"]}", token: scene.Token)).Status);
+        Assert.Equal(401, (await scene.Ask("GET", "/v1/leases", token: reader["secret"])).Status);
+        Assert.DoesNotContain(reader["secret"], (await scene.Ask("GET", "/v1/credentials", token: scene.Token)).Text, StringComparison.Ordinal);
+
+        // The last operator cannot lock everybody out.
+        string last = (await scene.Ask("GET", "/v1/credentials", token: scene.Token)).Json.EnumerateArray().First(c => c.GetProperty("role").GetString() == "operate").GetProperty("id").GetString()!;
+        Assert.Equal(409, (await scene.Ask("DELETE", $"/v1/credentials/{last}", token: scene.Token)).Status);
+    }
+
+    [Fact]
+    public async Task A_smap_enrols_gets_its_own_lease_and_no_others_and_changes_its_key()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Loopback = LoopbackAccess.Token });
+        string token = (await scene.Ask("POST", "/v1/credentials", """{"kind": "enrolment", "name": "boxes", "class": "gamer", "uses": 2}""", scene.Token))["secret"];
+        Answer mine = await scene.Ask("POST", "/v1/enrol", """{"subscriber": "cpe-1"}""", token), other = await scene.Ask("POST", "/v1/enrol", "{}", token);
+        Assert.Equal(("cpe-1", 201, 201), (mine["subscriber"], mine.Status, other.Status));
+        Assert.Equal(403, (await scene.Ask("POST", "/v1/enrol", "{}", token)).Status);
+        Assert.Equal(403, (await scene.Ask("GET", "/v1/leases", token: token)).Status);
+        string key = mine["key"];
+        Answer lease = await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8::1"}""", key);
+        Assert.Equal((201, "cpe-1", "gamer"), (lease.Status, lease["subscriber"], lease["class"]));
+        Assert.Equal(403, (await scene.Ask("POST", "/v1/leases", """{"subscriber": "cpe-2", "softwire": "2001:db8::2"}""", key)).Status);
+        Assert.Equal(403, (await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8::1", "class": "server"}""", key)).Status);
+        Answer others = await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8::9"}""", other["key"]);
+        foreach ((string method, string path) in new[] { ("GET", ""), ("DELETE", ""), ("POST", "/renew"), ("POST", "/grow"), ("POST", "/shrink") })
+            Assert.Equal(403, (await scene.Ask(method, $"/v1/leases/{others["id"]}{path}", token: key)).Status);
+        Assert.Equal(403, (await scene.Ask("GET", "/v1/who?address=192.0.2.1&port=1024", token: key)).Status);
+        Assert.Equal(lease.Text, (await scene.Ask("GET", "/v1/leases", token: key)).Json.GetProperty("leases").EnumerateArray().Single().GetRawText());
+        Assert.Equal(200, (await scene.Ask("POST", $"/v1/leases/{lease["id"]}/renew", token: key)).Status);
+        string next = (await scene.Ask("POST", "/v1/keys/rotate", token: key))["key"];
+        Assert.Equal((200, 200, 401), ((await scene.Ask("GET", "/v1/leases", token: key)).Status, (await scene.Ask("GET", "/v1/leases", token: next)).Status, (await scene.Ask("GET", "/v1/leases", token: key)).Status));
+    }
+
+    /// <summary>Every route refuses whoever brings nothing from elsewhere, but those that tell nothing of anybody.</summary>
+    [Fact]
+    public async Task No_route_answers_a_stranger_but_those_that_tell_nothing()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        foreach (Route route in RegistryServer.Routes)
+        {
+            Answer proxied = await scene.Ask(route.Method, route.Path.Replace("{id}", "x", StringComparison.Ordinal), null, null, ("X-Forwarded-For", "203.0.113.9"));
+            Assert.Equal(route.Needs == Needs.Nothing ? 200 : 401, proxied.Status);
+        }
+
+        Assert.Equal(["/v1/health", "/v1/openapi.json", "/", "/try.js", "/try.css"], RegistryServer.Routes.Where(r => r.Needs == Needs.Nothing).Select(r => r.Path));
+    }
+
+    [Theory]
+    [InlineData("Origin", "https://evil.example")]
+    [InlineData("Host", "evil.example")]
+    [InlineData("Forwarded", "for=203.0.113.9")]
+    public async Task A_page_of_somebody_else_in_a_browser_here_is_not_this_machine(string header, string value)
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Assert.Equal(401, (await scene.Ask("POST", "/v1/leases", Cpe1, null, (header, value))).Status);
+    }
+
+    [Fact]
+    public async Task Wrong_tokens_are_slowed_down_and_right_ones_are_not()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer[] wrong = await Task.WhenAll(Enumerable.Range(0, 40).Select(i => scene.Ask("GET", "/v1/leases", token: $"aplusp-guess-{i}")));
+        Assert.All(wrong, answer => Assert.Contains(answer.Status, new[] { 401, 429 }));
+        Assert.Contains(wrong, answer => answer.Status == 429);
+        long start = TimeProvider.System.GetTimestamp();
+        Assert.Equal(401, (await scene.Ask("GET", "/v1/leases", token: "aplusp-one-more")).Status);
+        Assert.True(TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(1));
+        Task<Answer> waiting = scene.Ask("GET", "/v1/leases", token: "aplusp-one-more");
+        Answer right = await scene.Ask("GET", "/v1/leases", token: scene.Token);
+        Assert.Equal((200, false), (right.Status, waiting.IsCompleted));
+        await waiting;
+    }
+
+    [Fact]
+    public async Task Beyond_loopback_there_is_no_registry_without_a_certificate()
+    {
+        APlusPException error = await Assert.ThrowsAsync<APlusPException>(() => ApiScene.Start(s => s with { Listen = [new IPEndPoint(IPAddress.Any, 0)] }));
+        Assert.Equal(ErrorCodes.RegistryNotListening, error.Code);
+        Assert.Contains("--certificate", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task With_a_certificate_it_speaks_tls_in_http_1_and_2_and_asks_strangers_for_a_token()
+    {
+        (string certificate, string key) = MakeCertificate();
+        try
+        {
+            using X509Certificate2 known = X509CertificateLoader.LoadCertificateFromFile(certificate);
+            using var handler = new SocketsHttpHandler { UseProxy = false, SslOptions = { RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.GetCertHashString() == known.GetCertHashString() } };
+            await using ApiScene scene = await ApiScene.Start(s => s with { Certificate = certificate, Key = key }, handler);
+            Assert.Equal("https", scene.Address.Scheme);
+            foreach (Version version in new[] { HttpVersion.Version11, HttpVersion.Version20 })
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/health") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+                Answer answer = await scene.Send(request);
+                Assert.Equal((200, version), (answer.Status, answer.Version));
+            }
+
+            Assert.Equal(201, (await scene.Ask("POST", "/v1/leases", Cpe1, scene.Token)).Status);
+        }
+        finally
+        {
+            File.Delete(certificate);
+            File.Delete(key);
+        }
+    }
+
+    static (string Certificate, string Key) MakeCertificate()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);
+        using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        string path = Path.Combine(Path.GetTempPath(), $"aplusp-{Guid.NewGuid():N}");
+        File.WriteAllText(path + ".crt", certificate.ExportCertificatePem());
+        File.WriteAllText(path + ".key", key.ExportPkcs8PrivateKeyPem());
+        return (path + ".crt", path + ".key");
+    }
+
+    [Fact]
+    public async Task A_second_registry_at_the_same_address_is_told_so()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        APlusPException error = await Assert.ThrowsAsync<APlusPException>(() => ApiScene.Start(s => s with { Listen = [new IPEndPoint(IPAddress.Loopback, scene.Address.Port)] }));
+        Assert.Equal(ErrorCodes.RegistryNotListening, error.Code);
+    }
+
+    [Fact]
+    public async Task Reservations_are_made_listed_and_taken_back()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer made = await scene.Ask("POST", "/v1/reservations", """{"subscriber": "vip/1", "address": "192.0.2.1", "ranges": [[1024, 1151]]}""");
+        Assert.Equal((201, "[[1024,1151]]"), (made.Status, made["ranges"]));
+        Assert.Equal("vip/1", (await scene.Ask("GET", "/v1/reservations")).Json[0].GetProperty("subscriber").GetString());
+        Assert.Equal("[[1024,1151]]", (await scene.Ask("POST", "/v1/leases", """{"subscriber": "vip/1", "softwire": "2001:db8::7"}"""))["ranges"]);
+        Assert.Equal(200, (await scene.Ask("DELETE", made.Headers.Location!.ToString())).Status);
+        Assert.Equal(404, (await scene.Ask("DELETE", made.Headers.Location!.ToString())).Status);
+        Answer pools = await scene.Ask("GET", "/v1/pools");
+        Assert.Equal(("192.0.2.0/30", 4, 2016, 2015), (pools.Json[0].GetProperty("prefix").GetString(), pools.Json[0].GetProperty("addresses").GetInt32(), pools.Json[0].GetProperty("blocks").GetInt32(), pools.Json[0].GetProperty("freeBlocks").GetInt32()));
+    }
+
+    [Fact]
+    public async Task The_page_and_the_description_come_from_the_registry_and_name_every_route()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer page = await scene.Ask("GET", "/");
+        Assert.Equal("text/html", page.Type);
+        Assert.Contains("default-src 'none'", string.Join(' ', page.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        foreach (string path in new[] { "/", "/try.js", "/try.css" })
+            Assert.DoesNotContain("://", (await scene.Ask("GET", path)).Text, StringComparison.Ordinal);
+        JsonElement paths = (await scene.Ask("GET", "/v1/openapi.json")).Json.GetProperty("paths");
+        string[] described = [.. paths.EnumerateObject().SelectMany(p => p.Value.EnumerateObject().Select(m => $"{m.Name.ToUpperInvariant()} {p.Name}")).Order()];
+        Assert.Equal(RegistryServer.Routes.Where(r => r.Path.StartsWith("/v1/", StringComparison.Ordinal)).Select(r => $"{r.Method} {r.Path}").Order(), described);
+    }
+
+    [Fact]
+    public async Task A_lease_answer_has_the_fields_that_its_description_requires()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        JsonElement schemas = (await scene.Ask("GET", "/v1/openapi.json")).Json.GetProperty("components").GetProperty("schemas");
+        void Conforms(string schema, JsonElement answer) => Assert.Equal(
+            schemas.GetProperty(schema).GetProperty("properties").EnumerateObject().Select(p => p.Name).Order(), answer.EnumerateObject().Select(p => p.Name).Order());
+        Conforms("Lease", (await scene.Ask("POST", "/v1/leases", Cpe1)).Json);
+        Conforms("LeaseList", (await scene.Ask("GET", "/v1/leases")).Json);
+        Conforms("Who", (await scene.Ask("GET", "/v1/who?address=192.0.2.0&port=1024")).Json);
+        Conforms("Pool", (await scene.Ask("GET", "/v1/pools")).Json[0]);
+        Conforms("Credential", (await scene.Ask("GET", "/v1/credentials", token: scene.Token)).Json[0]);
+        Conforms("Problem", (await scene.Ask("GET", "/v1/leases/nothing")).Json);
+        Conforms("Health", (await scene.Ask("GET", "/v1/health")).Json);
+    }
+
+    [Theory]
+    [InlineData("GET", "/nothing", 404)]
+    [InlineData("GET", "/v1/leases/a/b/c", 404)]
+    [InlineData("PUT", "/v1/leases", 405)]
+    [InlineData("GET", "/v1/leases/1/renew", 405)]
+    [InlineData("PATCH", "/v1/leases/1", 405)]
+    public async Task Paths_and_methods_that_there_are_not_are_problems_too(string method, string path, int status)
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer answer = await scene.Ask(method, path);
+        Assert.Equal((status, "application/problem+json"), (answer.Status, answer.Type));
+    }
+}
