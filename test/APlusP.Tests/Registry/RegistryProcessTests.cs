@@ -55,20 +55,21 @@ public sealed class RegistryProcessTests : IDisposable
         return (process.ExitCode, output, error.Result);
     }
 
-    /// <summary>Asks for leases until it is killed; gives those that were answered.</summary>
-    async Task<List<JsonElement>> AskUntilItIsGone(int from)
+    /// <summary>Asks for leases until it is killed, and collects those that were answered.</summary>
+    async Task AskUntilItIsGone(int from, List<JsonElement> answered)
     {
-        var answered = new List<JsonElement>();
         for (int i = from; ; i++)
         {
             try
             {
                 using HttpResponseMessage answer = await _client.PostAsync($"{Server}/v1/leases", new StringContent($$"""{"subscriber": "cpe-{{i}}", "softwire": "2001:db8::{{i:x}}"}""", Encoding.UTF8, "application/json"));
-                if (answer.StatusCode == HttpStatusCode.Created) answered.Add(JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.Clone());
+                if (answer.StatusCode != HttpStatusCode.Created) continue;
+                JsonElement lease = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.Clone();
+                lock (answered) answered.Add(lease);
             }
             catch (HttpRequestException)
             {
-                return answered;
+                return;
             }
         }
     }
@@ -80,15 +81,22 @@ public sealed class RegistryProcessTests : IDisposable
         for (int round = 0; round < 3; round++)
         {
             await Start();
-            Task<List<JsonElement>> asking = AskUntilItIsGone(1 + round * 10_000);
-            await Task.Delay(200 + 130 * round);
+            int enough = answered.Count + 20 + 7 * round;
+            Task asking = AskUntilItIsGone(1 + round * 10_000, answered);
+            while (!asking.IsCompleted)
+            {
+                lock (answered)
+                    if (answered.Count >= enough) break;
+                await Task.Delay(5);
+            }
+
             _registry!.Kill();
             await _registry.WaitForExitAsync();
-            answered.AddRange(await asking);
+            await asking;
         }
 
         await Start();
-        Assert.NotEmpty(answered);
+        Assert.True(answered.Count >= 60, $"{answered.Count} leases in three rounds");
         Assert.Equal(answered.Count, answered.Select(l => $"{l.GetProperty("address")} {l.GetProperty("ranges")}").Distinct().Count());
         foreach (JsonElement lease in answered)
             Assert.Equal(lease.GetRawText(), await _client.GetStringAsync($"{Server}/v1/leases/{lease.GetProperty("id").GetString()}"));
