@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -42,6 +43,55 @@ public sealed class FragmentFloodTests(FragmentFloodLab lab) : IClassFixture<Fra
         IReadOnlyDictionary<string, long> counters = lab.Lab.Counters("prr");
         if (kind == "later") Assert.True(counters["from-internet-drop-fragments-exceeded"] > 0);
     });
+
+    /// <summary>What fragment state costs by itself: told by the worker's own processor time, which other work on the machine leaves alone.</summary>
+    [Theory]
+    [InlineData("first")]
+    [InlineData("later")]
+    public void A_junk_fragment_takes_the_prr_little_longer_than_any_junk(string kind) => lab.Test(() =>
+    {
+        var plain = new List<double>();
+        var fragments = new List<double>();
+        for (int round = 0; round < Rounds; round++)
+        {
+            plain.Add(NanosecondsEach("whole"));
+            fragments.Add(NanosecondsEach(kind));
+        }
+
+        TestContext.Current.TestOutputHelper!.WriteLine($"{Median(fragments):F0} ns for {kind} fragments, {Median(plain):F0} ns for whole packets to nobody");
+        Assert.True(Median(fragments) < 1.3 * Median(plain), $"ns for {kind} fragments: {string.Join(", ", fragments.Select(f => $"{f:F0}"))}; for whole packets: {string.Join(", ", plain.Select(f => $"{f:F0}"))}");
+    });
+
+    /// <summary>Processor time of the PRR's worker for each packet of a flood that comes alone.</summary>
+    double NanosecondsEach(string kind)
+    {
+        const int first = 5_000, measured = 50_000;
+        using var stop = new CancellationTokenSource();
+        Task<long> flood = Task.Factory.StartNew(() => lab["www6"].Call(() => Flood(Junk(kind), stop.Token)), TaskCreationOptions.LongRunning);
+        try
+        {
+            long before = Received();
+            Assert.True(Wait.Until(() => Received() > before + first, TimeSpan.FromSeconds(10)), "no flood comes");
+            (long time, long packets) = (WorkerTime(), Received());
+            Assert.True(Wait.Until(() => Received() > packets + measured, TimeSpan.FromSeconds(10)), "the flood ends too soon");
+            return (double)(WorkerTime() - time) / (Received() - packets);
+        }
+        finally
+        {
+            stop.Cancel();
+            flood.Wait();
+        }
+    }
+
+    long Received() => lab.Lab.Counters("prr")["from-internet-received"];
+
+    /// <summary>Nanoseconds that the PRR's worker has run (proc(5), schedstat).</summary>
+    long WorkerTime()
+    {
+        string thread = Commands.Require("ip", "netns", "pids", lab["prr"].Name).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .SelectMany(process => Directory.GetDirectories($"/proc/{process.Trim()}/task")).Single(task => File.ReadAllText($"{task}/comm").Trim() == "prr-0");
+        return long.Parse(File.ReadAllText($"{thread}/schedstat").Split(' ')[0], CultureInfo.InvariantCulture);
+    }
 
     static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 

@@ -8,11 +8,16 @@ sealed class ChainTable(int entries, ulong key)
     readonly int[] _heads = new int[(int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, entries * 2))];
 
     /// <summary>Where the chain of these numbers begins.</summary>
-    public ref int Head(ulong a, ulong b)
+    public ref int Head(ulong a, ulong b) => ref Head(HashOf(a, b));
+
+    /// <summary>Where the chain of numbers with this hash begins.</summary>
+    public ref int Head(uint hash) => ref _heads[(int)hash & (_heads.Length - 1)];
+
+    /// <summary>A number of these that nobody foresees who does not know the key.</summary>
+    public uint HashOf(ulong a, ulong b)
     {
         ulong high = Math.BigMul(a ^ key, b ^ 0x9E3779B97F4A7C15, out ulong low);
-        ulong mixed = (high ^ low) * 0xD6E8FEB86659FD93;
-        return ref _heads[(int)(mixed >> 32) & (_heads.Length - 1)];
+        return (uint)(((high ^ low) * 0xD6E8FEB86659FD93) >> 32);
     }
 
     public void Clear() => Array.Clear(_heads);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
 using APlusP.Core.Wire;
@@ -39,16 +40,6 @@ struct Datagram
     public FragmentKey Key;
     public long Expires;
 
-    /// <summary>Whose share of the table it counts to.</summary>
-    public int Share;
-
-    // Links: of its hash chain, and by age of all and of those of its share. 0 ends them.
-    public int NextInChain;
-    public int Older;
-    public int Newer;
-    public int OlderOfShare;
-    public int NewerOfShare;
-
     /// <summary>Fragments that wait, by offset where they are put together, else as they came; 0 where there are none.</summary>
     public int Parts;
     public int PartCount;
@@ -68,6 +59,25 @@ struct Datagram
 
     // Inner packets.
     public FragmentFate Fate;
+}
+
+/// <summary>
+/// Where a packet stands among others: in its hash chain, and by age among all and among those of its share. Numbers of other packets; 0 ends them. Apart from what is known of the packet, since
+/// a flood follows these of many packets, and half a cache line each stays near.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Size = 32)]
+struct DatagramLinks
+{
+    /// <summary>Of its key: tells its chain, and most other packets in it apart.</summary>
+    public uint Hash;
+
+    /// <summary>Whose share of the table it counts to.</summary>
+    public int Share;
+    public int NextInChain;
+    public int Older;
+    public int Newer;
+    public int OlderOfShare;
+    public int NewerOfShare;
 }
 
 /// <summary>What the first fragment of an IPv4 packet says about the others: a PRR wants to know the ports, a SMAP what to make of them.</summary>

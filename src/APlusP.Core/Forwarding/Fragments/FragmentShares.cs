@@ -4,9 +4,9 @@ namespace APlusP.Core.Forwarding.Fragments;
 /// How much of a <see cref="FragmentTable"/> each sender of fragments holds, so that no flood of one pushes out what others have there. A sender may hold three times what is left: alone three quarters,
 /// of two that want it all six sevenths together; somebody else always finds room. Senders are told apart by a keyed number of <see cref="Count"/>: one in so many shares a flood's fate.
 /// </summary>
-/// <param name="datagrams">The packets of the table, whose links within a share are kept here.</param>
+/// <param name="links">Of the packets of the table; those within a share are kept here.</param>
 /// <param name="key">Keeps others from choosing whose share they fall into.</param>
-sealed class FragmentShares(Datagram[] datagrams, ulong key)
+sealed class FragmentShares(DatagramLinks[] links, ulong key)
 {
     const int Count = 1024, Greed = 3;
 
@@ -32,7 +32,7 @@ sealed class FragmentShares(Datagram[] datagrams, ulong key)
     public int OldestOf(int share, int except = 0)
     {
         int oldest = _shares[share].Oldest;
-        return oldest != 0 && oldest == except ? datagrams[oldest].NewerOfShare : oldest;
+        return oldest != 0 && oldest == except ? links[oldest].NewerOfShare : oldest;
     }
 
     /// <summary>The oldest packet of any other share that has one; each has its turn. 0 where there is none.</summary>
@@ -50,23 +50,23 @@ sealed class FragmentShares(Datagram[] datagrams, ulong key)
     /// <summary>Counts a new packet to its share.</summary>
     public void Add(int at)
     {
-        ref Share share = ref _shares[datagrams[at].Share];
+        ref Share share = ref _shares[links[at].Share];
         share.Packets++;
-        datagrams[at].OlderOfShare = share.Newest;
-        if (share.Newest != 0) datagrams[share.Newest].NewerOfShare = at;
+        links[at].OlderOfShare = share.Newest;
+        if (share.Newest != 0) links[share.Newest].NewerOfShare = at;
         else share.Oldest = at;
         share.Newest = at;
     }
 
     public void Remove(int at)
     {
-        ref Datagram datagram = ref datagrams[at];
-        ref Share share = ref _shares[datagram.Share];
+        ref DatagramLinks gone = ref links[at];
+        ref Share share = ref _shares[gone.Share];
         share.Packets--;
-        if (datagram.OlderOfShare != 0) datagrams[datagram.OlderOfShare].NewerOfShare = datagram.NewerOfShare;
-        else share.Oldest = datagram.NewerOfShare;
-        if (datagram.NewerOfShare != 0) datagrams[datagram.NewerOfShare].OlderOfShare = datagram.OlderOfShare;
-        else share.Newest = datagram.OlderOfShare;
+        if (gone.OlderOfShare != 0) links[gone.OlderOfShare].NewerOfShare = gone.NewerOfShare;
+        else share.Oldest = gone.NewerOfShare;
+        if (gone.NewerOfShare != 0) links[gone.NewerOfShare].OlderOfShare = gone.OlderOfShare;
+        else share.Newest = gone.OlderOfShare;
     }
 
     /// <summary>Counts blocks of memory that a share takes, or, where negative, gives back.</summary>

@@ -19,6 +19,7 @@ sealed class FragmentTable
     readonly EntryPool _free, _freeParts;
     readonly FragmentShares _shares;
     readonly Datagram[] _datagrams;
+    readonly DatagramLinks[] _links;
     readonly Part[] _parts;
     readonly PacketShelf _shelf;
     readonly long _lifetime;
@@ -31,13 +32,14 @@ sealed class FragmentTable
         _counters = counters;
         _lifetime = lifetime;
         _datagrams = new Datagram[options.MaxPackets + 1];
+        _links = new DatagramLinks[options.MaxPackets + 1];
         _free = new EntryPool(options.MaxPackets);
         _byKey = new ChainTable(options.MaxPackets, key);
         int parts = Math.Max(1, options.MaxOctets / 512);
         _parts = new Part[parts + 1];
         _freeParts = new EntryPool(parts);
         _shelf = new PacketShelf(options.MaxOctets);
-        _shares = new FragmentShares(_datagrams, Mix.Of(key, 3));
+        _shares = new FragmentShares(_links, Mix.Of(key, 3));
     }
 
     /// <summary>What is held now. Any thread may ask.</summary>
@@ -57,27 +59,21 @@ sealed class FragmentTable
 
     public ref Part PartAt(int at) => ref _parts[at];
 
-    /// <summary>The packet of this key, or 0.</summary>
-    public int Find(in FragmentKey key)
-    {
-        for (int at = Head(key); at != 0; at = _datagrams[at].NextInChain)
-            if (_datagrams[at].Key == key) return at;
-        return 0;
-    }
-
     /// <summary>The packet of this key, made where there is none.</summary>
     public int FindOrAdd(in FragmentKey key, long now)
     {
-        int at = Find(key);
-        if (at != 0) return at;
+        uint hash = HashOf(key);
+        ref int head = ref _byKey.Head(hash);
+        for (int known = head; known != 0; known = _links[known].NextInChain)
+            if (_links[known].Hash == hash && _datagrams[known].Key == key) return known;
         int share = _shares.Of(key);
         for (int i = 0; i < MostForPacket && (_free.IsEmpty || _shares.HasTooManyPackets(share, _free.Left)); i++)
             Forget(_shares.OldestOf(share) is var own and not 0 ? own : _shares.OldestOfAnother(share), DropReason.FragmentsExceeded);
-        at = _free.Take();
-        ref int head = ref Head(key);
-        _datagrams[at] = new Datagram { Key = key, Share = share, Expires = now + _lifetime, NextInChain = head, Older = _newest, Total = -1 };
+        int at = _free.Take();
+        _datagrams[at] = new Datagram { Key = key, Expires = now + _lifetime, Total = -1 };
+        _links[at] = new DatagramLinks { Hash = hash, Share = share, NextInChain = head, Older = _newest };
         head = at;
-        if (_newest != 0) _datagrams[_newest].Newer = at;
+        if (_newest != 0) _links[_newest].Newer = at;
         else _oldest = at;
         _newest = at;
         _shares.Add(at);
@@ -89,7 +85,7 @@ sealed class FragmentTable
     public bool MakeRoom(int at, int length)
     {
         if (_datagrams[at].PartCount >= MaxParts || !_shelf.Fits(length)) return false;
-        int share = _datagrams[at].Share;
+        int share = _links[at].Share;
         for (int i = 0; i < MostForOctets; i++)
         {
             bool isFull = !HasRoom(length);
@@ -114,13 +110,13 @@ sealed class FragmentTable
     public void Keep(int at, int after, ReadOnlySpan<byte> octets, int offset, Origin origin, int headers = 0)
     {
         ref Datagram datagram = ref _datagrams[at];
-        int part = _freeParts.Take();
+        int part = _freeParts.Take(), share = _links[at].Share;
         ref int link = ref datagram.Parts;
         if (after != 0) link = ref _parts[after].Next;
-        _parts[part] = new Part { Place = _shelf.Put(octets), Headers = headers, Length = octets.Length - headers, Offset = offset, Next = link, Origin = origin, Share = datagram.Share };
+        _parts[part] = new Part { Place = _shelf.Put(octets), Headers = headers, Length = octets.Length - headers, Offset = offset, Next = link, Origin = origin, Share = share };
         link = part;
         datagram.PartCount++;
-        _shares.Hold(datagram.Share, PacketShelf.Blocks(octets.Length));
+        _shares.Hold(share, PacketShelf.Blocks(octets.Length));
         _peakBlocks = Math.Max(_peakBlocks, _shelf.BlocksUsed);
     }
 
@@ -198,15 +194,15 @@ sealed class FragmentTable
 
     void Forget(int at, DropReason reason)
     {
-        ref Datagram datagram = ref _datagrams[at];
-        DropParts(ref datagram, reason);
-        ref int link = ref Head(datagram.Key);
-        while (link != at) link = ref _datagrams[link].NextInChain;
-        link = datagram.NextInChain;
-        if (datagram.Older != 0) _datagrams[datagram.Older].Newer = datagram.Newer;
-        else _oldest = datagram.Newer;
-        if (datagram.Newer != 0) _datagrams[datagram.Newer].Older = datagram.Older;
-        else _newest = datagram.Older;
+        DropParts(ref _datagrams[at], reason);
+        ref DatagramLinks gone = ref _links[at];
+        ref int link = ref _byKey.Head(gone.Hash);
+        while (link != at) link = ref _links[link].NextInChain;
+        link = gone.NextInChain;
+        if (gone.Older != 0) _links[gone.Older].Newer = gone.Newer;
+        else _oldest = gone.Newer;
+        if (gone.Newer != 0) _links[gone.Newer].Older = gone.Older;
+        else _newest = gone.Older;
         _shares.Remove(at);
         _free.GiveBack(at);
     }
@@ -229,7 +225,7 @@ sealed class FragmentTable
         return gone.Next;
     }
 
-    ref int Head(in FragmentKey key) => ref _byKey.Head(
+    uint HashOf(in FragmentKey key) => _byKey.HashOf(
         (ulong)key.First ^ ulong.RotateLeft((ulong)(key.First >> 64), 32),
         (ulong)key.Second ^ ulong.RotateLeft((ulong)(key.Second >> 64), 17) ^ ulong.RotateLeft((ulong)key.Identification << 8 | (ulong)key.Protocol, 24));
 }
