@@ -12,7 +12,7 @@ namespace APlusP.Linux.FastPath;
 static class Layout
 {
     /// <summary>LAYOUT_VERSION.</summary>
-    public const int Version = 3;
+    public const int Version = 4;
 
     public const ushort AskKernel = 0, ByRoute = 0xfffe, PassUp = 0xffff;
 
@@ -238,6 +238,9 @@ public unsafe struct FastPathCounters
     fixed ulong _upIn[Reasons];
     fixed ulong _upOut[Reasons];
 
+    /// <summary>Packets that a SMAP's program had half translated when the kernel had no memory.</summary>
+    public ulong LostIn, LostOut;
+
     /// <summary>Packets that came from outside, or else from subscribers or the home, and were passed up for this reason.</summary>
     public readonly ulong PassedUp(bool fromOutside, PassUpReason reason) => fromOutside ? _upIn[(int)reason] : _upOut[(int)reason];
 
@@ -254,6 +257,7 @@ public unsafe struct FastPathCounters
         bool isPrr = outside == Origin.FromInternet;
         var named = new List<KeyValuePair<string, long>> { new($"{from}-forwarded", (long)InPackets), new($"{to}-forwarded", (long)OutPackets) };
         if (isPrr) named.Add(new($"{to}-hairpinned", (long)HairpinPackets));
+        else named.AddRange([new($"{from}-lost", (long)LostIn), new($"{to}-lost", (long)LostOut)]);
         foreach (PassUpReason reason in ReasonsOf(isPrr)) named.Add(new($"{from}-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(true, reason)));
         foreach (PassUpReason reason in ReasonsOf(isPrr)) named.Add(new($"{to}-up-{ForwardingCounters.Kebab(reason)}", (long)PassedUp(false, reason)));
         return named;
@@ -267,6 +271,8 @@ public unsafe struct FastPathCounters
         OutOctets += other.OutOctets;
         HairpinPackets += other.HairpinPackets;
         HairpinOctets += other.HairpinOctets;
+        LostIn += other.LostIn;
+        LostOut += other.LostOut;
         for (int i = 0; i < Reasons; i++)
         {
             _upIn[i] += other._upIn[i];

@@ -7,7 +7,7 @@ namespace APlusP.Linux.FastPath;
 static class SmapLayout
 {
     /// <summary>SMAP_LAYOUT_VERSION.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>FORWARDS, in <see cref="FlowEntry.Seen"/>.</summary>
     public const byte Forwards = 0x80;

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 
 /* ---- config: one entry */
 
@@ -169,4 +169,5 @@ struct counters {
 	__u64 out_packets, out_octets;		/* from SMAPs, to the Internet */
 	__u64 hairpin_packets, hairpin_octets;	/* from SMAPs, to SMAPs */
 	__u64 up_in[UP_REASONS], up_out[UP_REASONS];
+	__u64 lost_in, lost_out;		/* half translated when the kernel had no memory: nobody can have them any more */
 };

@@ -316,13 +316,15 @@ INLINE int from_lan(context *ctx)
 	}
 	if (cut(ctx, ETH_HLEN + packet.length) || (plain ? bpf_skb_pull_data(ctx, ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr)) : make_room(ctx)))
 		UP(up_out, UP_ROOM);
+	if (!plain)
+		write_outer(ctx, &outer);
+	if (translate(ctx, at, packet.protocol, &change, rewritten)) {
+		mine->lost_out += count;
+		return TC_ACT_SHOT;
+	}
 	mine->out_packets += count;
 	mine->out_octets += packet.length;
 	count_flow(&found, &packet, count, 1);
-	if (!plain)
-		write_outer(ctx, &outer);
-	if (translate(ctx, at, packet.protocol, &change, rewritten))
-		return TC_ACT_SHOT;
 	return dispatch(ctx, &way, plain ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6));
 }
 
@@ -391,11 +393,13 @@ INLINE int from_prr(context *ctx)
 
 	if (cut(ctx, inner_at + packet.length) || take_room(ctx))
 		UP(up_in, UP_ROOM);
+	if (translate(ctx, ETH_HLEN, packet.protocol, &change, 0)) {
+		mine->lost_in += count;
+		return TC_ACT_SHOT;
+	}
 	mine->in_packets += count;
 	mine->in_octets += packet.length;
 	count_flow(&found, &packet, count, 0);
-	if (translate(ctx, ETH_HLEN, packet.protocol, &change, 0))
-		return TC_ACT_SHOT;
 	return dispatch(ctx, &way, bpf_htons(ETH_P_IP));
 }
 

@@ -5,7 +5,7 @@
 #pragma once
 #include "layout.h"
 
-#define SMAP_LAYOUT_VERSION 1
+#define SMAP_LAYOUT_VERSION 2
 
 /* ---- config: one entry */
 
