@@ -86,6 +86,22 @@ public sealed class FastPathTests : IDisposable
     }
 
     [Fact]
+    public void A_neighbour_that_was_typed_in_stays_as_it_was_typed_in()
+    {
+        Start("tc");
+        RoundTrip();
+        string Neighbour() => _host.Prr.Require("ip", "neigh", "show", "2001:db8:1::2", "dev", "access").Trim();
+        _host.Prr.Ip($"neigh replace 2001:db8:1::2 lladdr {Neighbour().Split(' ')[2]} dev access nud permanent");
+
+        // The neighbours that programs send to are looked after once a second.
+        Thread.Sleep(2500);
+        Assert.EndsWith("PERMANENT", Neighbour(), StringComparison.Ordinal);
+        long before = Counters()["fast-path-from-internet-forwarded"];
+        Assert.Equal(DaemonHost.Routed, _host.FromInternet());
+        Assert.Equal(before + 1, Counters()["fast-path-from-internet-forwarded"]);
+    }
+
+    [Fact]
     public void What_leaves_by_a_device_that_carries_no_ethernet_goes_up()
     {
         Start("tc");

@@ -121,11 +121,11 @@ sealed unsafe class NextHops
     void Write(Neighbour neighbour, ushort index)
     {
         ref NextHopEntry entry = ref _entries[index];
-        bool usable = _tables.Neighbours.TryGetValue(neighbour, out ulong to) & _tables.Links.TryGetValue(neighbour.Device, out LinkState link) && link.IsUp && TakesFrames(neighbour.Device);
+        bool usable = _tables.Neighbours.TryGetValue(neighbour, out NeighbourState to) & _tables.Links.TryGetValue(neighbour.Device, out LinkState link) && link.IsUp && TakesFrames(neighbour.Device);
         var next = new NextHopEntry { Sequence = entry.Sequence, Device = usable ? (uint)neighbour.Device : 0, Mtu = (ushort)Math.Min(link.Mtu, ushort.MaxValue) };
         for (int i = 0; usable && i < 6; i++)
         {
-            next.To[i] = (byte)(to >> 8 * i);
+            next.To[i] = (byte)(to.Ethernet >> 8 * i);
             next.From[i] = (byte)(link.Address >> 8 * i);
         }
 
@@ -196,7 +196,6 @@ sealed unsafe class NextHops
     /// <summary>Has the kernel look after the neighbours that programs send to.</summary>
     public void KeepFresh()
     {
-        foreach (Neighbour neighbour in _indexes.Keys)
-            if (_tables.Neighbours.ContainsKey(neighbour)) _tables.Use(neighbour);
+        foreach (Neighbour neighbour in _indexes.Keys) _tables.Use(neighbour);
     }
 }

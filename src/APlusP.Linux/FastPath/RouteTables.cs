@@ -31,6 +31,10 @@ readonly record struct Route(RouteKind Kind, int Device, IPv6Address Gateway, ui
 /// <summary>An IPv6 address that a device can reach directly; of an IPv4 neighbour the address is in the low 32 bits.</summary>
 readonly record struct Neighbour(int Device, bool IsIPv4, IPv6Address Address);
 
+/// <param name="Ethernet">Its address, as in <see cref="LinkState.Address"/>.</param>
+/// <param name="IsFixed">Whether nobody asks for it: an administrator has typed it in, or its network knows no asking.</param>
+readonly record struct NeighbourState(ulong Ethernet, bool IsFixed);
+
 /// <summary>
 /// The kernel's devices, routes and neighbours as it tells of them over rtnetlink, in two sockets: one that is asked for all, and one that hears of changes.
 /// Only the tables that stand without rules are read: local and main.
@@ -88,8 +92,8 @@ sealed unsafe class RouteTables : IDisposable
 
     public Dictionary<(UInt128 Prefix, int Length), Route> IPv6 { get; } = [];
 
-    /// <summary>Ethernet addresses of the neighbours that have one that can be used, as in <see cref="LinkState.Address"/>.</summary>
-    public Dictionary<Neighbour, ulong> Neighbours { get; } = [];
+    /// <summary>The neighbours that can be reached.</summary>
+    public Dictionary<Neighbour, NeighbourState> Neighbours { get; } = [];
 
     /// <summary>Whether the tables of a family say all: few enough routes, and no rules but the kernel's own.</summary>
     public bool KnowsIPv4 { get; private set; }
@@ -178,9 +182,13 @@ sealed unsafe class RouteTables : IDisposable
         return changes;
     }
 
-    /// <summary>Has the kernel look whether a neighbour is still there, as it does for those it sends to itself: what a program sends it does not see.</summary>
+    /// <summary>
+    /// Has the kernel look whether a neighbour is still there, as it does for those it sends to itself: what a program sends it does not see. Not of one that somebody has fixed: the kernel would
+    /// forget that, and then its address.
+    /// </summary>
     public void Use(Neighbour neighbour)
     {
+        if (!Neighbours.TryGetValue(neighbour, out NeighbourState state) || state.IsFixed) return;
         Span<byte> address = stackalloc byte[16];
         neighbour.Address.Write(address);
         if (neighbour.IsIPv4) address = address[12..];
@@ -348,7 +356,7 @@ sealed unsafe class RouteTables : IDisposable
 
         var neighbour = new Neighbour(device, message[0] == LibC.AF_INET, address);
         if (gone || (state & usable) == 0 || ethernet == 0) Neighbours.Remove(neighbour);
-        else Neighbours[neighbour] = ethernet;
+        else Neighbours[neighbour] = new NeighbourState(ethernet, (state & (NudPermanent | NudNoArp)) != 0);
     }
 
     static UInt128 Number(ReadOnlySpan<byte> octets) =>
