@@ -148,6 +148,9 @@ public static class ErrorCodes
     /// <summary>A request about a binding cannot be read.</summary>
     public const string BadBindingRequest = "AP3007";
 
+    /// <summary>What a daemon needs to be known to a registry, or to know it, cannot be used: a file with a token or with certificates.</summary>
+    public const string RegistryCredential = "AP3010";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 

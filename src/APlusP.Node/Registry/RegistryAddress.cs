@@ -1,0 +1,59 @@
+using System.Net;
+using APlusP.Core;
+
+namespace APlusP.Node.Registry;
+
+/// <summary>Where a registry is, and how it and we know each other: the table <c>[registry]</c> of a daemon's file.</summary>
+/// <param name="Url">Its address; plain HTTP on loopback alone.</param>
+public sealed record RegistryAddress(Uri Url)
+{
+    /// <summary>A file with our token; null where the registry asks for none, which it does on its own machine.</summary>
+    public string? TokenFile { get; init; }
+
+    /// <summary>A PEM file of the authorities that its certificate may be from; null for those that this system trusts.</summary>
+    public string? CaFile { get; init; }
+
+    /// <summary>SHA-256 of the one certificate that it may have, in place of any authority.</summary>
+    public string? Pin { get; init; }
+
+    /// <summary>The keys of <c>[registry]</c> that are read here.</summary>
+    public static IReadOnlyList<string> Keys { get; } = ["url", "token-file", "ca-file", "pin"];
+
+    const int PinOctets = 32;
+
+    /// <summary>Reads them; null where <c>url</c> is missing or not one, which has been told.</summary>
+    /// <param name="section">The table.</param>
+    /// <param name="directory">Of the configuration file: relative paths begin there.</param>
+    internal static RegistryAddress? Read(SectionReader section, string directory)
+    {
+        section.Require("url", "\"https://registry.example:8646\"");
+        string? ca = Path("ca-file"), pin = section.Has("pin") ? PinOf(section) : null;
+        if (ca is not null && pin is not null) section.Refuse("pin", ErrorCodes.ConfigurationContradiction, "'pin' names the one certificate that the registry may have, and 'ca-file' those who may make it; keep one of them.");
+        return section.Has("url") && UrlOf(section) is { } url ? new RegistryAddress(url) { TokenFile = Path("token-file"), CaFile = ca, Pin = pin } : null;
+
+        string? Path(string key) => section.Has(key) && section.Text(key, "") is { Length: > 0 } path ? System.IO.Path.Combine(directory, path) : null;
+    }
+
+    static Uri? UrlOf(SectionReader section)
+    {
+        if (section.Text("url", "") is not { Length: > 0 } text) return null;
+        if (!Uri.TryCreate(text.EndsWith('/') ? text : $"{text}/", UriKind.Absolute, out Uri? url) || url.Scheme is not ("http" or "https") || url.UserInfo.Length > 0 || url.Query.Length > 0 || url.Fragment.Length > 0)
+        {
+            section.Refuse("url", ErrorCodes.ConfigurationBadValue, "'url' is not a registry's address such as \"https://registry.example:8646\".");
+            return null;
+        }
+
+        if (url.Scheme == "https" || url.Host == "localhost" || IPAddress.TryParse(url.Host.Trim('[', ']'), out IPAddress? host) && IPAddress.IsLoopback(host)) return url;
+        section.Refuse("url", ErrorCodes.ConfigurationBadValue, $"'url' is plain HTTP to {url.Host}, where anybody on the way could read the token and write the answers; beyond this machine it begins with https://.");
+        return null;
+    }
+
+    /// <summary>As <c>openssl x509 -fingerprint -sha256</c> writes it, with or without colons.</summary>
+    static string? PinOf(SectionReader section)
+    {
+        string text = section.Text("pin", "").Replace(":", "", StringComparison.Ordinal);
+        if (text.Length == 2 * PinOctets && text.All(char.IsAsciiHexDigit)) return text.ToUpperInvariant();
+        section.Refuse("pin", ErrorCodes.ConfigurationBadValue, $"'pin' is not the SHA-256 of a certificate: {2 * PinOctets} hexadecimal digits, as `openssl x509 -in registry.crt -noout -fingerprint -sha256` prints them.");
+        return null;
+    }
+}
