@@ -71,7 +71,7 @@ public sealed class BindingTests : IDisposable
         string listed = Says("list");
         Assert.Equal(2001, listed.Split('\n').Length);
         File.WriteAllText(Path.Combine(Path.GetDirectoryName(_host.ConfigurationPath)!, "all.txt"), listed + "\n");
-        File.WriteAllText(_host.ConfigurationPath, $"softwire-address = \"{DaemonHost.Routed}\"\ncontrol-socket = \"{_host.ControlSocket}\"\nbindings-file = \"all.txt\"\n");
+        File.WriteAllText(_host.ConfigurationPath, $"softwire-address = \"{DaemonHost.Routed}\"\ncontrol-socket = \"{_host.ControlSocket}\"\n{LabFixture.FastPathLine}\nbindings-file = \"all.txt\"\n");
         Assert.Contains("bindings +0 -0 ~0, 2001 in all", _host.Ask("reload").Output);
         Assert.Equal("0", JsonDocument.Parse(_host.Ask("status", "--json").Output).RootElement.GetProperty("prr").GetProperty("changesSinceLoad").ToString());
     }
