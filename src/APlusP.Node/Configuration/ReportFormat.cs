@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using APlusP.Core;
 using APlusP.Core.Addresses;
@@ -13,108 +12,24 @@ namespace APlusP.Node.Configuration;
 /// </summary>
 public sealed record ReportFormat(IPv4Address PrrAddrV4, IPv6Address PrrAddrV6, IPv4Address IPv4Shared, IReadOnlyList<ReportFormat.Cpe> Cpes)
 {
-    static readonly string[] s_singles = ["PrrAddrV4", "PrrAddrV6", "IPv4Shared"];
-    static readonly string[] s_keys = [.. s_singles, "CpeNAddrV6", "CpeNPortRange"];
-
     /// <summary>One home.</summary>
     public sealed record Cpe(int Number, IPv6Address AddrV6, PortRange Range);
 
-    /// <summary>Reads the format and tells everything that is wrong at once. Spaces, tabs, empty lines, # comments and CRLF are taken.</summary>
+    /// <summary>Reads the format and tells everything that is wrong at once.</summary>
     public static ConfigurationCheck<ReportFormat> Read(string path, string text)
     {
         var diagnostics = new DiagnosticList();
-        var source = new SourceText(path, text);
-        var singles = new Dictionary<string, string>(StringComparer.Ordinal);
-        var homes = new SortedDictionary<int, (IPv6Address? Address, PortRange? Range, Place Place)>();
-        IPv4Address prr4 = default, shared = default;
-        IPv6Address prr6 = default;
-
-        int at = 0;
-        foreach (string raw in text.Split('\n'))
-        {
-            ReadLine(raw, at);
-            at += raw.Length + 1;
-        }
-
-        foreach (string key in s_singles)
-            if (!singles.ContainsKey(key)) diagnostics.Error(source.At(0, 1), ErrorCodes.ConfigurationMissingKey, $"'{key}' is missing.");
-        foreach ((int number, (IPv6Address? address, PortRange? range, Place place)) in homes)
-        {
-            if (address is null) diagnostics.Error(place, ErrorCodes.ConfigurationMissingKey, $"'Cpe{number}AddrV6' is missing.");
-            if (range is null) diagnostics.Error(place, ErrorCodes.ConfigurationMissingKey, $"'Cpe{number}PortRange' is missing.");
-        }
-
-        var bindings = new ReadBindings(singles.ContainsKey("PrrAddrV6") ? [prr6] : [], 1500, diagnostics);
-        foreach ((IPv6Address? address, PortRange? range, Place place) in homes.Values)
-            if (address is { } a && range is { } r) bindings.Add(shared, PortSet.FromRanges(r), a, null, null, null, place);
+        ReportLines lines = ReportLines.Read(new SourceText(path, text), diagnostics);
+        lines.RequirePrr();
+        var bindings = new ReadBindings(lines.PrrAddrV6 is { } end ? [end] : [], 1500, diagnostics);
+        foreach (ReportLines.Home home in lines.Homes)
+            if (home is { AddrV6: { } softwire, Range: { } range }) bindings.Add(lines.IPv4Shared ?? default, PortSet.FromRanges(range), softwire, null, null, null, home.Place);
         if (!diagnostics.HasErrors) bindings.CheckTogether();
 
-        Cpe[] cpes = diagnostics.HasErrors ? [] : [.. homes.Select(h => new Cpe(h.Key, h.Value.Address!.Value, h.Value.Range!.Value))];
         return new ConfigurationCheck<ReportFormat>(
-            diagnostics.HasErrors ? null : new ReportFormat(prr4, prr6, shared, cpes), diagnostics.Finish(), diagnostics.Omitted);
-
-        void ReadLine(string raw, int start)
-        {
-            string line = raw.Split('#')[0];
-            string[] words = line.Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length == 0) return;
-            Place whole = source.At(start + line.IndexOf(words[0], StringComparison.Ordinal), words[0].Length);
-            if (words.Length != 2)
-            {
-                diagnostics.Error(whole, ErrorCodes.ConfigurationSyntax, $"A line is a key and a value, such as 'Cpe1PortRange 10000-11000'; this one has {words.Length} words.");
-                return;
-            }
-
-            (string key, string value) = (words[0], words[1]);
-            Place place = source.At(start + line.IndexOf(value, line.IndexOf(key, StringComparison.Ordinal) + key.Length, StringComparison.Ordinal), value.Length);
-            if (s_singles.Contains(key))
-            {
-                if (!singles.TryAdd(key, value)) diagnostics.Error(whole, ErrorCodes.ConfigurationTwice, $"'{key}' stands twice.");
-                bool right = key switch
-                {
-                    "PrrAddrV4" => IPv4Address.TryParse(value, out prr4),
-                    "IPv4Shared" => IPv4Address.TryParse(value, out shared),
-                    _ => IPv6Address.TryParse(value, out prr6),
-                };
-                if (!right) BadValue(place, value, key == "PrrAddrV6" ? "an IPv6 address" : "an IPv4 address");
-                return;
-            }
-
-            if (!TryReadCpeKey(key, out int number, out bool isAddress))
-            {
-                diagnostics.Error(whole, ErrorCodes.ConfigurationUnknownKey, $"'{key}' is no key of this format; there are {string.Join(", ", s_keys)}, with a number for N.", Spelling.Suggest(key, s_keys));
-                return;
-            }
-
-            (IPv6Address? Address, PortRange? Range, Place Place) home = homes.TryGetValue(number, out (IPv6Address?, PortRange?, Place) had) ? had : (null, null, whole);
-            if (isAddress ? home.Address is not null : home.Range is not null) diagnostics.Error(whole, ErrorCodes.ConfigurationTwice, $"'{key}' stands twice.");
-            if (isAddress)
-            {
-                if (IPv6Address.TryParse(value, out IPv6Address address)) home.Address = address;
-                else BadValue(place, value, "an IPv6 address");
-            }
-            else if (PortRange.TryParse(value, out PortRange range, out string error))
-            {
-                home.Range = range;
-            }
-            else
-            {
-                diagnostics.Error(place, ErrorCodes.ConfigurationBadValue, $"'{value}' is not a port range: {error}.");
-            }
-
-            homes[number] = home;
-        }
-
-        void BadValue(Place place, string value, string what) => diagnostics.Error(place, ErrorCodes.ConfigurationBadValue, $"'{value}' is not {what}.");
-    }
-
-    static bool TryReadCpeKey(string key, out int number, out bool isAddress)
-    {
-        number = 0;
-        isAddress = key.EndsWith("AddrV6", StringComparison.Ordinal);
-        string suffix = isAddress ? "AddrV6" : "PortRange";
-        return key.StartsWith("Cpe", StringComparison.Ordinal) && key.EndsWith(suffix, StringComparison.Ordinal) && key.Length > 3 + suffix.Length
-            && int.TryParse(key.AsSpan(3, key.Length - 3 - suffix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out number) && key[3] != '0';
+            diagnostics.HasErrors ? null
+                : new ReportFormat(lines.PrrAddrV4!.Value, lines.PrrAddrV6!.Value, lines.IPv4Shared!.Value, [.. lines.Homes.Select(h => new Cpe(h.Number, h.AddrV6!.Value, h.Range!.Value))]),
+            diagnostics.Finish(), diagnostics.Omitted);
     }
 
     /// <summary>The same as a configuration of aplusp.</summary>
