@@ -21,6 +21,9 @@ sealed class Registrar : IDisposable
     readonly Writer _writer;
     readonly ConcurrentBag<Session> _readers = [];
 
+    /// <summary>Connections that wait for the next question; each holds memory of its own.</summary>
+    const int MostIdle = 8;
+
     /// <summary>Brings the database up to date and makes the pools' rows.</summary>
     /// <exception cref="APlusPException">The database cannot be used, or contradicts the policy.</exception>
     public Registrar(RegistryDatabase database, LeasePolicy policy, TimeProvider clock)
@@ -70,7 +73,7 @@ sealed class Registrar : IDisposable
             return asked == fingerprint ? new StoredAnswer((int)known.Item2, known.Item3)
                 : throw new Refusal(ErrorCodes.RequestIdUsed, "This Request-Id was used for another request within the last day. Take a new one for each request, and the same only to repeat one.");
         StoredAnswer answer = what(transaction);
-        transaction.Session.Execute("INSERT INTO request VALUES(@id, @at, @fingerprint, @status, @body)",
+        transaction.Session.Write("INSERT INTO request VALUES(@id, @at, @fingerprint, @status, @body)",
             ("id", id), ("at", transaction.Now), ("fingerprint", fingerprint), ("status", (long)answer.Status), ("body", answer.Body));
         return answer;
     });
@@ -85,7 +88,8 @@ sealed class Registrar : IDisposable
             {
                 if (again || !_readers.TryTake(out session)) session = new Session(_database, _database.Connect());
                 T result = what(session);
-                _readers.Add(session);
+                if (_readers.Count < MostIdle) _readers.Add(session);
+                else Discard(session);
                 return result;
             }
             catch (Exception error) when (error is not Refusal and not APlusPException && _database.IsPassing(error))

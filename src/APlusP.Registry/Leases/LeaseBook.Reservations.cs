@@ -40,7 +40,7 @@ sealed partial class LeaseBook
         else if (!IsOwn(reservation))
             throw new Refusal(ErrorCodes.LeaseConflict, $"Ports of {reservation.Ports} of {address} are another's, or rest after another. GET /v1/who?address={address}&port={reservation.Ports.Ranges.First().First} tells whose they are; reserve others, or wait.");
         transaction.Append(Event("reserved", reservation));
-        _session.Execute($"INSERT INTO reservation({Reservation.Columns}) VALUES(@subscriber, @address, @ports, @first, @count)",
+        _session.Write($"INSERT INTO reservation({Reservation.Columns}) VALUES(@subscriber, @address, @ports, @first, @count)",
             ("subscriber", subscriber), ("address", (long)address.Value), ("ports", reservation.Ports.ToString()), ("first", (long)reservation.Units.First), ("count", (long)reservation.Units.Count));
         return reservation;
     }
@@ -54,7 +54,7 @@ sealed partial class LeaseBook
     {
         Reservation reservation = FindReservation(subscriber) ?? throw new Refusal(ErrorCodes.NotThere, $"Nothing is reserved for {subscriber}. GET /v1/reservations lists what is.");
         transaction.Append(Event("unreserved", reservation));
-        _session.Execute("DELETE FROM reservation WHERE subscriber = @subscriber", ("subscriber", subscriber));
+        _session.Write("DELETE FROM reservation WHERE subscriber = @subscriber", ("subscriber", subscriber));
         UnitMap map = MapOf(reservation.Address);
         map.GiveBack(reservation.Units);
         foreach (UnitRun held in _session.All("SELECT first_unit, unit_count FROM block WHERE address = @address AND reclaimed = 0", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("address", (long)reservation.Address.Value)))

@@ -54,7 +54,7 @@ sealed partial class LeaseBook
         Lease shrunk = Resized(lease, pool, [.. kept.Select(b => b.Run)]);
         long seq = transaction.Append(Event("shrunk", lease) with { Ports = Rows.Multirange(pool.Layout.PortsOf([.. gone.Select(b => b.Run).OrderBy(r => r.First)])), Until = _now });
         foreach ((_, long block) in gone)
-            _session.Execute("UPDATE block SET until = @now, free_at = @free, altered = @seq WHERE id = @id", ("now", _now), ("free", _now + HoldDown), ("seq", seq), ("id", block));
+            _session.Write("UPDATE block SET until = @now, free_at = @free, altered = @seq WHERE id = @id", ("now", _now), ("free", _now + HoldDown), ("seq", seq), ("id", block));
         return shrunk;
     }
 
@@ -77,7 +77,7 @@ sealed partial class LeaseBook
     Lease Resized(Lease lease, Pool pool, IReadOnlyList<UnitRun> runs)
     {
         Lease resized = lease with { Ports = pool.Layout.PortsOf([.. runs.OrderBy(r => r.First)]), Units = runs.Sum(r => r.Count), Changed = Now };
-        _session.Execute("UPDATE lease SET ports = @ports, units = @units, changed = @now WHERE id = @id",
+        _session.Write("UPDATE lease SET ports = @ports, units = @units, changed = @now WHERE id = @id",
             ("ports", resized.Ports.ToString()), ("units", (long)resized.Units), ("now", _now), ("id", lease.Id));
         return resized;
     }

@@ -29,7 +29,7 @@ sealed partial class LeaseBook
             foreach (var block in address)
             {
                 map.GiveBack(block.Run);
-                _session.Execute("UPDATE block SET reclaimed = 1 WHERE id = @id", ("id", block.Block));
+                _session.Write("UPDATE block SET reclaimed = 1 WHERE id = @id", ("id", block.Block));
             }
 
             // What is reserved stays taken, whoever had it.

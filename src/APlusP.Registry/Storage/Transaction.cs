@@ -33,7 +33,7 @@ sealed class Transaction
         _seq++;
         _hash = change.Hash(_hash, _seq, Now);
         _appended = true;
-        Session.Execute(
+        Session.Write(
             $"INSERT INTO event({RegistryEvent.Columns}) VALUES(@seq, @at, @kind, @subject, @subscriber, @softwire, @address, @ports, @until, @actor, @hash)",
             ("seq", _seq), ("at", Now), ("kind", change.Kind), ("subject", change.Subject), ("subscriber", change.Subscriber), ("softwire", change.Softwire),
             ("address", change.Address), ("ports", change.Ports), ("until", change.Until), ("actor", change.Actor), ("hash", _hash));
@@ -43,6 +43,6 @@ sealed class Transaction
     /// <summary>Writes the chain's new tail; the last thing before a commit.</summary>
     public void Finish()
     {
-        if (_appended) Session.Execute("UPDATE chain SET seq = @seq, at = @at, hash = @hash WHERE one = 1", ("seq", _seq), ("at", Now), ("hash", _hash));
+        if (_appended) Session.Write("UPDATE chain SET seq = @seq, at = @at, hash = @hash WHERE one = 1", ("seq", _seq), ("at", Now), ("hash", _hash));
     }
 }
