@@ -39,6 +39,7 @@ static class LeaseModel
                     case 1:
                         scene.Change(b => b.Release(mine!.Id));
                         model.Remove(name);
+                        seen.RemoveAll(s => HadForNoTime(s.Lease, s.At));
                         break;
                     case 2 or 3:
                         model[name] = scene.Change(b => b.Renew(mine!.Id));
@@ -51,6 +52,7 @@ static class LeaseModel
                     default:
                         model[name] = scene.Change(b => b.Shrink(mine!.Id, random.Next(2) == 0 ? null : random.Next(1, 64)));
                         Assert.True(model[name].Ports.Count < mine!.Ports.Count);
+                        seen.RemoveAll(s => HadForNoTime(s.Lease, s.At));
                         break;
                 }
             }
@@ -58,6 +60,9 @@ static class LeaseModel
             {
                 // Nothing changed: the next lines hold the registry to what it was.
             }
+
+            // Given back in the same millisecond in which it was seen.
+            bool HadForNoTime(Lease lease, DateTimeOffset at) => lease.Id == mine!.Id && at == scene.Clock.Now;
 
             if (model.TryGetValue(name, out Lease? now) && now.Until > scene.Clock.Now) seen.Add((now, scene.Clock.Now));
             AssertDisjoint(scene, model);
