@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 using APlusP.Registry.Memory;
 using APlusP.Registry.Storage;
 
@@ -23,19 +24,30 @@ sealed class CredentialBook(Transaction transaction, string actor)
     public static Credential? Find(Session session, string secret, DateTimeOffset now) =>
         session.One($"SELECT {Credential.Columns} FROM credential WHERE hash = @hash", Credential.From, ("hash", HashOf(secret))) is { } found && found.IsValid(now) ? found : null;
 
+    /// <summary>The credential that a certificate became at its first use, revoked or not.</summary>
+    public static Credential? Known(Session session, string print) => session.One($"SELECT {Credential.Columns} FROM credential WHERE hash = @hash", Credential.From, ("hash", Convert.FromHexString(print)));
+
+    /// <summary>A certificate that is believed becomes a credential.</summary>
+    /// <param name="print">Its SHA-256.</param>
+    public Credential Know(string print, string subscriber, DateTimeOffset until) =>
+        Known(_session, print) ?? Issue(Convert.FromHexString(print), Credential.Certificate, subscriber, until: until);
+
     /// <summary>Whether a secret was ever issued, also where it is revoked now.</summary>
     public static bool IsKnown(Session session, string secret) => session.Any("SELECT 1 FROM credential WHERE hash = @hash", ("hash", HashOf(secret)));
 
     /// <summary>Makes a credential for a secret.</summary>
-    public Credential Issue(string secret, string kind, string name, string role = "", string className = "", long? uses = null, TimeSpan? lifetime = null, string? replaces = null)
+    public Credential Issue(string secret, string kind, string name, string role = "", string className = "", long? uses = null, TimeSpan? lifetime = null, string? replaces = null, IPv6Prefix? prefix = null) =>
+        Issue(HashOf(secret), kind, name, role, className, uses, Rows.Time(transaction.Now) + lifetime, replaces, prefix);
+
+    Credential Issue(byte[] hash, string kind, string name, string role = "", string className = "", long? uses = null, DateTimeOffset? until = null, string? replaces = null, IPv6Prefix? prefix = null)
     {
         DateTimeOffset now = Rows.Time(transaction.Now);
-        var credential = new Credential(Guid.CreateVersion7(now).ToString("N"), kind, name, role, className, uses, now, now + lifetime, null, replaces);
+        var credential = new Credential(Guid.CreateVersion7(now).ToString("N"), kind, name, role, className, uses, now, until, null, replaces, prefix);
         transaction.Append(Event("issued", credential));
-        _session.Execute(
-            $"INSERT INTO credential({Credential.Columns}, hash) VALUES(@id, @kind, @name, @role, @class, @uses, @created, @until, NULL, @replaces, @hash)",
+        _session.Write(
+            $"INSERT INTO credential({Credential.Columns}, hash) VALUES(@id, @kind, @name, @role, @class, @uses, @created, @until, NULL, @replaces, @prefix, @hash)",
             ("id", credential.Id), ("kind", kind), ("name", name), ("role", role), ("class", className), ("uses", uses), ("created", transaction.Now),
-            ("until", credential.Until?.ToUnixTimeMilliseconds()), ("replaces", replaces), ("hash", HashOf(secret)));
+            ("until", credential.Until?.ToUnixTimeMilliseconds()), ("replaces", replaces), ("prefix", prefix?.ToString() ?? ""), ("hash", hash));
         return credential;
     }
 
@@ -54,18 +66,18 @@ sealed class CredentialBook(Transaction transaction, string actor)
             throw new Refusal(ErrorCodes.LeaseConflict, $"{name} is enrolled already. If it lost its key, an operator revokes that (DELETE /v1/credentials/{key}), and it enrols again.");
         if (_session.One("SELECT class FROM lease WHERE subscriber = @name AND ended IS NULL", r => r.GetString(0), ("name", name)) is not null)
             throw new Refusal(ErrorCodes.LeaseConflict, $"{name} has a lease that an operator gave it. Enrol under another name, or have the lease released first.");
-        if (current.Uses is { } uses) _session.Execute("UPDATE credential SET uses = @uses WHERE id = @id", ("uses", uses - 1), ("id", token.Id));
-        return Issue(secret, Credential.Key, name, className: current.Class);
+        if (current.Uses is { } uses) _session.Write("UPDATE credential SET uses = @uses WHERE id = @id", ("uses", uses - 1), ("id", token.Id));
+        return Issue(secret, Credential.Key, name, className: current.Class, prefix: current.Prefix);
     }
 
     /// <summary>A new key beside the old one, which ends when the new one is used for the first time: an answer that got lost locks nobody out.</summary>
-    public Credential Rotate(Credential key, string secret) => Issue(secret, Credential.Key, key.Name, className: key.Class, replaces: key.Id);
+    public Credential Rotate(Credential key, string secret) => Issue(secret, Credential.Key, key.Name, className: key.Class, replaces: key.Id, prefix: key.Prefix);
 
     /// <summary>The first use of a key that replaces another ends that.</summary>
     public void Settle(Credential key)
     {
         if (Existing(key.Id).Replaces is not { } old) return;
-        _session.Execute("UPDATE credential SET replaces = NULL WHERE id = @id", ("id", key.Id));
+        _session.Write("UPDATE credential SET replaces = NULL WHERE id = @id", ("id", key.Id));
         if (Existing(old).Revoked is null) Revoke(old);
     }
 
@@ -77,7 +89,7 @@ sealed class CredentialBook(Transaction transaction, string actor)
             "SELECT COUNT(*) FROM credential WHERE kind = 'operator' AND role = 'operate' AND revoked IS NULL", r => r.GetInt64(0)) == 1)
             throw new Refusal(ErrorCodes.LeaseConflict, $"'{id}' is the last operator who may operate. Issue another first (POST /v1/credentials).");
         transaction.Append(Event("revoked", credential));
-        _session.Execute("UPDATE credential SET revoked = @now WHERE id = @id", ("now", transaction.Now), ("id", id));
+        _session.Write("UPDATE credential SET revoked = @now WHERE id = @id", ("now", transaction.Now), ("id", id));
         return credential with { Revoked = Rows.Time(transaction.Now) };
     }
 
@@ -85,5 +97,5 @@ sealed class CredentialBook(Transaction transaction, string actor)
         ?? throw new Refusal(ErrorCodes.NotThere, $"There is no credential '{id}'. GET /v1/credentials lists those that there are.");
 
     RegistryEvent Event(string kind, Credential credential) => new(
-        kind, credential.Id, $"{credential.Kind} {credential.Name} {credential.Role}{credential.Class}", null, null, null, credential.Until?.ToUnixTimeMilliseconds(), actor);
+        kind, credential.Id, $"{credential.Kind} {credential.Name} {credential.Role}{credential.Class}{(credential.Prefix is { } prefix ? $" {prefix}" : "")}", null, null, null, credential.Until?.ToUnixTimeMilliseconds(), actor);
 }

@@ -16,6 +16,9 @@ public sealed record LeaseDocument(
         lease.Ports.Psid is { } psid ? new PsidDocument(psid.Offset, psid.Length, psid.Value) : null, Moment.Write(lease.From), Moment.Write(lease.Until));
 }
 
+/// <summary>What is asked of <c>POST /v1/leases</c>; with an address and ranges, those very ports.</summary>
+public sealed record LeaseRequest(string Subscriber, string Softwire, string? Class, string? Address, IReadOnlyList<int[]>? Ranges);
+
 /// <summary>RFC 7597 section 5.1; the names are those of RFC 8676 without their prefix.</summary>
 public sealed record PsidDocument(int Offset, int Length, int Psid);
 
@@ -37,10 +40,10 @@ public sealed record PoolDocument(string Prefix, string Layout, long Addresses, 
 
 /// <summary>A credential; its <c>secret</c> is told once, where it is made.</summary>
 public sealed record CredentialDocument(
-    string Id, string Kind, string Name, string? Role, string? Class, long? Uses, string Created, string? Until, string? Revoked, string? Secret)
+    string Id, string Kind, string Name, string? Role, string? Class, string? Prefix, long? Uses, string Created, string? Until, string? Revoked, string? Secret)
 {
     internal static CredentialDocument Of(Credential credential, string? secret = null) => new(
-        credential.Id, credential.Kind, credential.Name, credential.Role.Length > 0 ? credential.Role : null, credential.Class.Length > 0 ? credential.Class : null, credential.Uses,
+        credential.Id, credential.Kind, credential.Name, credential.Role.Length > 0 ? credential.Role : null, credential.Class.Length > 0 ? credential.Class : null, credential.Prefix?.ToString(), credential.Uses,
         Moment.Write(credential.Created), credential.Until is { } until ? Moment.Write(until) : null, credential.Revoked is { } revoked ? Moment.Write(revoked) : null, secret);
 }
 
@@ -59,6 +62,7 @@ public sealed record FieldProblem(string Field, string Detail);
 /// <summary>JSON of the API without reflection, so that it works in a native executable.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(LeaseDocument))]
+[JsonSerializable(typeof(LeaseRequest))]
 [JsonSerializable(typeof(LeaseList))]
 [JsonSerializable(typeof(WhoDocument))]
 [JsonSerializable(typeof(ReservationDocument))]

@@ -1,5 +1,6 @@
 using System.Net;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 using APlusP.Registry.Access;
 using APlusP.Registry.Configuration;
 using Microsoft.AspNetCore.Http;
@@ -47,7 +48,7 @@ sealed record Caller(Credential? Credential)
     public string Name => Credential is null ? "this machine" : $"{Credential.Kind} {Credential.Name}";
 
     /// <summary>The subscriber that this SMAP is; null for everybody else.</summary>
-    public string? Subscriber => Credential is { Kind: Credential.Key } ? Credential.Name : null;
+    public string? Subscriber => Credential is { Kind: Credential.Key or Credential.Certificate } ? Credential.Name : null;
 
     /// <summary>Refuses whoever may not do this.</summary>
     public void Require(Needs needs, LoopbackAccess loopback)
@@ -64,7 +65,9 @@ sealed record Caller(Credential? Credential)
             ({ Kind: Credential.Operator }, Needs.Enrol or Needs.Key) => "this is for SMAPs, and your token is an operator's",
             ({ Kind: Credential.Operator }, _) => $"the operator {Credential.Name} may read only; ask one whose role is 'operate'",
             ({ Kind: Credential.Key }, Needs.ReadLease or Needs.ChangeLease or Needs.Key) => null,
-            ({ Kind: Credential.Key }, _) => "a SMAP may ask about its own lease only",
+            ({ Kind: Credential.Certificate }, Needs.ReadLease or Needs.ChangeLease) => null,
+            ({ Kind: Credential.Certificate }, Needs.Key) => "a certificate is not rotated here; have a new one signed by its authority",
+            ({ Kind: Credential.Key or Credential.Certificate }, _) => "a SMAP may ask about its own lease only",
             ({ Kind: Credential.Enrolment }, Needs.Enrol) => null,
             _ => "an enrolment token is good for POST /v1/enrol only, which gives a key",
         };
@@ -76,6 +79,13 @@ sealed record Caller(Credential? Credential)
     public void RequireSelf(string subscriber)
     {
         if (Subscriber is { } self && self != subscriber) throw new Refusal(ErrorCodes.NotAllowed, "A SMAP may ask about its own lease only.");
+    }
+
+    /// <summary>Refuses a SMAP that means a softwire elsewhere than where its enrolment said.</summary>
+    public void RequireWithin(IPv6Address softwire)
+    {
+        if (Credential?.Prefix is { } prefix && !prefix.Contains(softwire))
+            throw new Refusal(ErrorCodes.NotAllowed, $"The softwire {softwire} is not in {prefix}, for which this SMAP was enrolled. Ask from an address there, or have an operator issue an enrolment token for the right prefix.");
     }
 
     /// <summary>The token that a request brings; null where it brings none.</summary>

@@ -26,12 +26,17 @@ static class LeaseRoutes
 
     static async Task Grant(Request request)
     {
-        (RequestFields fields, string body) = await RequestFields.OfBody(request.Context, "subscriber", "softwire", "class");
+        (RequestFields fields, string body) = await RequestFields.OfBody(request.Context, "subscriber", "softwire", "class", "address", "ranges");
         string? subscriber = fields.Text("subscriber", required: request.Caller.Subscriber is null), className = fields.Text("class", required: false, most: 64);
         IPv6Address? softwire = fields.Softwire("softwire", required: true);
+        PortSet? ports = fields.Ranges("ranges", required: false);
+        IPv4Address? address = fields.Address("address", required: ports is not null);
+        if (address is not null && ports is null) fields.Fault("ranges", "is missing beside 'address'; the two say which ports, or both are left out");
         fields.Check();
         subscriber ??= request.Caller.Subscriber!;
         request.Caller.RequireSelf(subscriber);
+        request.Caller.RequireWithin(softwire!.Value);
+        if (ports is not null && request.Caller.Subscriber is not null) throw new Refusal(ErrorCodes.NotAllowed, "Which ports a SMAP gets the registry decides. Leave out 'address' and 'ranges', or have an operator ask.");
         if (request.Caller.Subscriber is not null && request.Caller.Credential!.Class is { Length: > 0 } given)
         {
             if (className is not null && className != given) throw new Refusal(ErrorCodes.NotAllowed, $"This SMAP was enrolled for the class '{given}'. Leave out the class.");
@@ -42,7 +47,7 @@ static class LeaseRoutes
             body,
             book =>
             {
-                (Lease lease, bool isNew) = book.Grant(subscriber, softwire!.Value, className);
+                (Lease lease, bool isNew) = book.Grant(subscriber, softwire.Value, className, ports is null ? null : (address!.Value, ports));
                 return (isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK, LeaseDocument.Of(lease));
             },
             ApiJson.Plain.LeaseDocument, lease => $"/v1/leases/{lease.Id}");

@@ -2,6 +2,7 @@ using System.Text.Json;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
+using APlusP.Registry.Access;
 using APlusP.Registry.Memory;
 using Microsoft.AspNetCore.Http;
 
@@ -91,14 +92,11 @@ sealed class RequestFields
     }
 
     /// <summary>Text of 1 to so many characters, none of them a control character; null where it is absent or at fault.</summary>
-    public string? Text(string field, bool required, int most = 128)
+    public string? Text(string field, bool required, int most = Names.Longest)
     {
         if (Find(field, required) is not { } value) return null;
         if (value is not string text) return Bad(field, "must be a string");
-        if (text.Length == 0 || text.Length > most) return Bad(field, $"must have 1 to {most} characters, and has {text.Length}");
-        if (text.Any(c => char.IsControl(c) || char.IsSurrogate(c) || char.GetUnicodeCategory(c) is System.Globalization.UnicodeCategory.Format or System.Globalization.UnicodeCategory.LineSeparator or System.Globalization.UnicodeCategory.ParagraphSeparator))
-            return Bad(field, "holds characters that cannot be seen");
-        return text.Trim().Length == text.Length ? text : Bad(field, "begins or ends with a blank");
+        return Names.FaultOf(text, most) is { } fault ? Bad(field, fault) : text;
     }
 
     public string? Word(string field, bool required, params string[] words) =>
@@ -109,6 +107,15 @@ sealed class RequestFields
         if (Find(field, required) is not { } value) return null;
         if (value is string text && text.Length <= 64 && IPv6Address.TryParse(text, out IPv6Address address) && address.IsUnicast) return address;
         Bad(field, $"must be a unicast IPv6 address such as \"2001:db8::1\", without prefix length or zone{Was(value)}");
+        return null;
+    }
+
+    public IPv6Prefix? Prefix(string field)
+    {
+        if (Find(field, required: false) is not { } value) return null;
+        string error = "";
+        if (value is string text && text.Length <= 64 && IPv6Prefix.TryParse(text, out IPv6Prefix prefix, out error)) return prefix;
+        Bad(field, $"must be an IPv6 prefix such as \"2001:db8:1::/48\"{(error.Length > 0 ? $"; {error}" : Was(value))}");
         return null;
     }
 

@@ -26,24 +26,60 @@ sealed partial class LeaseBook
     /// <summary>Keeps whole blocks of an address for a subscriber. Who has a lease elsewhere keeps it to its end.</summary>
     public Reservation Reserve(string subscriber, IPv4Address address, PortSet ports)
     {
-        Pool pool = policy.PoolOf(address)
-            ?? throw new Refusal(ErrorCodes.BadRequest, $"{address} is in no pool; the pools are {string.Join(", ", policy.Pools.Select(p => p.Name))}.") { Fields = [("address", "is in no pool")] };
+        Pool pool = PoolOf(address);
         if (FindReservation(subscriber) is { } before)
             throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has {before.Ports} of {before.Address} reserved already. DELETE /v1/reservations?subscriber={subscriber} first.");
-        List<UnitRun> runs = UnitRun.Join(pool.Layout.UnitsOf(ports));
-        if (runs.Count != 1 || pool.Layout.PortsOf(runs[0]).Count != ports.Count)
-            throw new Refusal(ErrorCodes.BadRequest, $"{ports} are not whole blocks of {pool.Name}, which is divided into {pool.Layout}." + (runs.Count == 1 ? $" Around them are {pool.Layout.PortsOf(runs[0])}." : " Reserve consecutive ones.")) { Fields = [("ranges", "are not consecutive whole blocks of the pool")] };
-
-        var reservation = new Reservation(subscriber, address, pool.Layout.PortsOf(runs), runs[0]);
+        UnitRun run = RunOf(pool, ports);
+        var reservation = new Reservation(subscriber, address, pool.Layout.PortsOf([run]), run);
         UnitMap map = MapOf(address);
         if (map.TryTake(reservation.Units)) Save(address, map);
         else if (!IsOwn(reservation))
-            throw new Refusal(ErrorCodes.LeaseConflict, $"Ports of {reservation.Ports} of {address} are another's, or rest after another. GET /v1/who?address={address}&port={reservation.Ports.Ranges.First().First} tells whose they are; reserve others, or wait.");
+            throw Taken(reservation);
         transaction.Append(Event("reserved", reservation));
         _session.Write($"INSERT INTO reservation({Reservation.Columns}) VALUES(@subscriber, @address, @ports, @first, @count)",
             ("subscriber", subscriber), ("address", (long)address.Value), ("ports", reservation.Ports.ToString()), ("first", (long)reservation.Units.First), ("count", (long)reservation.Units.Count));
         return reservation;
     }
+
+    /// <summary>The ports that somebody names, which are to be free, or the subscriber's own: reserved for it, or resting after it.</summary>
+    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>) Exactly(string subscriber, SubscriberClass subscribers, IPv4Address address, PortSet ports)
+    {
+        Pool pool = PoolOf(address);
+        UnitRun run = RunOf(pool, ports);
+        if (!pool.Serves(subscribers)) throw new Refusal(ErrorCodes.LeaseConflict, $"The pool {pool.Name} does not serve the class '{subscribers.Name}'. Add it to the pool's 'classes', or ask for another class.");
+        if (run.Count > LeasePolicy.LimitOf(subscribers, pool))
+            throw new Refusal(ErrorCodes.LeaseLimit, $"{ports.Count} ports are more than the {subscribers.Limit} of class '{subscribers.Name}'. Raise the class's limit, or ask for another class.");
+        var own = new Reservation(subscriber, address, ports, run);
+        if ((FindReservation(subscriber) is { } kept && kept.Address == address && kept.Units == run) || IsOwn(own))
+        {
+            TakeOutOfRest(address, [run]);
+            return (address, pool.Layout, [run]);
+        }
+
+        do
+        {
+            UnitMap map = MapOf(address);
+            if (!map.TryTake(run)) continue;
+            Save(address, map);
+            return (address, pool.Layout, [run]);
+        }
+        while (Reclaim(WorkAtOnce) > 0);
+        throw Taken(own);
+    }
+
+    Pool PoolOf(IPv4Address address) => policy.PoolOf(address)
+        ?? throw new Refusal(ErrorCodes.BadRequest, $"{address} is in no pool; the pools are {string.Join(", ", policy.Pools.Select(p => p.Name))}.") { Fields = [("address", "is in no pool")] };
+
+    /// <summary>The units that these very ports are.</summary>
+    static UnitRun RunOf(Pool pool, PortSet ports)
+    {
+        List<UnitRun> runs = UnitRun.Join(pool.Layout.UnitsOf(ports));
+        return runs.Count == 1 && pool.Layout.PortsOf(runs[0]).Count == ports.Count ? runs[0]
+            : throw new Refusal(ErrorCodes.BadRequest, $"{ports} are not whole blocks of {pool.Name}, which is divided into {pool.Layout}." + (runs.Count == 1 ? $" Around them are {pool.Layout.PortsOf(runs[0])}." : " Name consecutive ones.")) { Fields = [("ranges", "are not consecutive whole blocks of the pool")] };
+    }
+
+    static Refusal Taken(Reservation wanted) => new(ErrorCodes.LeaseConflict,
+        $"Ports of {wanted.Ports} of {wanted.Address} are another's, or rest after another. GET /v1/who?address={wanted.Address}&port={wanted.Ports.Ranges.First().First} tells whose they are; take others, or wait.");
 
     /// <summary>Whether the subscriber's own lease holds just these ports.</summary>
     bool IsOwn(Reservation reservation) => _session.Any(

@@ -17,6 +17,7 @@ sealed partial class LeaseBook
         int more = LeasePolicy.GrowthOf(subscribers, pool, lease.Units, ports);
         if (more == 0)
             throw new Refusal(ErrorCodes.LeaseLimit, $"The lease of {lease.Subscriber} has {lease.Ports.Count} ports, which is the most for class '{subscribers.Name}'. Raise the class's limit, or give the subscriber another class.");
+        RefuseHoarding(lease.Subscriber, subscribers, pool, more);
         List<(UnitRun Run, long Id)> blocks = Blocks(lease);
         IReadOnlyList<UnitRun>? runs;
         do

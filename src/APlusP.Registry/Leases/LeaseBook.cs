@@ -24,7 +24,8 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     /// <param name="subscriber">Who.</param>
     /// <param name="softwire">Where its SMAP is; another than before moves the lease there.</param>
     /// <param name="className">Its class; null for that of the lease that it has, or <see cref="SubscriberClass.Default"/>.</param>
-    public (Lease Lease, bool New) Grant(string subscriber, IPv6Address softwire, string? className)
+    /// <param name="exactly">The very ports that it is to have; null for those that the registry chooses.</param>
+    public (Lease Lease, bool New) Grant(string subscriber, IPv6Address softwire, string? className, (IPv4Address Address, PortSet Ports)? exactly = null)
     {
         Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC, ended IS NULL DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
         if (last is { Ended: null } && last.Until <= Now) last = Expire(last);
@@ -34,11 +35,15 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         {
             if (asked is not null && last.Class != asked.Name)
                 throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of class '{last.Class}', not '{asked.Name}'. Release lease {last.Id} first, or leave out the class.");
+            if (exactly is { } other && (last.Address != other.Address || !last.Ports.Ranges.SequenceEqual(other.Ports.Ranges)))
+                throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of {last.Ports} of {last.Address}, not {other.Ports} of {other.Address}. Release lease {last.Id} first.");
             return (last.Softwire == softwire ? last : Move(last, softwire), false);
         }
 
         SubscriberClass subscribers = asked ?? Class(SubscriberClass.Default);
-        (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(subscribers);
+        (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = exactly is { } wanted
+            ? Exactly(subscriber, subscribers, wanted.Address, wanted.Ports)
+            : Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(last, subscribers);
         var lease = new Lease
         {
             Id = Guid.CreateVersion7(Now).ToString("N"),
@@ -128,7 +133,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     }
 
     /// <summary>Ports of the address that has most of them free, so that who is there already has room to grow.</summary>
-    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>) Choose(SubscriberClass subscribers)
+    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>) Choose(Lease? last, SubscriberClass subscribers)
     {
         List<Pool> pools = [.. policy.Pools.Where(p => p.Serves(subscribers))];
         if (pools.Count == 0) throw new Refusal(ErrorCodes.PoolExhausted, $"No pool serves the class '{subscribers.Name}'. Add it to the 'classes' of a [[pool]], or ask for another class.");
@@ -137,6 +142,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             foreach (Pool pool in pools)
             {
                 int wanted = LeasePolicy.StartOf(subscribers, pool);
+                if (last is not null) RefuseHoarding(last.Subscriber, subscribers, pool, wanted);
                 (IPv4Address Address, UnitMap Map)? room = _session.One<(IPv4Address, UnitMap)?>(
                     "SELECT address, taken FROM address WHERE pool = @pool AND free >= @wanted ORDER BY free DESC, address LIMIT 1",
                     r => (new IPv4Address((uint)r.GetInt64(0)), UnitMap.Of(pool.Layout.UnitCount, r.Bytes(1))), ("pool", pool.Name), ("wanted", (long)wanted));
@@ -149,6 +155,20 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         while (Reclaim(WorkAtOnce) > 0);
         throw new Refusal(ErrorCodes.PoolExhausted,
             $"No address of {string.Join(", ", pools.Select(p => p.Name))} has {subscribers.Start} ports left for a subscriber of class '{subscribers.Name}'. Ports that were given back rest for {policy.HoldDown.TotalSeconds} s; add a pool if this goes on.") { RetryAfter = policy.HoldDown };
+    }
+
+    /// <summary>
+    /// Who ends its lease and asks again, in another class or grown at once, has what rests besides. All of it together is at most twice what its class allows, so that nobody empties a
+    /// pool by that.
+    /// </summary>
+    void RefuseHoarding(string subscriber, SubscriberClass subscribers, Pool pool, int more)
+    {
+        List<(IPv4Address Address, long Units)> held = _session.All(
+            "SELECT b.address, b.unit_count FROM lease l JOIN block b ON b.lease = l.id WHERE l.subscriber = @subscriber AND (l.ended IS NULL OR l.ended > @since) AND b.reclaimed = 0 AND b.free_at > @now",
+            r => (new IPv4Address((uint)r.GetInt64(0)), r.GetInt64(1)), ("subscriber", subscriber), ("since", _now - HoldDown), ("now", _now));
+        long ports = held.Sum(h => h.Units * (policy.PoolOf(h.Address)?.Layout.UnitSize ?? 0)), most = 2L * Math.Max(subscribers.Limit, LeasePolicy.StartOf(subscribers, pool) * pool.Layout.UnitSize);
+        if (held.Count > 0 && ports + more * pool.Layout.UnitSize > most)
+            throw new Refusal(ErrorCodes.TooSoon, $"{subscriber} has {ports} ports with those that rest, and the class '{subscribers.Name}' allows {most} of both. Ask again when those that were given back have rested for {policy.HoldDown.TotalSeconds} s.") { RetryAfter = policy.HoldDown };
     }
 
     SubscriberClass Class(string name) => policy.ClassOf(name)

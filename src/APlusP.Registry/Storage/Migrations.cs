@@ -13,18 +13,25 @@ namespace APlusP.Registry.Storage;
 /// reservation     ports that are kept for one subscriber
 /// event, chain    every change, each with a hash over itself and the one before; the head and the tail of that chain
 /// request         answers already given, by request id
-/// credential      operators, enrolment tokens and SMAPs' keys, as hashes
+/// credential      operators, enrolment tokens, SMAPs' keys and certificates, as hashes
+/// export          the last event that each IPFIX collector has
 /// </code>
 /// </remarks>
 static class Migrations
 {
     public static IReadOnlyList<string> Sqlite { get; } = [Tables("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "BLOB", """
         CREATE INDEX block_of_address ON block(address, lowest, highest, valid_from, until);
-        """)];
+        """), SecondStep];
 
     public static IReadOnlyList<string> Postgres { get; } = ["CREATE EXTENSION IF NOT EXISTS btree_gist;\n" + Tables("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "INT4MULTIRANGE", "BYTEA", """
         ALTER TABLE block ADD CONSTRAINT no_port_twice EXCLUDE USING gist (address WITH =, ports WITH &&, int8range(valid_from, free_at) WITH &&);
-        """)];
+        """), SecondStep];
+
+    /// <summary>The IPv6 prefix in which the softwires of a credential are; how far a collector has been told of events.</summary>
+    const string SecondStep = """
+        ALTER TABLE credential ADD COLUMN prefix TEXT NOT NULL DEFAULT '';
+        CREATE TABLE export(collector TEXT PRIMARY KEY, seq BIGINT NOT NULL);
+        """;
 
     static string Tables(string identity, string ports, string bytes, string last) => $"""
         CREATE TABLE pool(name TEXT PRIMARY KEY, layout TEXT NOT NULL, units BIGINT NOT NULL);

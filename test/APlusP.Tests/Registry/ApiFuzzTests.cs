@@ -23,8 +23,9 @@ public class ApiFuzzTests
 
     [Theory]
     [InlineData("/v1/leases", """{"subscriber": "cpe-1", "softwire": "2001:db8::1", "class": "home"}""")]
+    [InlineData("/v1/leases", """{"subscriber": "cpe-1", "softwire": "2001:db8::1", "address": "192.0.2.1", "ranges": [[2048, 2175]]}""")]
     [InlineData("/v1/reservations", """{"subscriber": "cpe-1", "address": "192.0.2.1", "ranges": [[1024, 1151]]}""")]
-    [InlineData("/v1/credentials", """{"kind": "enrolment", "name": "n", "class": "home", "uses": 2, "seconds": 60}""")]
+    [InlineData("/v1/credentials", """{"kind": "enrolment", "name": "n", "class": "home", "prefix": "2001:db8::/32", "uses": 2, "seconds": 60}""")]
     [InlineData("/v1/credentials", """{"kind": "operator", "name": "n", "role": "read", "seconds": 60}""")]
     [InlineData("/v1/enrol", """{"subscriber": "cpe-9"}""")]
     [InlineData("/v1/leases/LEASE/grow", """{"ports": 128}""")]

@@ -154,6 +154,91 @@ public class ApiTests
         Assert.Equal((200, 200, 401), ((await scene.Ask("GET", "/v1/leases", token: key)).Status, (await scene.Ask("GET", "/v1/leases", token: next)).Status, (await scene.Ask("GET", "/v1/leases", token: key)).Status));
     }
 
+    [Fact]
+    public async Task An_enrolment_token_for_a_prefix_gives_keys_that_claim_softwires_there_alone()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Loopback = LoopbackAccess.Token });
+        Answer issued = await scene.Ask("POST", "/v1/credentials", """{"kind": "enrolment", "name": "boxes of the north", "prefix": "2001:db8:1::/48"}""", scene.Token);
+        Assert.Equal((201, "2001:db8:1::/48"), (issued.Status, issued["prefix"]));
+        string key = (await scene.Ask("POST", "/v1/enrol", "{}", issued["secret"]))["key"];
+        key = (await scene.Ask("POST", "/v1/keys/rotate", token: key))["key"];
+        Answer refused = await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8:2::1"}""", key);
+        Assert.Equal((403, ErrorCodes.NotAllowed), (refused.Status, refused["code"]));
+        Assert.Contains("2001:db8:1::/48", refused["detail"], StringComparison.Ordinal);
+        Assert.Equal(201, (await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8:1::1"}""", key)).Status);
+        Assert.Equal(403, (await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8:2::1"}""", key)).Status);
+        Assert.Equal(400, (await scene.Ask("POST", "/v1/credentials", """{"kind": "operator", "name": "n", "role": "read", "prefix": "2001:db8::/32"}""", scene.Token)).Status);
+        Assert.Equal(400, (await scene.Ask("POST", "/v1/credentials", """{"kind": "enrolment", "name": "n", "prefix": "2001:db8::1/32"}""", scene.Token)).Status);
+    }
+
+    [Fact]
+    public async Task One_client_cannot_exhaust_a_pool_by_whatever_it_asks()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Loopback = LoopbackAccess.Token, Policy = s.Policy with { ChangeInterval = TimeSpan.Zero } });
+        string token = (await scene.Ask("POST", "/v1/credentials", """{"kind": "enrolment", "name": "boxes", "uses": 3, "class": "home"}""", scene.Token))["secret"];
+        var keys = new List<string>();
+        for (int i = 0; i < 10; i++)
+            if (await scene.Ask("POST", "/v1/enrol", "{}", token) is { Status: 201 } enrolled) keys.Add(enrolled["key"]);
+        Assert.Equal(3, keys.Count);
+        for (int i = 0; i < 150; i++)
+        {
+            string key = keys[i % 3];
+            Answer lease = await scene.Ask("POST", "/v1/leases", $$"""{"softwire": "2001:db8::{{i:x}}"}""", key);
+            if (lease.Status is not (200 or 201)) continue;
+            await scene.Ask("POST", $"/v1/leases/{lease["id"]}/grow", """{"ports": 65536}""", key);
+            await scene.Ask("DELETE", $"/v1/leases/{lease["id"]}", token: key);
+        }
+
+        // Three keys of a class with 8 blocks at most, and as many that rest.
+        JsonElement pool = (await scene.Ask("GET", "/v1/pools", token: scene.Token)).Json[0];
+        Assert.InRange(pool.GetProperty("blocks").GetInt32() - pool.GetProperty("freeBlocks").GetInt32(), 8, 3 * 16);
+    }
+
+    [Fact]
+    public async Task Exact_ports_are_an_operators_to_ask_for()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        const string exact = """{"subscriber": "cpe-1", "softwire": "2001:db8::1", "address": "192.0.2.1", "ranges": [[2048, 2175]]}""";
+        Answer lease = await scene.Ask("POST", "/v1/leases", exact);
+        Assert.Equal((201, "192.0.2.1", "[[2048,2175]]"), (lease.Status, lease["address"], lease["ranges"]));
+        Assert.Equal((200, lease.Text), ((await scene.Ask("POST", "/v1/leases", exact)) is var again ? again.Status : 0, again.Text));
+        Assert.Equal(400, (await scene.Ask("POST", "/v1/leases", """{"subscriber": "cpe-2", "softwire": "2001:db8::2", "address": "192.0.2.1"}""")).Status);
+        Assert.Equal(400, (await scene.Ask("POST", "/v1/leases", """{"subscriber": "cpe-2", "softwire": "2001:db8::2", "ranges": [[4096, 4223]]}""")).Status);
+        string token = (await scene.Ask("POST", "/v1/credentials", """{"kind": "enrolment", "name": "boxes"}""", scene.Token))["secret"];
+        string key = (await scene.Ask("POST", "/v1/enrol", "{}", token))["key"];
+        Assert.Equal(403, (await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8::2", "address": "192.0.2.1", "ranges": [[4096, 4223]]}""", key)).Status);
+    }
+
+    [Fact]
+    public async Task A_pool_of_psids_from_a_file_gives_each_set_once_and_no_system_port()
+    {
+        RegistrySettings settings = RegistryConfigurationFile.Check("registry.toml", """
+            data = "/nonexistent"
+            [[pool]]
+            prefix = "192.0.2.0/31"
+            psid = { offset = 6, length = 4 }
+            [[class]]
+            name = "home"
+            start = 4032
+            limit = 8064
+            """).Configuration!;
+        await using ApiScene scene = await ApiScene.Start(s => s with { Policy = settings.Policy with { ChangeInterval = TimeSpan.Zero } });
+        var sets = new HashSet<string>();
+        for (int i = 0; i < 32; i++)
+        {
+            Answer lease = await scene.Ask("POST", "/v1/leases", $$"""{"subscriber": "cpe-{{i}}", "softwire": "2001:db8::{{i:x}}"}""");
+            Assert.Equal(201, lease.Status);
+            JsonElement psid = lease.Json.GetProperty("psid");
+            var ports = APlusP.Core.PortSets.PortSet.FromPsid(psid.GetProperty("offset").GetInt32(), psid.GetProperty("length").GetInt32(), psid.GetProperty("psid").GetInt32());
+            Assert.Equal(ports.Ranges.Select(r => new int[] { r.First, r.Last }), lease.Json.GetProperty("ranges").EnumerateArray().Select(r => new int[] { r[0].GetInt32(), r[1].GetInt32() }));
+            Assert.Equal((4032, true), (ports.Count, ports.Ranges.First().First >= 1024));
+            sets.Add($"{lease["address"]} {psid}");
+        }
+
+        Assert.Equal(32, sets.Count);
+        Assert.Equal(503, (await scene.Ask("POST", "/v1/leases", """{"subscriber": "late", "softwire": "2001:db8::ff"}""")).Status);
+    }
+
     /// <summary>Every route refuses whoever brings nothing from elsewhere, but those that tell nothing of anybody.</summary>
     [Fact]
     public async Task No_route_answers_a_stranger_but_those_that_tell_nothing()

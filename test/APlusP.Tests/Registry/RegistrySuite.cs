@@ -192,6 +192,90 @@ public abstract class RegistrySuite
     }
 
     [Fact]
+    public void Who_gives_back_and_asks_again_in_turn_has_twice_its_limit_at_most_with_what_rests()
+    {
+        using RegistryScene scene = Scene(RegistryScene.Policy("192.0.2.0/31") with { ChangeInterval = TimeSpan.Zero });
+        int most = 0;
+        for (int i = 0; i < 400; i++)
+        {
+            try
+            {
+                Lease lease = scene.Grant("cpe-1", className: i % 2 == 0 ? "home" : "gamer");
+                if (i % 3 == 0) scene.Change(b => b.Grow(lease.Id, 65536));
+                scene.Change(b => b.Release(lease.Id));
+            }
+            catch (Refusal refusal)
+            {
+                Assert.Equal((ErrorCodes.TooSoon, scene.Registrar.Policy.HoldDown), (refusal.Code, refusal.RetryAfter));
+                if (scene.Registrar.Read(s => s.One("SELECT id FROM lease WHERE ended IS NULL", r => r.GetString(0))) is { } id) scene.Change(b => b.Release(id));
+            }
+
+            most = Math.Max(most, 1008 - (int)scene.Registrar.Read(s => s.One("SELECT CAST(SUM(free) AS BIGINT) FROM address", r => r.GetInt64(0))));
+        }
+
+        Assert.InRange(most, 16, 32);
+        Assert.Equal(128, scene.Grant("cpe-2").Ports.Count);
+        scene.Pass(121);
+        scene.Upkeep();
+        Assert.Equal(128, scene.Grant("cpe-1", className: "home").Ports.Count);
+        scene.AssertNoOverlap();
+        scene.AssertRoomIsCounted();
+    }
+
+    static readonly IPv4Address s_shared = IPv4Address.Parse("192.0.2.1");
+
+    (Lease Lease, bool New) Exactly(RegistryScene scene, string subscriber, int softwire, string ports, string? className = null) =>
+        scene.Change(b => b.Grant(subscriber, RegistryScene.Softwire(softwire), className, (s_shared, PortSet.Parse(ports))));
+
+    [Fact]
+    public void Ports_that_are_named_are_given_as_they_are_to_whoever_asked_first()
+    {
+        using RegistryScene scene = Scene(RegistryScene.Policy("192.0.2.1/32", block: 1, classes: [new SubscriberClass("home", 128, 128, 2000), new SubscriberClass("villa", 1, 1, 10)]));
+        (Lease first, bool isNew) = Exactly(scene, "cpe-1", 1, "10000-11000");
+        Assert.Equal((true, "10000-11000"), (isNew, first.Ports.ToString()));
+        Assert.Equal((first, false), Exactly(scene, "cpe-1", 1, "10000-11000"));
+        string Refused(string subscriber, int softwire, string ports, string? className = null) => scene.Refused(b => b.Grant(subscriber, RegistryScene.Softwire(softwire), className, (s_shared, PortSet.Parse(ports))));
+        Assert.Equal(ErrorCodes.LeaseConflict, Refused("cpe-1", 1, "12000-12010"));
+        Assert.Equal(ErrorCodes.LeaseConflict, Refused("cpe-2", 2, "11000-12000"));
+        Assert.Equal(ErrorCodes.LeaseLimit, Refused("cpe-2", 2, "20000-22000"));
+        Assert.Equal(ErrorCodes.LeaseLimit, Refused("cpe-2", 2, "20000-20010", "villa"));
+        Assert.Equal(ErrorCodes.BadRequest, Refused("cpe-2", 2, "1000-1100"));
+        Assert.Equal("11001-12000", Exactly(scene, "cpe-2", 2, "11001-12000").Lease.Ports.ToString());
+
+        // While they rest they are its own, for others not before the hold-down is over.
+        scene.Change(b => b.Release(first.Id));
+        Assert.Equal(ErrorCodes.LeaseConflict, Refused("cpe-3", 3, "10000-10100"));
+        Lease again = Exactly(scene, "cpe-1", 1, "10000-11000").Lease;
+        Assert.Equal(first.Ports, again.Ports);
+        scene.Change(b => b.Release(again.Id));
+        scene.Pass(120);
+        Assert.Equal("10000-10100", Exactly(scene, "cpe-3", 3, "10000-10100").Lease.Ports.ToString());
+        scene.AssertNoOverlap();
+        scene.AssertRoomIsCounted();
+        Assert.Empty(scene.Registrar.Verify().Faults);
+    }
+
+    [Fact]
+    public void Ports_that_are_named_may_be_a_set_of_rfc_7597_said_by_its_ranges()
+    {
+        using RegistryScene scene = Scene(new LeasePolicy { Pools = [new Pool(IPv4Prefix.Parse("192.0.2.1/32"), PoolLayout.Psids(6, 8, systemPorts: false))], Classes = SubscriberClass.Standard(252) });
+        string ranges = string.Join(',', PortSet.FromPsid(6, 8, 52).Ranges);
+        (Lease lease, bool isNew) = Exactly(scene, "cpe-1", 1, ranges);
+        Assert.Equal((PortSet.FromPsid(6, 8, 52), true), (lease.Ports, isNew));
+        Assert.Equal((lease, false), Exactly(scene, "cpe-1", 1, ranges));
+    }
+
+    [Fact]
+    public void Ports_that_are_named_may_be_those_that_are_reserved_for_the_subscriber_and_not_for_another()
+    {
+        using RegistryScene scene = Scene(RegistryScene.Policy("192.0.2.1/32"));
+        scene.Change(b => b.Reserve("vip", s_shared, PortSet.Parse("1024-1279")));
+        Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.Grant("cpe-1", RegistryScene.Softwire(1), null, (s_shared, PortSet.Parse("1024-1279")))));
+        Assert.Equal("1024-1279", Exactly(scene, "vip", 2, "1024-1279").Lease.Ports.ToString());
+        scene.AssertRoomIsCounted();
+    }
+
+    [Fact]
     public void Reserved_ports_are_for_their_subscriber_alone()
     {
         using RegistryScene scene = Scene(RegistryScene.Policy("192.0.2.1/32", ports: "2000-2255"));
