@@ -26,6 +26,21 @@ sealed partial class RegistryLog(ILogger logger)
     [LoggerMessage(7, LogLevel.Information, "stops")]
     public partial void Stopping();
 
+    [LoggerMessage(9, LogLevel.Warning, "a client certificate from {Address}: {Fault}")]
+    public partial void WrongCertificate(string address, string fault);
+
+    [LoggerMessage(10, LogLevel.Information, "certificates were read again")]
+    public partial void Reloaded();
+
+    [LoggerMessage(11, LogLevel.Error, "certificates were not read again, and those of before stay in force: {Fault}")]
+    public partial void NotReloaded(string fault);
+
+    [LoggerMessage(12, LogLevel.Information, "block events go to the IPFIX collector {Collector}, from event {Seq} on")]
+    public partial void Exporting(string collector, long seq);
+
+    [LoggerMessage(13, LogLevel.Warning, "the IPFIX collector {Collector} is away, and block events wait for it: {Fault}")]
+    public partial void NotExporting(string collector, string fault);
+
     [LoggerMessage(8, LogLevel.Warning, "{Warning}")]
     public partial void Warn(string warning);
 }

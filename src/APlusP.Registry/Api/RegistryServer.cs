@@ -1,10 +1,11 @@
 using System.Net;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using APlusP.Core;
 using APlusP.Registry.Access;
 using APlusP.Registry.Configuration;
+using APlusP.Registry.Ipfix;
 using APlusP.Registry.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -37,13 +38,16 @@ public sealed class RegistryServer : IAsyncDisposable
     readonly WrongTokens _wrongTokens;
     readonly IReadOnlyList<Route> _routes = Routes;
     readonly CancellationTokenSource _stopping = new();
+    volatile ServerTls? _tls;
     Task _upkeep = Task.CompletedTask;
+    Task _export = Task.CompletedTask;
 
     RegistryServer(RegistrySettings settings, Action<ILoggingBuilder> logging, TimeProvider clock)
     {
         _settings = settings;
         _clock = clock;
         _wrongTokens = new WrongTokens(clock);
+        if (settings is { Certificate: not null, Key: not null }) _tls = new ServerTls(settings);
         MakeDirectory(settings.Directory);
         _database = RegistryDatabase.Open(settings.Database, settings.Directory);
         _registrar = new Registrar(_database, settings.Policy, clock);
@@ -85,12 +89,18 @@ public sealed class RegistryServer : IAsyncDisposable
         foreach (Diagnostic warning in settings.Warnings) server._log.Warn(warning.Message);
         server._log.Started(version, string.Join(", ", server.Addresses), server._database.Name, string.Join(", ", settings.Policy.Pools.Select(p => p.Name)), settings.Loopback.ToString().ToLowerInvariant());
         server._upkeep = server.Upkeep(server._stopping.Token);
+        if (settings.Ipfix is { } ipfix) server._export = new BlockExporter(server._registrar, ipfix, server._clock, server._log).Run(server._stopping.Token);
         return server;
     }
 
-    /// <summary>Runs until SIGTERM or SIGINT; requests that have begun are answered.</summary>
+    /// <summary>Runs until SIGTERM or SIGINT; requests that have begun are answered. SIGHUP reads certificates again.</summary>
     public async Task WaitForShutdown()
     {
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            Reload();
+        });
         await _application.WaitForShutdownAsync();
         _log.Stopping();
     }
@@ -117,29 +127,28 @@ public sealed class RegistryServer : IAsyncDisposable
     /// <summary>Plain HTTP on loopback where there is no certificate, TLS everywhere else.</summary>
     void Listen(ListenOptions listen, IPEndPoint at)
     {
-        if (_settings.Certificate is not { } certificate || _settings.Key is not { } key)
+        if (_tls is null)
         {
             if (!IPAddress.IsLoopback(at.Address))
                 throw new APlusPException(ErrorCodes.RegistryNotListening, $"{at} is not loopback, and beyond that the registry speaks TLS only. Write certificate and key (PEM files) in [tls], or --certificate and --key.");
             return;
         }
 
+        listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = context => ValueTask.FromResult(_tls!.Begin(context.Connection)) });
+    }
+
+    /// <summary>Reads certificates and revocation lists again; what cannot be used is told, and what was in force stays.</summary>
+    public void Reload()
+    {
+        if (_tls is null) return;
         try
         {
-            // Read back from PKCS#12, since TLS does not take a key that lives in memory alone on every system.
-            using X509Certificate2 pem = X509Certificate2.CreateFromPemFile(certificate, key);
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(certificate);
-            listen.UseHttps(new HttpsConnectionAdapterOptions
-            {
-                ServerCertificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null),
-                ServerCertificateChain = chain,
-                SslProtocols = System.Security.Authentication.SslProtocols.Tls12 | System.Security.Authentication.SslProtocols.Tls13,
-            });
+            _tls = new ServerTls(_settings);
+            _log.Reloaded();
         }
-        catch (Exception error) when (error is CryptographicException or IOException or UnauthorizedAccessException)
+        catch (APlusPException error)
         {
-            throw new APlusPException(ErrorCodes.RegistryNotListening, $"the certificate {certificate} with the key {key} cannot be used: {error.Message} Both are PEM files; the key is not encrypted.", error);
+            _log.NotReloaded(error.Message);
         }
     }
 
@@ -215,7 +224,9 @@ public sealed class RegistryServer : IAsyncDisposable
     /// <summary>Who asks. A wrong token is refused everywhere, also where none is needed.</summary>
     async Task<Caller> Authenticate(HttpContext context)
     {
-        if (Caller.TokenOf(context) is not { } token) return Caller.IsThisMachine(context) ? new Caller(null) : Caller.Stranger;
+        if (Caller.TokenOf(context) is not { } token)
+            return context.Features.Get<ShownCertificate>() is { } shown && _tls?.Clients is { } believed ? await OfCertificate(context, shown, believed)
+                : Caller.IsThisMachine(context) ? new Caller(null) : Caller.Stranger;
         Credential? credential = _registrar.Read(s => CredentialBook.Find(s, token, _clock.GetUtcNow()));
         if (credential is null)
         {
@@ -232,6 +243,24 @@ public sealed class RegistryServer : IAsyncDisposable
                 return true;
             });
         return new Caller(credential);
+    }
+
+    /// <summary>Who shows a certificate. At its first use it becomes a credential, so that it is listed, and revoked by DELETE like any other.</summary>
+    async Task<Caller> OfCertificate(HttpContext context, ShownCertificate shown, ClientCertificates believed)
+    {
+        DateTimeOffset now = _clock.GetUtcNow();
+        ClientIdentity identity = believed.Judge(shown.Certificate, shown.Sent, now);
+        if (identity.Fault is { } fault)
+        {
+            _log.WrongCertificate($"{context.Connection.RemoteIpAddress}", fault);
+            throw new Refusal(ErrorCodes.NotAuthenticated, fault);
+        }
+
+        string print = shown.Certificate.GetCertHashString(HashAlgorithmName.SHA256);
+        Credential known = _registrar.Read(s => CredentialBook.Known(s, print))
+            ?? await _registrar.Change(t => new CredentialBook(t, "registry").Know(print, identity.Subscriber, new DateTimeOffset(shown.Certificate.NotAfter)));
+        if (known.Revoked is { } then) throw new Refusal(ErrorCodes.NotAuthenticated, $"The client certificate of {known.Name} was revoked at {Memory.Moment.Write(then)}. Have a new one signed.");
+        return new Caller(known);
     }
 
     Task NoSuchRoute(HttpContext context)
@@ -273,7 +302,7 @@ public sealed class RegistryServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        await _upkeep;
+        await Task.WhenAll(_upkeep, _export);
         await _application.DisposeAsync();
         _registrar.Dispose();
         _database.Dispose();

@@ -13,8 +13,9 @@ public static class RegistryConfigurationFile
     /// <summary>Every key that the file may hold, by table. Each stands in docs/configuration.md.</summary>
     public static IReadOnlyDictionary<string, string[]> Schema { get; } = new Dictionary<string, string[]>
     {
-        [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "pool", "class"],
-        ["tls"] = ["certificate", "key"],
+        [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class"],
+        ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
+        ["ipfix"] = ["collector", "transport", "observation-domain"],
         ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes"],
         ["pool.psid"] = ["offset", "length"],
         ["class"] = ["name", "start", "add", "limit"],
@@ -22,6 +23,9 @@ public static class RegistryConfigurationFile
 
     /// <summary>Values of `loopback`, in the order of <see cref="LoopbackAccess"/>.</summary>
     static readonly string[] s_loopback = ["operate", "read", "token"];
+
+    /// <summary>Values of `transport`.</summary>
+    static readonly string[] s_transports = ["tcp", "udp"];
 
     const int MostSeconds = 31_536_000;
 
@@ -48,6 +52,7 @@ public static class RegistryConfigurationFile
         SectionReader? tls = top.Section("tls", Schema);
         tls?.Require("certificate", "\"/etc/aplusp/registry.crt\"");
         tls?.Require("key", "\"/etc/aplusp/registry.key\"");
+        if (tls?.Has("client-crl") == true && !tls.Has("client-ca")) tls.Refuse("client-crl", ErrorCodes.ConfigurationContradiction, "'client-crl' says which certificates of clients were taken back, but without 'client-ca' none is believed; write both.");
         var policy = new LeasePolicy { Pools = pools, Classes = classes };
         policy = policy with
         {
@@ -69,6 +74,9 @@ public static class RegistryConfigurationFile
                 Loopback = (LoopbackAccess)top.Word("loopback", (int)LoopbackAccess.Operate, s_loopback),
                 Certificate = tls?.Text("certificate", ""),
                 Key = tls?.Text("key", ""),
+                ClientAuthority = tls?.Has("client-ca") == true ? tls.Text("client-ca", "") : null,
+                Revoked = tls?.Has("client-crl") == true ? tls.Text("client-crl", "") : null,
+                Ipfix = ReadIpfix(top),
                 Retention = days > 0 ? TimeSpan.FromDays(days) : null,
                 Policy = policy,
             }, diagnostics);
@@ -86,6 +94,19 @@ public static class RegistryConfigurationFile
         }
 
         return listen.Count > 0 ? listen : [new IPEndPoint(IPAddress.Loopback, RegistrySettings.DefaultPort)];
+    }
+
+    static IpfixSettings? ReadIpfix(SectionReader top)
+    {
+        if (top.Section("ipfix", Schema) is not { } section) return null;
+        section.Require("collector", $"\"192.0.2.9:{IpfixSettings.DefaultPort}\"");
+        string text = section.Text("collector", "");
+        IPEndPoint? at = null;
+        if (text.Length > 0 && !TryParseEndPoint(text, out at))
+            section.Refuse("collector", ErrorCodes.ConfigurationBadValue, $"'{text}' is not an address and port such as 192.0.2.9:{IpfixSettings.DefaultPort} or [2001:db8::9]:{IpfixSettings.DefaultPort}.");
+        bool tcp = section.Word("transport", 0, s_transports) == 0;
+        int domain = section.Number("observation-domain", 1, 0, int.MaxValue);
+        return at is null ? null : new IpfixSettings(at, tcp, (uint)domain);
     }
 
     /// <summary>An address with its port, both written.</summary>

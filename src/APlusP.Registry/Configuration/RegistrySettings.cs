@@ -40,6 +40,15 @@ public sealed record RegistrySettings
     /// <inheritdoc cref="Certificate"/>
     public string? Key { get; init; }
 
+    /// <summary>PEM file of the authorities whose certificates SMAPs may show in place of a key; null for none.</summary>
+    public string? ClientAuthority { get; init; }
+
+    /// <summary>PEM or DER file of the certificates that those took back.</summary>
+    public string? Revoked { get; init; }
+
+    /// <summary>Where blocks of ports that are given and taken back are told to; null for nowhere.</summary>
+    public IpfixSettings? Ipfix { get; init; }
+
     /// <summary>How long events and ended leases are kept; null for ever.</summary>
     public TimeSpan? Retention { get; init; }
 

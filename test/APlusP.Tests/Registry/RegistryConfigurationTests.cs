@@ -1,3 +1,4 @@
+using System.Net;
 using APlusP.Core;
 using APlusP.Registry.Configuration;
 
@@ -22,6 +23,33 @@ public class RegistryConfigurationTests
     [InlineData("softwire-address = \"2001:db8::1\"", false)]
     [InlineData("", false)]
     public void A_registrys_file_is_known_by_its_keys(string text, bool isRegistry) => Assert.Equal(isRegistry, RegistryConfigurationFile.IsRegistry("x.toml", text));
+
+    const string Least = "data = \"/tmp/r\"\n[[pool]]\nprefix = \"192.0.2.0/24\"\n";
+
+    [Fact]
+    public void Certificates_of_clients_and_a_collector_are_read()
+    {
+        RegistrySettings settings = Check(Least + """
+            [tls]
+            certificate = "/a"
+            key = "/b"
+            client-ca = "/c"
+            client-crl = "/d"
+            [ipfix]
+            collector = "[2001:db8::9]:4739"
+            transport = "udp"
+            observation-domain = 6346
+            """).Configuration!;
+        Assert.Equal(("/c", "/d", new IpfixSettings(IPEndPoint.Parse("[2001:db8::9]:4739"), Tcp: false, 6346)), (settings.ClientAuthority, settings.Revoked, settings.Ipfix));
+        Assert.Equal(new IpfixSettings(IPEndPoint.Parse("192.0.2.9:4739"), Tcp: true, 1), Check(Least + "[ipfix]\ncollector = \"192.0.2.9:4739\"").Configuration!.Ipfix);
+    }
+
+    [Theory]
+    [InlineData("[ipfix]\ntransport = \"tcp\"", ErrorCodes.ConfigurationMissingKey)]
+    [InlineData("[ipfix]\ncollector = \"192.0.2.9\"", ErrorCodes.ConfigurationBadValue)]
+    [InlineData("[ipfix]\ncollector = \"192.0.2.9:1\"\ntransport = \"sctp\"", ErrorCodes.ConfigurationBadValue)]
+    [InlineData("[tls]\ncertificate = \"/a\"\nkey = \"/b\"\nclient-crl = \"/d\"", ErrorCodes.ConfigurationContradiction)]
+    public void What_is_wrong_with_them_is_told(string text, string code) => Assert.Equal(code, Assert.Single(Check(Least + text).Diagnostics).Code);
 
     [Fact]
     public void All_faults_are_told_at_once()
