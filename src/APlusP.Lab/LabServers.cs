@@ -1,7 +1,7 @@
 namespace APlusP.Lab;
 
 /// <summary>The real servers on the lab's Internet, each with its files in the lab's directory.</summary>
-static class LabServers
+public static class LabServers
 {
     /// <summary>Files that the web servers offer, and their octets.</summary>
     static readonly (string Name, int Size)[] s_pages = [("index.html", 20_000), ("picture.jpg", 300_000), ("film.mp4", 4_000_000)];

@@ -41,6 +41,7 @@ static class RegistryVerb
         });
         command.Add(Verify());
         command.Add(Bench());
+        command.Add(SshEnrolVerb.Create());
         return command;
     }
 

@@ -3,7 +3,6 @@ using System.Text.Json;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Registry.Api;
-using APlusP.Registry.Configuration;
 using APlusP.Registry.Memory;
 using APlusP.Registry.Storage;
 
@@ -16,8 +15,8 @@ static class WhoVerb
     {
         var endpoint = new Argument<string>("address:port") { Description = "Such as 192.0.2.1:4242." };
         var at = new Option<string?>("--at") { Description = "When: 2026-11-24T14:03:00Z, UTC unless it says otherwise; now when left out." };
-        var server = new Option<string>("--server") { Description = "The registry.", DefaultValueFactory = _ => $"http://127.0.0.1:{RegistrySettings.DefaultPort}" };
-        var token = new Option<FileInfo?>("--token-file") { Description = "A file with an operator's token; not needed on the registry's own machine." };
+        Option<string> server = RegistryAt.ServerOption();
+        Option<FileInfo?> token = RegistryAt.TokenOption();
         var data = new Option<string?>("--data", "-d") { Description = "Read the database in this directory, in place of asking a registry." };
         var database = new Option<string?>("--database") { Description = "Read this PostgreSQL, in place of asking a registry." };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
@@ -35,7 +34,7 @@ static class WhoVerb
             }
             else
             {
-                answer = await RegistryClient.Who(Server(parsed.GetValue(server)!), Token(parsed.GetValue(token)), address, port, moment);
+                answer = await RegistryClient.Who(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), address, port, moment);
             }
 
             Console.WriteLine(parsed.GetValue(json) ? JsonSerializer.Serialize(answer, ApiJson.Plain.WhoDocument) : answer.Answer);
@@ -49,21 +48,5 @@ static class WhoVerb
         int colon = text.LastIndexOf(':');
         return colon > 0 && IPv4Address.TryParse(text.AsSpan(0, colon), out IPv4Address address) && ushort.TryParse(text.AsSpan(colon + 1), out ushort port) ? (address, port)
             : throw new APlusPException(ErrorCodes.BadRequest, $"'{text}' is not an IPv4 address and port such as 192.0.2.1:4242.");
-    }
-
-    static Uri Server(string text) => Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" ? uri!
-        : throw new APlusPException(ErrorCodes.BadRequest, $"'{text}' is not a registry's address such as https://registry.example:8646.");
-
-    static string? Token(FileInfo? file)
-    {
-        if (file is null) return null;
-        try
-        {
-            return File.ReadAllText(file.FullName).Trim();
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new APlusPException(ErrorCodes.NotAuthenticated, $"the token file {file.FullName} cannot be read: {error.Message}", error);
-        }
     }
 }

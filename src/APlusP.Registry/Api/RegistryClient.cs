@@ -1,7 +1,10 @@
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using APlusP.Core;
 using APlusP.Core.Addresses;
+using APlusP.Core.PortSets;
 using APlusP.Registry.Memory;
 
 namespace APlusP.Registry.Api;
@@ -11,17 +14,38 @@ public static class RegistryClient
 {
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
-    /// <exception cref="APlusPException">AP6007: nobody answers, or it refuses.</exception>
-    public static async Task<WhoDocument> Who(Uri server, string? token, IPv4Address address, ushort port, DateTimeOffset? at)
+    /// <summary>Who had an address and port.</summary>
+    /// <exception cref="APlusPException">AP6007: nobody answers; or what it refuses.</exception>
+    public static Task<WhoDocument> Who(Uri server, string? token, IPv4Address address, ushort port, DateTimeOffset? at)
     {
         string time = at is { } moment ? $"&at={Uri.EscapeDataString(Moment.Write(moment))}" : "";
+        return Ask(server, token, HttpMethod.Get, $"v1/who?address={address}&port={port}{time}", null, ApiJson.Plain.WhoDocument);
+    }
+
+    /// <summary>A lease of these very ports, which runs for its whole time from now.</summary>
+    /// <inheritdoc cref="Who"/>
+    public static async Task<LeaseDocument> Grant(Uri server, string? token, string subscriber, string? className, IPv6Address softwire, IPv4Address address, PortRange ports)
+    {
+        var wanted = new LeaseRequest(subscriber, $"{softwire}", className, $"{address}", [[ports.First, ports.Last]]);
+        LeaseDocument lease = await Ask(server, token, HttpMethod.Post, "v1/leases", JsonContent.Create(wanted, ApiJson.Plain.LeaseRequest), ApiJson.Plain.LeaseDocument);
+        return await Ask(server, token, HttpMethod.Post, $"v1/leases/{lease.Id}/renew", null, ApiJson.Plain.LeaseDocument);
+    }
+
+    /// <summary>The lease that a subscriber has; null for none.</summary>
+    /// <inheritdoc cref="Who"/>
+    public static async Task<LeaseDocument?> Find(Uri server, string? token, string subscriber) =>
+        (await Ask(server, token, HttpMethod.Get, $"v1/leases?subscriber={Uri.EscapeDataString(subscriber)}", null, ApiJson.Plain.LeaseList)).Leases is [{ } lease, ..] ? lease : null;
+
+    static async Task<T> Ask<T>(Uri server, string? token, HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> json)
+    {
         try
         {
             using var client = new HttpClient { BaseAddress = server, Timeout = s_patience };
             if (token is not null) client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            using HttpResponseMessage answer = await client.GetAsync(new Uri($"v1/who?address={address}&port={port}{time}", UriKind.Relative));
+            using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative)) { Content = content };
+            using HttpResponseMessage answer = await client.SendAsync(request);
             await using Stream body = await answer.Content.ReadAsStreamAsync();
-            if (answer.IsSuccessStatusCode) return (await JsonSerializer.DeserializeAsync(body, ApiJson.Plain.WhoDocument))!;
+            if (answer.IsSuccessStatusCode) return (await JsonSerializer.DeserializeAsync(body, json))!;
             ProblemDocument problem = (await JsonSerializer.DeserializeAsync(body, ApiJson.Plain.ProblemDocument))!;
             throw new APlusPException(problem.Code, problem.Detail);
         }
