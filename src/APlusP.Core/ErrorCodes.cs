@@ -211,6 +211,9 @@ public static class ErrorCodes
     /// <summary>No registry answers, or it refuses.</summary>
     public const string NoRegistry = "AP6007";
 
+    /// <summary>A registry is to be moved into a database that another uses.</summary>
+    public const string DatabaseInUse = "AP6008";
+
     /// <summary>A request to the registry is not understood.</summary>
     public const string BadRequest = "AP6010";
 

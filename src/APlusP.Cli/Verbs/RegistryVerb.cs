@@ -42,6 +42,7 @@ static class RegistryVerb
         command.Add(Verify());
         command.Add(Bench());
         command.Add(SshEnrolVerb.Create());
+        command.Add(MoveToPostgres());
         return command;
     }
 
@@ -108,6 +109,20 @@ static class RegistryVerb
         return command;
     }
 
+    static Command MoveToPostgres()
+    {
+        Option<string?> data = DataOption(), database = DatabaseOption();
+        var command = new Command("move", "Take everything that a stopped registry knows from its SQLite file to an empty PostgreSQL database. The file stays as it is.") { data, database };
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(data) is not { Length: > 0 } from || parsed.GetValue(database) is not { } to) throw Wrong("--data and --database are both needed: from where, and to where.");
+            using var source = new SqliteDatabase(Path.Combine(from, SqliteDatabase.FileName));
+            using var target = new PostgresDatabase(to);
+            Console.WriteLine($"{Move.Run(source, target):N0} rows are in {target.Name}. Verify them with: aplusp registry verify --database ...");
+        });
+        return command;
+    }
+
     static Command Bench()
     {
         Option<string?> data = DataOption(), database = DatabaseOption();
@@ -122,7 +137,8 @@ static class RegistryVerb
             Table table = new Table { Border = TableBorder.Simple }.AddColumns("request", "times", "median ms", "p99 ms", "worst ms", "a second");
             foreach (BenchLine line in lines) table.AddRow(line.What, $"{line.Count:N0}", $"{line.Median:0.00}", $"{line.P99:0.00}", $"{line.Worst:0.00}", $"{line.PerSecond:N0}");
             AnsiConsole.Write(table);
-            Console.WriteLine($"resident memory {Environment.WorkingSet / 1048576:N0} MB");
+            using var self = System.Diagnostics.Process.GetCurrentProcess();
+            Console.WriteLine($"resident memory {Environment.WorkingSet / 1048576:N0} MB, at most {self.PeakWorkingSet64 / 1048576:N0} MB");
         });
         return command;
     }

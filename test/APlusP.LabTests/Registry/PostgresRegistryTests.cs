@@ -1,3 +1,4 @@
+using APlusP.Core;
 using APlusP.Lab;
 using APlusP.Registry;
 using APlusP.Registry.Allocation;
@@ -32,6 +33,47 @@ public sealed class PostgresRegistryTests(PostgresServer server) : RegistrySuite
         // One port in common, then none.
         Assert.Equal(PostgresErrorCodes.ExclusionViolation, Assert.Throws<PostgresException>(() => Insert("{[1151,1152)}", 1000)).SqlState);
         Insert("{[1152,1153)}", 1000);
+    }
+
+    [Fact]
+    public void A_registry_moves_from_its_file_with_its_whole_memory()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"aplusp-move-{Guid.NewGuid():N}.db");
+        using var source = new SqliteDatabase(path);
+        using var target = new PostgresDatabase(server.NewDatabase());
+        try
+        {
+            DateTimeOffset then;
+            Lease first, second;
+            string head;
+            using (var before = new RegistryScene(source, RegistryScene.Policy() with { ChangeInterval = TimeSpan.Zero }, ownsDatabase: false))
+            {
+                first = before.Grant("cpe-1");
+                before.Grant("cpe\t\\\n-2", softwire: 2);
+                before.Change(b => b.Grow(first.Id, 256));
+                before.Pass(10);
+                before.Change(b => b.Release(first.Id));
+                second = before.Grant("cpe-3");
+                then = before.Clock.Now;
+                head = before.Registrar.Verify().Head;
+            }
+
+            Assert.True(Move.Run(source, target) > 10);
+            using var after = new RegistryScene(target, RegistryScene.Policy(), new Clock { Now = then }, ownsDatabase: false);
+            Verification verification = after.Registrar.Verify();
+            Assert.Equal((head, 0), (verification.Head, verification.Faults.Count));
+            Assert.Equal("cpe-1", after.Who(first.Address, 1200, then.AddSeconds(-5)).Subscriber);
+            Assert.Equal("cpe\t\\\n-2", after.Registrar.Read(s => s.One("SELECT subscriber FROM lease WHERE softwire = '2001:db8::2'", r => r.GetString(0))));
+            Assert.Equal(second, after.Grant("cpe-3"));
+            for (int i = 10; i < 20; i++) after.Grant($"cpe-{i}");
+            after.AssertNoOverlap();
+            after.AssertRoomIsCounted();
+            Assert.Equal(ErrorCodes.DatabaseInUse, Assert.Throws<APlusPException>(() => Move.Run(source, target)).Code);
+        }
+        finally
+        {
+            foreach (string suffix in (string[])["", "-wal", "-shm"]) File.Delete(path + suffix);
+        }
     }
 
     [Fact]
