@@ -47,8 +47,11 @@ sealed class ClientCertificates
         bool sound = chain.Build(certificate);
         string? fault = sound ? RevokedFault(chain, now) : ChainFault(certificate, chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, one) => all | one.Status), now);
         string subscriber = fault is null ? SubscriberOf(certificate, out fault) : "";
-        return new ClientIdentity(subscriber, fault is null ? null : $"The client certificate of '{certificate.Subject}' is not believed: {fault}");
+        return new ClientIdentity(subscriber, fault is null ? null : $"The client certificate of '{Visible(certificate.Subject)}' is not believed: {fault}");
     }
+
+    /// <summary>A stranger's certificate says what the stranger likes, and goes into the log.</summary>
+    static string Visible(string subject) => new([.. subject.Take(Names.Longest).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c)]);
 
     static string ChainFault(X509Certificate2 certificate, X509ChainStatusFlags status, DateTimeOffset now) =>
         status.HasFlag(X509ChainStatusFlags.NotTimeValid) && now.UtcDateTime < certificate.NotBefore.ToUniversalTime() ? $"it is valid from {certificate.NotBefore.ToUniversalTime():yyyy-MM-ddTHH:mm:ssZ} on only. Check the clocks."

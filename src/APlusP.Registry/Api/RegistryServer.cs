@@ -1,7 +1,6 @@
 using System.Net;
 using System.Reflection;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using APlusP.Core;
 using APlusP.Registry.Access;
 using APlusP.Registry.Configuration;
@@ -35,7 +34,7 @@ public sealed class RegistryServer : IAsyncDisposable
     readonly Registrar _registrar;
     readonly WebApplication _application;
     readonly RegistryLog _log;
-    readonly WrongTokens _wrongTokens;
+    readonly Authentication _authentication;
     readonly IReadOnlyList<Route> _routes = Routes;
     readonly CancellationTokenSource _stopping = new();
     volatile ServerTls? _tls;
@@ -46,13 +45,13 @@ public sealed class RegistryServer : IAsyncDisposable
     {
         _settings = settings;
         _clock = clock;
-        _wrongTokens = new WrongTokens(clock);
         if (settings is { Certificate: not null, Key: not null }) _tls = new ServerTls(settings);
         MakeDirectory(settings.Directory);
         _database = RegistryDatabase.Open(settings.Database, settings.Directory);
         _registrar = new Registrar(_database, settings.Policy, clock);
         _application = Build(logging);
         _log = new RegistryLog(_application.Services.GetRequiredService<ILoggerFactory>().CreateLogger("aplusp"));
+        _authentication = new Authentication(_registrar, clock, _log, () => _tls?.Clients);
         foreach (Route route in _routes) _application.MapMethods(route.Path, [route.Method], context => Answer(context, route));
         _application.Map("{**path}", NoSuchRoute);
     }
@@ -198,7 +197,7 @@ public sealed class RegistryServer : IAsyncDisposable
         {
             context.Response.Headers.CacheControl = "no-store";
             context.Response.Headers.XContentTypeOptions = "nosniff";
-            Caller caller = await Authenticate(context);
+            Caller caller = await _authentication.Of(context);
             caller.Require(route.Needs, _settings.Loopback);
             await route.Answer(new Request(context, caller, _registrar, _log));
         }
@@ -219,48 +218,6 @@ public sealed class RegistryServer : IAsyncDisposable
             _log.RequestFailed(error, context.Request.Method, context.Request.Path);
             await Problems.Tell(context, new Refusal(ErrorCodes.RegistryFault, "The registry failed at this request; its log says how. Nothing was stored."));
         }
-    }
-
-    /// <summary>Who asks. A wrong token is refused everywhere, also where none is needed.</summary>
-    async Task<Caller> Authenticate(HttpContext context)
-    {
-        if (Caller.TokenOf(context) is not { } token)
-            return context.Features.Get<ShownCertificate>() is { } shown && _tls?.Clients is { } believed ? await OfCertificate(context, shown, believed)
-                : Caller.IsThisMachine(context) ? new Caller(null) : Caller.Stranger;
-        Credential? credential = _registrar.Read(s => CredentialBook.Find(s, token, _clock.GetUtcNow()));
-        if (credential is null)
-        {
-            _log.WrongToken($"{context.Connection.RemoteIpAddress}");
-            if (!await _wrongTokens.Wait(context.Connection.RemoteIpAddress, context.RequestAborted))
-                throw new Refusal(ErrorCodes.TooManyWrongTokens, "Too many wrong tokens came from this address at once. Wait a minute.") { RetryAfter = TimeSpan.FromMinutes(1) };
-            throw new Refusal(ErrorCodes.NotAuthenticated, "This token is not known: it was revoked, is over, or is mistyped.");
-        }
-
-        if (credential.Replaces is not null)
-            await _registrar.Change(t =>
-            {
-                new CredentialBook(t, $"{credential.Kind} {credential.Name}").Settle(credential);
-                return true;
-            });
-        return new Caller(credential);
-    }
-
-    /// <summary>Who shows a certificate. At its first use it becomes a credential, so that it is listed, and revoked by DELETE like any other.</summary>
-    async Task<Caller> OfCertificate(HttpContext context, ShownCertificate shown, ClientCertificates believed)
-    {
-        DateTimeOffset now = _clock.GetUtcNow();
-        ClientIdentity identity = believed.Judge(shown.Certificate, shown.Sent, now);
-        if (identity.Fault is { } fault)
-        {
-            _log.WrongCertificate($"{context.Connection.RemoteIpAddress}", fault);
-            throw new Refusal(ErrorCodes.NotAuthenticated, fault);
-        }
-
-        string print = shown.Certificate.GetCertHashString(HashAlgorithmName.SHA256);
-        Credential known = _registrar.Read(s => CredentialBook.Known(s, print))
-            ?? await _registrar.Change(t => new CredentialBook(t, "registry").Know(print, identity.Subscriber, new DateTimeOffset(shown.Certificate.NotAfter)));
-        if (known.Revoked is { } then) throw new Refusal(ErrorCodes.NotAuthenticated, $"The client certificate of {known.Name} was revoked at {Memory.Moment.Write(then)}. Have a new one signed.");
-        return new Caller(known);
     }
 
     Task NoSuchRoute(HttpContext context)
