@@ -67,10 +67,9 @@ sealed class CollectorSession : IDisposable
         IpfixMessage? message = null;
         foreach (BlockRecord record in records)
         {
-            if ((message ??= NewMessage()).TryAdd(record)) continue;
-            await Send(message, stop);
-            message = NewMessage();
-            if (!message.TryAdd(record)) throw new InvalidOperationException($"a record of {record.Subscriber} fits into no message");
+            if (message?.TryAdd(record) == true) continue;
+            if (message is not null) await Send(message, stop);
+            message = Beginning(record);
         }
 
         if (message is not null) await Send(message, stop);
@@ -81,10 +80,20 @@ sealed class CollectorSession : IDisposable
     public async Task Idle(CancellationToken stop)
     {
         if (_settings.Tcp && _socket.Poll(TimeSpan.Zero, SelectMode.SelectRead) && _socket.Receive(new byte[512]) == 0) throw new SocketException((int)SocketError.ConnectionReset);
-        if (!_settings.Tcp && (_lastTemplate is not { } last || _clock.GetElapsedTime(last) >= s_templateEvery)) await Send(NewMessage(), stop);
+        if (!_settings.Tcp && (_lastTemplate is not { } last || _clock.GetElapsedTime(last) >= s_templateEvery)) await Send(NewMessage(LongestDatagram), stop);
     }
 
-    IpfixMessage NewMessage() => new(_settings.Tcp ? LongestInStream : LongestDatagram, withTemplate: !_settings.Tcp || _lastTemplate is null);
+    /// <summary>A message with its first record. The longest names of subscribers do not fit into a usual datagram, and have a longer one.</summary>
+    IpfixMessage Beginning(BlockRecord record)
+    {
+        IpfixMessage message = NewMessage(_settings.Tcp ? LongestInStream : LongestDatagram);
+        if (message.TryAdd(record)) return message;
+        message = NewMessage(LongestInStream);
+        message.TryAdd(record);
+        return message;
+    }
+
+    IpfixMessage NewMessage(int longest) => new(longest, withTemplate: !_settings.Tcp || _lastTemplate is null);
 
     async Task Send(IpfixMessage message, CancellationToken stop)
     {

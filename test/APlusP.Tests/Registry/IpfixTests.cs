@@ -88,10 +88,10 @@ public sealed class IpfixTests : IDisposable
                 for (int at = set + 4; at < end;)
                 {
                     Span<byte> r = message.AsSpan(at);
-                    int name = r[33];
+                    int octets = r[33] < 255 ? 1 : 3, name = r[33] < 255 ? r[33] : BinaryPrimitives.ReadUInt16BigEndian(r[34..]);
                     Records.Add((BinaryPrimitives.ReadInt64BigEndian(r), r[32], new IPAddress(r[8..24]).ToString(), new IPAddress(r[24..28]).ToString(),
-                        BinaryPrimitives.ReadUInt16BigEndian(r[28..]), BinaryPrimitives.ReadUInt16BigEndian(r[30..]), Encoding.UTF8.GetString(r.Slice(34, name))));
-                    at += 34 + name;
+                        BinaryPrimitives.ReadUInt16BigEndian(r[28..]), BinaryPrimitives.ReadUInt16BigEndian(r[30..]), Encoding.UTF8.GetString(r.Slice(33 + octets, name))));
+                    at += 33 + octets + name;
                     _next++;
                 }
             }
@@ -169,6 +169,24 @@ public sealed class IpfixTests : IDisposable
                 (start, 16, "2001:db8::2", $"{second.Address}", second.Ports.Ranges.First().First, second.Ports.Ranges.First().Last, "cpe-2"),
                 (over.ToUnixTimeMilliseconds(), 17, "2001:db8::2", $"{second.Address}", second.Ports.Ranges.First().First, second.Ports.Ranges.First().Last, "cpe-2"),
             ], heard.Records);
+    }
+
+    [Fact]
+    public async Task The_longest_name_has_a_datagram_of_its_own()
+    {
+        using var collector = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        collector.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        Export((IPEndPoint)collector.LocalEndPoint!, tcp: false);
+        await Until(() => Position() is not null);
+        string name = new('\u6f22', 128);
+        _scene.Grant("cpe-1");
+        _scene.Grant(name, softwire: 2);
+        _scene.Grant("cpe-3");
+        var heard = new Heard();
+        var datagram = new byte[2000];
+        using var patience = new CancellationTokenSource(s_patience);
+        while (heard.Records.Count < 3) heard.Take(datagram[..await collector.ReceiveAsync(datagram, patience.Token)]);
+        Assert.Equal(["cpe-1", name, "cpe-3"], heard.Records.Select(r => r.Subscriber));
     }
 
     [Fact]
