@@ -49,10 +49,14 @@ public readonly record struct IPv6Address(UInt128 Value) : IComparable<IPv6Addre
 
     public static bool operator >=(IPv6Address left, IPv6Address right) => left.Value >= right.Value;
 
-    public override string ToString()
+    /// <summary>The same for sockets.</summary>
+    /// <param name="scope">The link of a link-local or multicast address.</param>
+    public IPAddress ToIPAddress(long scope = 0)
     {
         Span<byte> bytes = stackalloc byte[Size];
         Write(bytes);
-        return new IPAddress(bytes).ToString();
+        return new IPAddress(bytes, scope);
     }
+
+    public override string ToString() => ToIPAddress().ToString();
 }

@@ -18,9 +18,12 @@ public sealed record SoftwireParameters(DhcpOption Mechanism, IPv6Address Softwi
     /// <summary>Whom we reach directly.</summary>
     public IReadOnlyList<MappingRule> ForwardingRules { get; init; } = [];
 
+    /// <summary>Prefixes that a server has routed to us. What of them we have no other route for ends here, and does not go back and forth (RFC 7084 WPD-5).</summary>
+    public IReadOnlyList<IPv6Prefix> Delegated { get; init; } = [];
+
     public bool Equals(SoftwireParameters? other) =>
         other is not null && (Mechanism, Softwire, Prr, Address, OwnPrefix) == (other.Mechanism, other.Softwire, other.Prr, other.Address, other.OwnPrefix)
-        && Ports.Equals(other.Ports) && ForwardingRules.SequenceEqual(other.ForwardingRules);
+        && Ports.Equals(other.Ports) && ForwardingRules.SequenceEqual(other.ForwardingRules) && Delegated.SequenceEqual(other.Delegated);
 
     public override int GetHashCode() => HashCode.Combine(Mechanism, Softwire, Prr, Address, Ports);
 
