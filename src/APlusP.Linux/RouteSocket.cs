@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 
 namespace APlusP.Linux;
 
@@ -36,10 +37,11 @@ public sealed record PolicyRule(int Priority, int Table)
 public sealed unsafe partial class RouteSocket : IDisposable
 {
     const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, RtmNewRule = 32, RtmDelRule = 33, NlmsgError = 2;
+    const ushort RtmNewAddress = 20, RtmDelAddress = 21, IfaAddress = 1, IfaCacheInfo = 6;
     const ushort FraIifName = 3, FraPriority = 6, FraSuppressPrefixLength = 14, FraTable = 15, RtaTable = 15;
     const byte ActionToTable = 1;
     const uint FibRuleInvert = 2;
-    const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
+    const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagReplace = 0x100, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
     const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, ErrorAttributeMessage = 1;
     const byte AddrGenModeNone = 1, TableUnspecified = 0, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
     const uint IffUp = 1;
@@ -126,6 +128,39 @@ public sealed unsafe partial class RouteSocket : IDisposable
         return Exchange($"{what} {route}", accept);
     }
 
+    /// <summary>Gives a device an address, or one that it has other times.</summary>
+    internal void SetAddress(TimedAddress address, int device)
+    {
+        BeginAddress(RtmNewAddress, FlagRequest | FlagAck | FlagCreate | FlagReplace, address.Address, device);
+        Span<byte> times = stackalloc byte[16];
+        times.Clear();
+        MemoryMarshal.Write(times, address.Preferred);
+        MemoryMarshal.Write(times[4..], address.Valid);
+        AppendAttribute(IfaCacheInfo, times);
+        Exchange($"give device {device} the address {address.Address}");
+    }
+
+    /// <summary>Takes an address from a device; false where it has lost it already.</summary>
+    internal bool TryRemoveAddress(IPv6Address address, int device)
+    {
+        BeginAddress(RtmDelAddress, FlagRequest | FlagAck, address, device);
+        return Exchange($"take the address {address} from device {device}", AddressNotAvailable, NoSuchDevice);
+    }
+
+    void BeginAddress(ushort type, ushort flags, IPv6Address address, int device)
+    {
+        Begin(type, flags);
+        Span<byte> message = Append(8);
+        message[0] = LibC.AF_INET6;
+        message[1] = 128;
+        MemoryMarshal.Write(message[4..], in device);
+        Span<byte> octets = stackalloc byte[IPv6Address.Size];
+        address.Write(octets);
+        AppendAttribute(IfaAddress, octets);
+    }
+
+    const int AddressNotAvailable = 99, NoSuchDevice = 19;
+
     /// <summary>Adds a rule; false where exactly this one is there already.</summary>
     public bool TryAddRule(PolicyRule rule) => Rule(RtmNewRule, FlagRequest | FlagAck | FlagCreate | FlagExclusive, rule, "add the rule", LibC.EEXIST);
 
@@ -188,8 +223,8 @@ public sealed unsafe partial class RouteSocket : IDisposable
 
     void EndNest(int start) => MemoryMarshal.Write(_buffer.AsSpan(start), (ushort)(_length - start));
 
-    /// <summary>Sends what was built and reads the acknowledgement; false where the kernel refused with the one error that is accepted.</summary>
-    bool Exchange(string what, int accept = 0)
+    /// <summary>Sends what was built and reads the acknowledgement; false where the kernel refused with an error that is accepted.</summary>
+    bool Exchange(string what, params ReadOnlySpan<int> accept)
     {
         MemoryMarshal.Write(_buffer, in _length);
         fixed (byte* buffer = _buffer)
@@ -203,7 +238,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
                 if (MemoryMarshal.Read<ushort>(answer[4..]) != NlmsgError || MemoryMarshal.Read<uint>(answer[8..]) != _sequence) continue;
                 int errno = -MemoryMarshal.Read<int>(answer[HeaderSize..]);
                 if (errno == 0) return true;
-                if (errno == accept) return false;
+                if (accept.Contains(errno)) return false;
                 throw Failure(what, errno, ExtendedAck(answer));
             }
         }

@@ -149,7 +149,7 @@ static partial class ConfigVerb
     {
         (string text, IReadOnlyList<string> unsaid) = rule is not null ? UciFormat.WriteRule(ConfigurationFile.LoadPrr(path), rule)
             : binding is not null ? UciFormat.Write(ConfigurationFile.LoadPrr(path), binding)
-            : ConfigurationFile.IsSmap(path, ConfigurationText.Read(path)) ? UciFormat.Write(ConfigurationFile.LoadSmap(path))
+            : ConfigurationFile.IsSmap(path, ConfigurationText.Read(path)) ? UciFormat.Write(ConfigurationFile.LoadWholeSmap(path))
             : throw new APlusPException(ErrorCodes.NotExportable, $"{path} is a PRR's configuration, and OpenWrt's is of one home; name it by --binding NAME, or its mapping rule by --rule NAME.");
         TellUnsaid(unsaid);
         Console.Write(text);

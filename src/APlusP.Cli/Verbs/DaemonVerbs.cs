@@ -74,7 +74,10 @@ static class DaemonVerbs
             using PosixSignalRegistration terminate = On(PosixSignal.SIGTERM, () => stop.TrySetResult("SIGTERM"));
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, () => stop.TrySetResult("SIGINT"));
             using PosixSignalRegistration hangup = On(PosixSignal.SIGHUP, () => Reload(daemon));
-            start();
+
+            // A start may wait for somebody who says what to do, and can be stopped meanwhile.
+            Task started = Task.Run(start);
+            if (await Task.WhenAny(stop.Task, started) == started) await started;
             Task ended = await Task.WhenAny(stop.Task, daemon.Failure);
             if (ended == daemon.Failure) return 1;
             string signal = await stop.Task;

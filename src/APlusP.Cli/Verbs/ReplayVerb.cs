@@ -43,7 +43,7 @@ static class ReplayVerb
                 new(parse.GetValue(four[0]), parse.GetValue(four[1]), parse.GetValue(four[2]), parse.GetValue(four[3]));
             ReplayResult result = parse.GetValue(config) is { } prr
                 ? Replay.OfPrr(ConfigurationFile.LoadPrr(prr), Files(ofPrr))
-                : Replay.OfSmap(ConfigurationFile.LoadSmap(parse.GetValue(smap)!), Files(ofSmap));
+                : Replay.OfSmap(ConfigurationFile.LoadWholeSmap(parse.GetValue(smap)!), Files(ofSmap));
             if (parse.GetValue(counters) is { } path) CaptureFile.WriteJson(path, result.WriteJson);
             if (parse.GetValue(json)) PrintJson(result);
             else PrintSummary(result);

@@ -113,9 +113,14 @@ static class StatusVerbs
         AnsiConsole.Write(table);
     }
 
+    static string Describe(DhcpStatusDocument dhcp) =>
+        $"DHCPv6 on {dhcp.Interface}: {dhcp.State}" + (dhcp.Mechanism is null ? "" : $", {dhcp.Mechanism}") + (dhcp.Server is null ? "" : $", server {dhcp.Server}")
+            + (dhcp.Leases.Count == 0 ? "" : $", {string.Join(", ", dhcp.Leases)}") + (dhcp.ValidSeconds is { } seconds ? $" for {seconds:N0} s" : "") + (dhcp.Why is null ? "" : $"; {dhcp.Why}");
+
     static void Print(SmapStatus smap)
     {
         AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.OwnPrefix ?? smap.SharedAddress}: {smap.Ports}");
+        if (smap.Dhcpv6 is { } dhcp) AnsiConsole.WriteLine(Describe(dhcp));
         if (smap.ForwardingRules.Count > 0) AnsiConsole.WriteLine($"directly to subscribers of {string.Join(", ", smap.ForwardingRules)}");
         foreach (ForwardStatus forward in smap.Forwards) AnsiConsole.WriteLine($"{forward.Protocol} port {forward.Port} leads to {forward.To}");
         if (smap.Outgoing != "softwire") AnsiConsole.WriteLine("packets leave as plain IPv4; only what comes in is in the softwire");

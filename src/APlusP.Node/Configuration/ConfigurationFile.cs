@@ -46,6 +46,15 @@ public static class ConfigurationFile
         return check.Require(path) with { Warnings = check.Diagnostics };
     }
 
+    /// <summary>Reads a SMAP's file where no server can be asked: it must say itself what the softwire is.</summary>
+    /// <inheritdoc cref="LoadPrr"/>
+    public static SmapConfiguration LoadWholeSmap(string path)
+    {
+        SmapConfiguration configuration = LoadSmap(path);
+        return configuration.Dhcpv6 is null ? configuration : throw new APlusPException(
+            ErrorCodes.ConfigurationMissingKey, $"{path} leaves it to a DHCPv6 server what the softwire is, and none is asked here. Write softwire-address, prr-address, shared-address and ports in place of [dhcpv6].");
+    }
+
     /// <summary>Reads a PRR's file and tells everything that is wrong with it.</summary>
     /// <exception cref="APlusPException">AP1001: the file cannot be read.</exception>
     public static ConfigurationCheck<PrrConfiguration> CheckPrr(string path) => CheckPrr(path, ConfigurationText.Read(path));
@@ -153,13 +162,14 @@ public static class ConfigurationFile
 
     static SmapConfiguration ReadSmap(SectionReader top)
     {
-        SmapRules rules = SmapRules.Read(top);
-        bool byRule = top.Has("end-user-prefix");
-        if (!byRule) top.Require("softwire-address", "\"2001:db8:1::1\"");
-        top.Require("prr-address", "\"2001:db8::1\"");
-        if (!byRule) top.Require("shared-address", "\"192.0.2.1\"");
+        DhcpSettings? dhcp = DhcpSettings.Read(top);
+        SmapRules rules = dhcp is null ? SmapRules.Read(top) : SmapRules.None;
+        bool byRule = dhcp is null && top.Has("end-user-prefix"), written = dhcp is null && !byRule;
+        if (written) top.Require("softwire-address", "\"2001:db8:1::1\"");
+        if (dhcp is null) top.Require("prr-address", "\"2001:db8::1\"");
+        if (written) top.Require("shared-address", "\"192.0.2.1\"");
         IPv6Address? softwire = byRule ? rules.Own?.Ce : top.IPv6("softwire-address"), prr = top.IPv6("prr-address");
-        PortSet? ports = byRule ? rules.Own?.Ports : top.Ports(ConfigurationSchema.Smap);
+        PortSet? ports = byRule ? rules.Own?.Ports : written ? top.Ports(ConfigurationSchema.Smap) : null;
         if (softwire is not null && softwire == prr) top.Refuse("prr-address", ErrorCodes.ConfigurationContradiction, $"'prr-address' and 'softwire-address' are both {prr}; a softwire has two ends.");
         if (ports is { IsWholeAddress: false } && ports.Ranges.First().First < 1024)
             top.Warn(byRule ? "end-user-prefix" : top.Has("ports") ? "ports" : "psid", ErrorCodes.ConfigurationSystemPorts, $"The port set {ports} reaches the system ports 0-1023, which the NAPT would give to clients too.");
@@ -202,7 +212,7 @@ public static class ConfigurationFile
                 IcmpErrorsPerSecond = icmp.Number("errors-per-second", options.IcmpErrorsPerSecond, 0, 1_000_000),
                 IcmpErrorsPerHost = icmp.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000),
             };
-        var configuration = new SmapConfiguration { Options = options };
+        var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp };
         return configuration with
         {
             Device = Device(top, configuration.Device),
@@ -262,8 +272,8 @@ public static class ConfigurationFile
     static string Device(SectionReader top, string otherwise)
     {
         string name = top.Text("device", otherwise);
-        if (name.Length is >= 1 and <= 15 && name is not ("." or "..") && !name.Any(c => c is '/' or ':' or '%' or > '~' or <= ' ')) return name;
-        top.Refuse("device", ErrorCodes.ConfigurationBadValue, "'device' is not a name that Linux gives a device: 1 to 15 ASCII characters without space, slash, colon and percent.");
+        if (DeviceNames.IsName(name)) return name;
+        top.Refuse("device", ErrorCodes.ConfigurationBadValue, $"'device' is {DeviceNames.Form}");
         return otherwise;
     }
 

@@ -1,10 +1,11 @@
+using APlusP.Core.Dhcpv6;
+
 namespace APlusP.Node.Configuration;
 
 /// <summary>Every key that a configuration file may hold, by table; "" is the top of the file. Each stands in docs/configuration.md.</summary>
 public static class ConfigurationSchema
 {
-    // Parameters of a mapping rule, called as in RFC 7598 section 4.1 and RFC 8676.
-    static readonly string[] RuleKeys = ["name", "rule-ipv6-prefix", "rule-ipv4-prefix", "ea-length", "psid-offset", "psid-length", "psid", "interface-identifier"];
+    static readonly string[] RuleKeys = ["name", .. MappingRuleSection.Keys, "interface-identifier"];
 
     static string[] Fragments { get; } = ["reassembly-timeout", "follow-timeout", "max-packets", "max-memory", "warn-at"];
 
@@ -28,7 +29,9 @@ public static class ConfigurationSchema
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
             "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "forward", "rule",
+            "dhcpv6",
         ],
+        ["dhcpv6"] = ["interface", "address", "prefix", "prefix-length", "rapid-commit", "mechanisms", "duid"],
         ["psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "forwarding"],
         ["napt"] = ["mode", "filtering", "hairpinning", "ports-per-host", "flows-per-host", "max-flows", "rewrite-identification", "timers"],
@@ -61,6 +64,12 @@ public static class ConfigurationSchema
     /// <summary>Words of <c>fast-path</c>, in the order of <see cref="FastPathMode"/>.</summary>
     public static IReadOnlyList<string> FastPathModes { get; } = ["off", "auto", "tc", "xdp"];
 
-    /// <summary>Words of <c>interface-identifier</c> in <c>[[rule]]</c>, in the order of <see cref="Core.PortSets.InterfaceIdentifierForm"/>.</summary>
-    public static IReadOnlyList<string> InterfaceIdentifiers { get; } = ["rfc7597", "draft-03"];
+    /// <summary>Words of <c>mechanisms</c> in <c>[dhcpv6]</c>.</summary>
+    public static IReadOnlyDictionary<string, DhcpOption> Mechanisms { get; } = new Dictionary<string, DhcpOption>
+    {
+        ["lw4o6"] = DhcpOption.S46Lightweight,
+        ["map-e"] = DhcpOption.S46MapE,
+    };
+
+    public static string NameOf(DhcpOption mechanism) => Mechanisms.First(m => m.Value == mechanism).Key;
 }

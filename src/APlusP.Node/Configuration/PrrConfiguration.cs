@@ -70,6 +70,9 @@ public sealed record SmapConfiguration
 {
     public required SmapOptions Options { get; init; }
 
+    /// <summary>How softwire, address and ports are found out where the file does not say them; null where it does.</summary>
+    public DhcpSettings? Dhcpv6 { get; init; }
+
     public string Device { get; init; } = "aplusp-smap";
 
     public string ControlSocket { get; init; } = "/run/aplusp/smap.sock";

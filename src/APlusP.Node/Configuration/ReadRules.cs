@@ -23,7 +23,7 @@ sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, Dia
     {
         IPv6Address? prr = section.IPv6("prr");
         string? name = Name(section);
-        if (Parameters(section) is not { } rule || ownAddresses.Count == 0) return;
+        if (MappingRuleSection.Read(section) is not { } rule || ownAddresses.Count == 0) return;
         Add(rule, prr, ownPathMtu, name, bindings, key => section.PlaceOf(section.Has(key) ? key : "rule-ipv4-prefix"));
     }
 
@@ -61,24 +61,6 @@ sealed class ReadRules(IReadOnlyList<IPv6Address> ownAddresses, int pathMtu, Dia
         string name = section.Text("name", "-");
         if (name.Length > 0 && !name.Any(c => char.IsControl(c) || char.IsSurrogate(c))) return name;
         section.Refuse("name", ErrorCodes.ConfigurationBadValue, "'name' is empty or holds control characters; write what people call this rule.");
-        return null;
-    }
-
-    /// <summary>The parameters of a <c>[[rule]]</c>, as PRR and SMAP both have them; null where they are no rule, which is told.</summary>
-    public static MappingRule? Parameters(SectionReader section)
-    {
-        section.Require("rule-ipv6-prefix", "\"2001:db8::/40\"");
-        section.Require("rule-ipv4-prefix", "\"192.0.2.0/24\"");
-        section.Require("ea-length", "16");
-        IPv6Prefix? ipv6 = section.IPv6Prefix("rule-ipv6-prefix");
-        IPv4Prefix? ipv4 = section.IPv4Prefix("rule-ipv4-prefix");
-        int? ea = section.WholeNumber("ea-length", null), offset = section.WholeNumber("psid-offset", MappingRule.DefaultPsidOffset);
-        int? length = section.WholeNumber("psid-length", null), psid = section.WholeNumber("psid", null);
-        var form = (InterfaceIdentifierForm)section.Word("interface-identifier", 0, ConfigurationSchema.InterfaceIdentifiers);
-        if (ipv6 is null || ipv4 is null || ea is null || offset is null || (length is null && section.Has("psid-length")) || (psid is null && section.Has("psid"))) return null;
-        var rule = new MappingRule(ipv6.Value, ipv4.Value, ea.Value) { PsidOffset = offset.Value, ExplicitPsidLength = length, ExplicitPsid = psid, Form = form };
-        if (rule.Fault is not { } fault) return rule;
-        section.Refuse(section.Has("psid-length") ? "psid-length" : "ea-length", ErrorCodes.NotAMappingRule, $"This is not a mapping rule: {fault}.");
         return null;
     }
 

@@ -10,6 +10,8 @@ namespace APlusP.Node.Configuration;
 /// <param name="Forwarding">Forwarding Mapping Rules.</param>
 sealed record SmapRules(MappedSubscriber? Own, IReadOnlyList<MappingRule> Forwarding)
 {
+    public static SmapRules None { get; } = new(null, []);
+
     static readonly string[] s_computed = ["softwire-address", "shared-address", "ports", "psid"];
 
     public static SmapRules Read(SectionReader top)
@@ -22,7 +24,7 @@ sealed record SmapRules(MappedSubscriber? Own, IReadOnlyList<MappingRule> Forwar
             sections++;
             section.Text("name", "");
             bool isForwarding = section.Flag("forwarding", otherwise: false);
-            if (ReadRules.Parameters(section) is not { } rule) continue;
+            if (MappingRuleSection.Read(section) is not { } rule) continue;
             rules.Add((section, rule));
             if (isForwarding) forwarding.Add((section, rule));
         }

@@ -122,8 +122,24 @@ public sealed record SmapStatus
 
     public required IReadOnlyList<HostUse> Hosts { get; init; }
 
+    /// <summary>How the DHCPv6 client stands, where the softwire is its to find out.</summary>
+    public DhcpStatusDocument? Dhcpv6 { get; init; }
+
     /// <summary>Ports that always lead to a server of the LAN.</summary>
     public IReadOnlyList<ForwardStatus> Forwards { get; init; } = [];
+}
+
+/// <summary>A DHCPv6 client.</summary>
+/// <param name="Interface">The link.</param>
+/// <param name="State">"waiting" for the link, or as RFC 8415 has it: "searching", "requesting", "bound", "renewing", "rebinding".</param>
+/// <param name="Server">The server's DUID.</param>
+/// <param name="Mechanism">"lw4o6" or "map-e"; null where there is no softwire.</param>
+/// <param name="Leases">Prefixes and addresses.</param>
+/// <param name="Why">Why there is no softwire.</param>
+public sealed record DhcpStatusDocument(string Interface, string State, string? Server, string? Mechanism, IReadOnlyList<string> Leases, string? Why)
+{
+    /// <summary>Seconds until the first lease ends, unless it is renewed.</summary>
+    public long? ValidSeconds { get; init; }
 }
 
 /// <summary>A static forward: protocol ("tcp" or "udp"), our port, and the server's address and port.</summary>

@@ -201,7 +201,7 @@ public abstract class Daemon : IDisposable
         _failed.TrySetException(error);
     }
 
-    T Hold<T>(T resource)
+    private protected T Hold<T>(T resource)
         where T : IDisposable
     {
         _held.Add(resource);
@@ -247,6 +247,12 @@ public abstract class Daemon : IDisposable
     }
 
     private protected abstract string ReloadConfiguration();
+
+    /// <summary>Changes something while no reload does.</summary>
+    private protected void Exclusively(Action change)
+    {
+        lock (_reloading) change();
+    }
 
     private protected abstract StatusDocument Complete(StatusDocument status);
 

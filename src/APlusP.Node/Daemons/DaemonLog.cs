@@ -41,6 +41,30 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(11, LogLevel.Warning, "the fast path has no room for {Bindings} binding(s), whose packets go through this process; a reload makes room")]
     public partial void FastPathFull(int bindings);
 
+    [LoggerMessage(13, LogLevel.Information, "waits for a softwire by DHCPv6 on {Interface}")]
+    public partial void WaitsForDhcp(string @interface);
+
+    [LoggerMessage(14, LogLevel.Warning, "DHCPv6 on {Interface} waits: {Why}")]
+    public partial void DhcpWaits(string @interface, string why);
+
+    [LoggerMessage(15, LogLevel.Information, "DHCPv6 on {Interface}: {Note}")]
+    public partial void DhcpNote(string @interface, string note);
+
+    [LoggerMessage(16, LogLevel.Warning, "DHCPv6 on {Interface} gives no softwire: {Why}")]
+    public partial void DhcpUnusable(string @interface, string why);
+
+    [LoggerMessage(17, LogLevel.Information, "softwire {Softwire} to {Prr}, {Ports} port(s) of {Address}, by {Mechanism}; {Ended} flow(s) ended")]
+    public partial void SoftwireTold(string softwire, string prr, int ports, string address, string mechanism, int ended);
+
+    [LoggerMessage(18, LogLevel.Warning, "the softwire is over: nobody says any more what it is. Its routes are taken back until somebody does")]
+    public partial void SoftwireOver();
+
+    [LoggerMessage(19, LogLevel.Warning, "[[forward]] of port {Port} is not in force: the port is not in the set that we were given, {Ports}")]
+    public partial void ForwardOutside(int port, string ports);
+
+    [LoggerMessage(20, LogLevel.Error, "the softwire cannot change to what was given: {Fault}. It stays as it was")]
+    public partial void SoftwireRefused(string fault);
+
     [LoggerMessage(12, LogLevel.Warning, "fragments of {Kind} have reached {Percent} % of what [fragments] lets a worker hold: {Packets} of {MaxPackets} packets, {Kibibytes} of {MaxKibibytes} KiB. "
         + "At the end of it those of whoever holds most are dropped (fragments-exceeded); raise max-packets and max-memory if they are no attack. Told once a minute at most")]
     public partial void FragmentsRunShort(string kind, int percent, int packets, int maxPackets, long kibibytes, long maxKibibytes);

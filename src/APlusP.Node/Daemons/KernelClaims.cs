@@ -124,11 +124,13 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
         return new DeviceRoute(bytes, prefix.Length);
     }
 
-    public static DeviceRoute RouteTo(IPv6Address address)
+    public static DeviceRoute RouteTo(IPv6Address address) => RouteTo(new IPv6Prefix(address, 128));
+
+    public static DeviceRoute RouteTo(IPv6Prefix prefix)
     {
         byte[] bytes = new byte[IPv6Address.Size];
-        address.Write(bytes);
-        return new DeviceRoute(bytes, 128);
+        prefix.Address.Write(bytes);
+        return new DeviceRoute(bytes, prefix.Length);
     }
 
     public static DeviceRoute DefaultRoute() => new(new byte[IPv4Address.Size], 0);

@@ -1,5 +1,7 @@
+using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Devices;
+using APlusP.Core.Dhcpv6;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Linux;
@@ -7,6 +9,7 @@ using APlusP.Linux.Bpf;
 using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
+using APlusP.Node.Dhcpv6;
 
 namespace APlusP.Node.Daemons;
 
@@ -14,12 +17,13 @@ namespace APlusP.Node.Daemons;
 public sealed class SmapDaemon : Daemon
 {
     readonly Smap _smap;
-    SmapConfiguration _configuration;
+    SmapConfiguration _file, _configuration;
+    DhcpSource? _source;
 
     public SmapDaemon(string configurationPath, DaemonLog log)
         : base("smap", configurationPath, log)
     {
-        _configuration = AroundTun(ConfigurationFile.LoadSmap(configurationPath));
+        _configuration = _file = AroundTun(ConfigurationFile.LoadSmap(configurationPath));
         Paths = new PathMtuTable(_configuration.Discovery, TimeProvider.System, Secret);
         _smap = new Smap(_configuration.Options, TimeProvider.System, paths: Paths);
     }
@@ -30,10 +34,50 @@ public sealed class SmapDaemon : Daemon
 
     private protected override Origin Inside => Origin.FromLan;
 
-    public void Start() => Start(
-        StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr,
-        () => Claim(_configuration),
-        $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
+    /// <summary>Starts, where the file does not say what the softwire is as soon as a DHCPv6 server does.</summary>
+    /// <exception cref="OperationCanceledException">It was disposed before that.</exception>
+    public void Start()
+    {
+        if (_configuration.Dhcpv6 is { } settings)
+        {
+            // Held first, so that what was given goes back when nothing uses it any more; and not before a next start, which is to have it again.
+            _source = Hold(new DhcpSource(settings, Log, givesBack: () => !Leaves && !Failure.IsCompleted));
+            _configuration = With(_source.WaitForFirst());
+            _smap.Options = _configuration.Options;
+        }
+
+        Start(
+            StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr,
+            () => Claim(_configuration),
+            $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
+        if (_source is not null) Hold(_source.Follow(told => Exclusively(() => Adopt(told))));
+    }
+
+    /// <summary>Goes by what the softwire now is. Without any, nothing is routed here until there is one again.</summary>
+    void Adopt(SoftwireParameters? told)
+    {
+        try
+        {
+            if (told is null)
+            {
+                Claims.Route([]);
+                Claims.Choose([]);
+                Log.SoftwireOver();
+            }
+            else if (KernelClaims.IsAddressOfThisMachine(told.Softwire.ToString()))
+            {
+                Log.SoftwireRefused($"{told.Softwire} is an address of this machine, whose packets the kernel keeps to itself; restart the daemon");
+            }
+            else
+            {
+                Log.SoftwireTold($"{told.Softwire}", $"{told.Prr}", told.Ports.Count, $"{told.Address}", ConfigurationSchema.NameOf(told.Mechanism), Apply(With(told)));
+            }
+        }
+        catch (APlusPException fault)
+        {
+            Log.SoftwireRefused(fault.Message);
+        }
+    }
 
     private protected override AttachedFastPath MakeFastPath(string pins, BpfHook hook)
     {
@@ -66,6 +110,7 @@ public sealed class SmapDaemon : Daemon
     {
         bool plain = configuration.DefaultRoute && configuration.Options.Outgoing == SmapOutgoing.Plain;
         var routes = new List<DeviceRoute>(SoftwireRoutes([configuration.Options.SoftwireAddress]));
+        if (_source?.Current is { } told) routes.AddRange(told.Delegated.Select(KernelClaims.RouteTo));
         if (plain) routes.Add(KernelClaims.RouteTo(new IPv4Prefix(configuration.Options.SharedAddress, 32)));
         if (configuration.DefaultRoute) routes.Add(KernelClaims.DefaultRoute() with { Table = plain ? PlainTable : DeviceRoute.MainTable });
         Claims.Route(routes);
@@ -76,7 +121,7 @@ public sealed class SmapDaemon : Daemon
         [new PolicyRule(SpecificFirst, DeviceRoute.MainTable) { WithoutDefault = true }, new PolicyRule(ThenToUs, PlainTable) { NotFrom = device }];
 
     /// <summary>Takes away what a SMAP has left in the kernel.</summary>
-    /// <exception cref="Core.APlusPException">AP3003: it runs.</exception>
+    /// <exception cref="APlusPException">AP3003: it runs.</exception>
     public static void Detach(SmapConfiguration configuration)
     {
         Detach(configuration.Device, configuration.ControlSocket);
@@ -85,8 +130,37 @@ public sealed class SmapDaemon : Daemon
 
     private protected override string ReloadConfiguration()
     {
-        SmapConfiguration next = AroundTun(ConfigurationFile.LoadSmap(ConfigurationPath));
-        RefuseChange(StartValues.Of(_configuration), StartValues.Of(next));
+        SmapConfiguration file = AroundTun(ConfigurationFile.LoadSmap(ConfigurationPath));
+        RefuseChange(StartValues.Of(_file), StartValues.Of(file));
+        _file = file;
+        if (_source is { Current: null }) return "no softwire now; it is in force when there is one";
+        SmapConfiguration next = _source?.Current is { } told ? With(told) : file;
+        int ended = Apply(next);
+        return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}{(ended > 0 ? $"; {ended} flow(s) stood in the way and ended" : "")}";
+    }
+
+    /// <summary>The file's configuration with what we were told beside it.</summary>
+    SmapConfiguration With(SoftwireParameters told)
+    {
+        foreach (PortForward outside in _file.Options.Forwards.Where(f => !told.Ports.Contains(f.Port))) Log.ForwardOutside(outside.Port, $"{told.Ports}");
+        return _file with
+        {
+            Options = _file.Options with
+            {
+                SoftwireAddress = told.Softwire,
+                PrrAddress = told.Prr,
+                SharedAddress = told.Address,
+                Ports = told.Ports,
+                OwnPrefix = told.OwnPrefix,
+                ForwardingRules = told.ForwardingRules,
+                Forwards = [.. _file.Options.Forwards.Where(f => told.Ports.Contains(f.Port))],
+            },
+        };
+    }
+
+    /// <summary>Puts a configuration in force; gives how many flows ended by it.</summary>
+    int Apply(SmapConfiguration next)
+    {
         int ended = 0;
         Workers[0].Between(() =>
         {
@@ -98,7 +172,7 @@ public sealed class SmapDaemon : Daemon
         Paths.Options = next.Discovery;
         Claim(next);
         _configuration = next;
-        return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}{(ended > 0 ? $"; {ended} flow(s) stood in the way and ended" : "")}";
+        return ended;
     }
 
     private protected override StatusDocument Complete(StatusDocument status)
@@ -122,6 +196,7 @@ public sealed class SmapDaemon : Daemon
                 Flows = use.Flows,
                 MaxFlows = options.MaxFlows,
                 Exhausted = use.Exhausted,
+                Dhcpv6 = _source?.Status,
                 Forwards = [.. options.Forwards.Select(f => new ForwardStatus(f.Protocol.ToString().ToLowerInvariant(), f.Port, $"{f.Host}:{f.HostPort}"))],
                 Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports))],
             },

@@ -86,7 +86,7 @@ public static class PrrToml
         if (rule.PsidOffset != MappingRule.DefaultPsidOffset) writer.Write($"psid-offset = {rule.PsidOffset}\n");
         if (rule.ExplicitPsidLength is { } length) writer.Write($"psid-length = {length}\n");
         if (rule.ExplicitPsid is { } psid) writer.Write($"psid = {psid}\n");
-        if (rule.Form != InterfaceIdentifierForm.Rfc7597) writer.Write($"interface-identifier = \"{ConfigurationSchema.InterfaceIdentifiers[(int)rule.Form]}\"\n");
+        if (rule.Form != InterfaceIdentifierForm.Rfc7597) writer.Write($"interface-identifier = \"{MappingRuleSection.InterfaceIdentifiers[(int)rule.Form]}\"\n");
         if (binding.Prr != usual) writer.Write($"prr = \"{binding.Prr}\"\n");
         if (binding.PayloadMtu + ReadBindings.Overhead != pathMtu) writer.Write($"path-mtu = {binding.PayloadMtu + ReadBindings.Overhead}\n");
     }

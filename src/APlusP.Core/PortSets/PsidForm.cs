@@ -1,10 +1,9 @@
 using System.Numerics;
-using APlusP.Core.PortSets;
 
-namespace APlusP.Node.Configuration.Formats;
+namespace APlusP.Core.PortSets;
 
-/// <summary>Finds the PSID that says the same ports as plain ranges, for formats that have PSIDs only.</summary>
-static class PsidForm
+/// <summary>Finds the PSID that says the same ports as plain ranges, for formats and protocols that have PSIDs only.</summary>
+public static class PsidForm
 {
     /// <summary>The set as a PSID, as it is written or by the least offset; null where none has these ports.</summary>
     public static Psid? Of(PortSet set)

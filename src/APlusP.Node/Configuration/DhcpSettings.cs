@@ -1,0 +1,76 @@
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Dhcpv6;
+
+namespace APlusP.Node.Configuration;
+
+/// <summary>How a SMAP asks by DHCPv6 what its softwire is: <c>[dhcpv6]</c>.</summary>
+public sealed record DhcpSettings
+{
+    /// <summary>The device towards the operator.</summary>
+    public required string Interface { get; init; }
+
+    /// <summary>Who we are; null for the device's Ethernet address.</summary>
+    public Duid? Duid { get; init; }
+
+    /// <summary>Whether an address of the link is asked for.</summary>
+    public bool Address { get; init; }
+
+    /// <summary>Whether a prefix is asked for. Without either, only information is.</summary>
+    public bool Prefix { get; init; } = true;
+
+    /// <summary>The length that we would like; 0 for any.</summary>
+    public int PrefixLength { get; init; }
+
+    public bool RapidCommit { get; init; }
+
+    /// <summary>Containers that are asked for.</summary>
+    public IReadOnlyList<DhcpOption> Mechanisms { get; init; } = [DhcpOption.S46Lightweight, DhcpOption.S46MapE];
+
+    /// <summary>A prefix that we have by other means.</summary>
+    public IPv6Prefix? EndUser { get; init; }
+
+    static readonly string[] s_told = ["softwire-address", "prr-address", "shared-address", "ports", "psid", "rule"];
+
+    /// <summary>The table of a SMAP's file; null where it has none.</summary>
+    internal static DhcpSettings? Read(SectionReader top)
+    {
+        if (top.Section("dhcpv6", ConfigurationSchema.Smap) is not { } section) return null;
+        foreach (string key in s_told)
+            if (top.Has(key)) top.Refuse(key, ErrorCodes.ConfigurationContradiction, $"'{key}' is what [dhcpv6] asks for; keep one of the two ways to say it.");
+        section.Require("interface", "\"eth0\"");
+        string name = section.Text("interface", "");
+        if (section.Has("interface") && !DeviceNames.IsName(name)) section.Refuse("interface", ErrorCodes.ConfigurationBadValue, $"'interface' is {DeviceNames.Form}");
+        Duid? duid = null;
+        if (section.Has("duid") && !Duid.TryParse(section.Text("duid", ""), out duid))
+            section.Refuse("duid", ErrorCodes.ConfigurationBadValue, "'duid' is not a DUID: 3 to 130 octets in hexadecimal digits, such as \"00:03:00:01:52:54:00:12:34:56\".");
+        bool prefix = section.Flag("prefix", otherwise: true);
+        if (!prefix && section.Has("prefix-length")) section.Refuse("prefix-length", ErrorCodes.ConfigurationContradiction, "'prefix-length' is of a prefix that 'prefix = false' does not ask for; keep one of the two.");
+        return new DhcpSettings
+        {
+            Interface = name,
+            Duid = duid,
+            Address = section.Flag("address", otherwise: false),
+            Prefix = prefix,
+            PrefixLength = section.Has("prefix-length") ? section.Number("prefix-length", 0, 1, 128, "bits") : 0,
+            RapidCommit = section.Flag("rapid-commit", otherwise: false),
+            Mechanisms = ReadMechanisms(section) ?? [DhcpOption.S46Lightweight, DhcpOption.S46MapE],
+            EndUser = top.IPv6Prefix("end-user-prefix"),
+        };
+    }
+
+    static List<DhcpOption>? ReadMechanisms(SectionReader section)
+    {
+        if (!section.Has("mechanisms")) return null;
+        var mechanisms = new List<DhcpOption>();
+        List<string> words = section.Texts("mechanisms");
+        foreach (string word in words)
+        {
+            if (ConfigurationSchema.Mechanisms.TryGetValue(word, out DhcpOption mechanism)) mechanisms.Add(mechanism);
+            else section.Refuse("mechanisms", ErrorCodes.ConfigurationBadValue, $"'{word}' is no mechanism that a SMAP knows; there are {string.Join(", ", ConfigurationSchema.Mechanisms.Keys)}.");
+        }
+
+        if (words.Count == 0) section.Refuse("mechanisms", ErrorCodes.ConfigurationBadValue, "'mechanisms' is empty; leave it out for all of them.");
+        return mechanisms;
+    }
+}
