@@ -249,4 +249,7 @@ public static class ErrorCodes
 
     /// <summary>The registry failed at a request: a fault of this program.</summary>
     public const string RegistryFault = "AP6021";
+
+    /// <summary>The registry cannot answer DHCPv6 where it should.</summary>
+    public const string DhcpNotListening = "AP6040";
 }

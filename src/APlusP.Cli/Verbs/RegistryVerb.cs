@@ -43,6 +43,7 @@ static class RegistryVerb
         command.Add(Bench());
         command.Add(SshEnrolVerb.Create());
         command.Add(MoveToPostgres());
+        command.Add(Export());
         return command;
     }
 
@@ -119,6 +120,23 @@ static class RegistryVerb
             using var source = new SqliteDatabase(Path.Combine(from, SqliteDatabase.FileName));
             using var target = new PostgresDatabase(to);
             Console.WriteLine($"{Move.Run(source, target):N0} rows are in {target.Name}. Verify them with: aplusp registry verify --database ...");
+        });
+        return command;
+    }
+
+    static Command Export()
+    {
+        var config = new Option<FileInfo>("--config", "-c") { Description = "The registry's configuration file, with [dhcpv6].", Required = true };
+        var to = new Option<string>("--to") { Description = "The other server: kea.", Required = true };
+        to.AcceptOnlyFromAmong("kea");
+        var command = new Command("export", "Write the leases that run as another DHCPv6 server takes them: for kea, the \"reservations\" of a subnet6. The registry may go on meanwhile.") { config, to };
+        command.SetAction(parsed =>
+        {
+            RegistrySettings settings = RegistryConfigurationFile.Load(parsed.GetValue(config)!.FullName);
+            using RegistryDatabase opened = RegistryDatabase.Open(settings.Database, settings.Directory);
+            (string reservations, IReadOnlyList<string> leftOut) = OfflineMemory.ExportToKea(opened, settings);
+            Console.WriteLine(reservations);
+            if (leftOut.Count > 0) Console.Error.WriteLine($"{leftOut.Count:N0} subscriber(s) are not known by a DUID and left out, such as {leftOut[0]}.");
         });
         return command;
     }

@@ -41,6 +41,12 @@ sealed partial class RegistryLog(ILogger logger)
     [LoggerMessage(13, LogLevel.Warning, "the IPFIX collector {Collector} is away, and block events wait for it: {Fault}")]
     public partial void NotExporting(string collector, string fault);
 
+    [LoggerMessage(40, LogLevel.Information, "answers DHCPv6 on {Interfaces}")]
+    public partial void DhcpListens(string interfaces);
+
+    [LoggerMessage(41, LogLevel.Warning, "a DHCPv6 message was not answered: {Fault}")]
+    public partial void DhcpFailed(string fault);
+
     [LoggerMessage(8, LogLevel.Warning, "{Warning}")]
     public partial void Warn(string warning);
 }

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using APlusP.Core;
 using APlusP.Registry.Access;
 using APlusP.Registry.Configuration;
+using APlusP.Registry.Dhcpv6;
 using APlusP.Registry.Ipfix;
 using APlusP.Registry.Storage;
 using Microsoft.AspNetCore.Builder;
@@ -40,6 +41,7 @@ public sealed class RegistryServer : IAsyncDisposable
     volatile ServerTls? _tls;
     Task _upkeep = Task.CompletedTask;
     Task _export = Task.CompletedTask;
+    DhcpListener? _dhcp;
 
     RegistryServer(RegistrySettings settings, Action<ILoggingBuilder> logging, TimeProvider clock)
     {
@@ -71,6 +73,7 @@ public sealed class RegistryServer : IAsyncDisposable
         try
         {
             await server.WriteFirstToken();
+            if (settings.Dhcpv6 is { } dhcp) server._dhcp = new DhcpListener(dhcp, new DhcpResponder(dhcp, server._registrar, DhcpListener.OwnDuid(settings.Directory)), server._log);
             await server._application.StartAsync();
         }
         catch (Exception error) when (error is IOException or InvalidOperationException)
@@ -260,6 +263,7 @@ public sealed class RegistryServer : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await Task.WhenAll(_upkeep, _export);
+        if (_dhcp is not null) await _dhcp.DisposeAsync();
         await _application.DisposeAsync();
         _registrar.Dispose();
         _database.Dispose();

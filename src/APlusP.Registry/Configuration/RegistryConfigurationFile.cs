@@ -4,6 +4,7 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
 using APlusP.Registry.Allocation;
+using APlusP.Registry.Dhcpv6;
 
 namespace APlusP.Registry.Configuration;
 
@@ -13,12 +14,14 @@ public static class RegistryConfigurationFile
     /// <summary>Every key that the file may hold, by table. Each stands in docs/configuration.md.</summary>
     public static IReadOnlyDictionary<string, string[]> Schema { get; } = new Dictionary<string, string[]>
     {
-        [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class"],
-        ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
-        ["ipfix"] = ["collector", "transport", "observation-domain"],
+            [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class", "dhcpv6"],
+            ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
+            ["ipfix"] = ["collector", "transport", "observation-domain"],
         ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes"],
         ["pool.psid"] = ["offset", "length"],
         ["class"] = ["name", "start", "add", "limit"],
+        ["dhcpv6"] = ["interfaces", "border-relay", "mechanisms", "prefixes", "prefix-length", "class", "preference", "rapid-commit", "rule"],
+        ["dhcpv6.rule"] = [.. MappingRuleSection.Keys, "forwarding"],
     };
 
     /// <summary>Values of `loopback`, in the order of <see cref="LoopbackAccess"/>.</summary>
@@ -79,6 +82,7 @@ public static class RegistryConfigurationFile
                 Ipfix = ReadIpfix(top),
                 Retention = days > 0 ? TimeSpan.FromDays(days) : null,
                 Policy = policy,
+                Dhcpv6 = ReadDhcpServer.Read(top, policy),
             }, diagnostics);
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using APlusP.Registry.Allocation;
+using APlusP.Registry.Dhcpv6;
 
 namespace APlusP.Registry.Configuration;
 
@@ -53,6 +54,9 @@ public sealed record RegistrySettings
     public TimeSpan? Retention { get; init; }
 
     public required LeasePolicy Policy { get; init; }
+
+    /// <summary>What is told by DHCPv6; null where nothing is.</summary>
+    public DhcpServerSettings? Dhcpv6 { get; init; }
 
     public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];
 }

@@ -27,23 +27,38 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     /// <param name="exactly">The very ports that it is to have; null for those that the registry chooses.</param>
     public (Lease Lease, bool New) Grant(string subscriber, IPv6Address softwire, string? className, (IPv4Address Address, PortSet Ports)? exactly = null)
     {
+        (Lease lease, bool isNew) = Grant(subscriber, (_, _) => softwire, className, exactly);
+        if (lease.Softwire == softwire) return (lease, isNew);
+        RefuseSoftwireOfAnother(subscriber, softwire);
+        return (Move(lease, softwire), isNew);
+    }
+
+    /// <summary>The same for a subscriber whose softwire follows from what it gets. The lease that it has stays where it is.</summary>
+    /// <param name="subscriber">Who.</param>
+    /// <param name="softwireOf">Its SMAP's address by IPv4 address and ports.</param>
+    /// <param name="className">Its class, as above.</param>
+    /// <param name="exactly">The very ports that it is to have, as above.</param>
+    public (Lease Lease, bool New) Grant(string subscriber, Func<IPv4Address, PortSet, IPv6Address> softwireOf, string? className, (IPv4Address Address, PortSet Ports)? exactly = null)
+    {
         Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC, ended IS NULL DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
         if (last is { Ended: null } && last.Until <= Now) last = Expire(last);
         SubscriberClass? asked = className is null ? null : Class(className);
-        RefuseSoftwireOfAnother(subscriber, softwire);
         if (last is { Ended: null })
         {
             if (asked is not null && last.Class != asked.Name)
                 throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of class '{last.Class}', not '{asked.Name}'. Release lease {last.Id} first, or leave out the class.");
             if (exactly is { } other && (last.Address != other.Address || !last.Ports.Ranges.SequenceEqual(other.Ports.Ranges)))
                 throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of {last.Ports} of {last.Address}, not {other.Ports} of {other.Address}. Release lease {last.Id} first.");
-            return (last.Softwire == softwire ? last : Move(last, softwire), false);
+            return (last, false);
         }
 
         SubscriberClass subscribers = asked ?? Class(SubscriberClass.Default);
         (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = exactly is { } wanted
             ? Exactly(subscriber, subscribers, wanted.Address, wanted.Ports)
             : Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(last, subscribers);
+        PortSet ports = layout.PortsOf(runs);
+        IPv6Address softwire = softwireOf(address, ports);
+        RefuseSoftwireOfAnother(subscriber, softwire);
         var lease = new Lease
         {
             Id = Guid.CreateVersion7(Now).ToString("N"),
@@ -51,7 +66,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             Class = subscribers.Name,
             Softwire = softwire,
             Address = address,
-            Ports = layout.PortsOf(runs),
+            Ports = ports,
             Units = runs.Sum(r => r.Count),
             From = Now,
             Until = Now + policy.LeaseTime,
@@ -132,29 +147,25 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
                 ("address", (long)address.Value), ("end", (long)run.End), ("first", (long)run.First));
     }
 
+    /// <summary>What a subscriber without a lease would get now. Nothing is kept for it, so that it may get another when it asks.</summary>
+    public (IPv4Address Address, PortSet Ports) Offer(string subscriber, string? className)
+    {
+        if (FindReservation(subscriber) is { } reservation) return (reservation.Address, reservation.Ports);
+        SubscriberClass subscribers = Class(className ?? SubscriberClass.Default);
+        return FindRoom(subscribers) is var (address, layout, _, runs) ? (address, layout.PortsOf(runs)) : throw Exhausted(subscribers);
+    }
+
     /// <summary>Ports of the address that has most of them free, so that who is there already has room to grow.</summary>
     (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>) Choose(Lease? last, SubscriberClass subscribers)
     {
-        List<Pool> pools = [.. policy.Pools.Where(p => p.Serves(subscribers))];
-        if (pools.Count == 0) throw new Refusal(ErrorCodes.PoolExhausted, $"No pool serves the class '{subscribers.Name}'. Add it to the 'classes' of a [[pool]], or ask for another class.");
         do
         {
-            foreach (Pool pool in pools)
-            {
-                int wanted = LeasePolicy.StartOf(subscribers, pool);
-                if (last is not null) RefuseHoarding(last.Subscriber, subscribers, pool, wanted);
-                (IPv4Address Address, UnitMap Map)? room = _session.One<(IPv4Address, UnitMap)?>(
-                    "SELECT address, taken FROM address WHERE pool = @pool AND free >= @wanted ORDER BY free DESC, address LIMIT 1",
-                    r => (new IPv4Address((uint)r.GetInt64(0)), UnitMap.Of(pool.Layout.UnitCount, r.Bytes(1))), ("pool", pool.Name), ("wanted", (long)wanted));
-                if (room is not var (address, map)) continue;
-                IReadOnlyList<UnitRun> runs = map.Take(wanted) ?? throw new InvalidOperationException($"the row of {address} counts more free units than it has");
-                Save(address, map);
-                return (address, pool.Layout, runs);
-            }
+            if (FindRoom(subscribers, last?.Subscriber) is not var (address, layout, map, runs)) continue;
+            Save(address, map);
+            return (address, layout, runs);
         }
         while (Reclaim(WorkAtOnce) > 0);
-        throw new Refusal(ErrorCodes.PoolExhausted,
-            $"No address of {string.Join(", ", pools.Select(p => p.Name))} has {subscribers.Start} ports left for a subscriber of class '{subscribers.Name}'. Ports that were given back rest for {policy.HoldDown.TotalSeconds} s; add a pool if this goes on.") { RetryAfter = policy.HoldDown };
+        throw Exhausted(subscribers);
     }
 
     /// <summary>
@@ -170,6 +181,36 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         if (held.Count > 0 && ports + more * pool.Layout.UnitSize > most)
             throw new Refusal(ErrorCodes.TooSoon, $"{subscriber} has {ports} ports with those that rest, and the class '{subscribers.Name}' allows {most} of both. Ask again when those that were given back have rested for {policy.HoldDown.TotalSeconds} s.") { RetryAfter = policy.HoldDown };
     }
+
+    List<Pool> PoolsOf(SubscriberClass subscribers)
+    {
+        List<Pool> pools = [.. policy.Pools.Where(p => p.Serves(subscribers))];
+        return pools.Count > 0 ? pools : throw new Refusal(ErrorCodes.PoolExhausted, $"No pool serves the class '{subscribers.Name}'. Add it to the 'classes' of a [[pool]], or ask for another class.");
+    }
+
+    /// <summary>An address with enough units, and its map after they were taken; null where there is none. Writes nothing.</summary>
+    /// <param name="subscribers">The class.</param>
+    /// <param name="subscriber">Who may have too much already, or null.</param>
+    (IPv4Address Address, PoolLayout Layout, UnitMap Map, IReadOnlyList<UnitRun> Runs)? FindRoom(SubscriberClass subscribers, string? subscriber = null)
+    {
+        foreach (Pool pool in PoolsOf(subscribers))
+        {
+            int wanted = LeasePolicy.StartOf(subscribers, pool);
+            if (subscriber is not null) RefuseHoarding(subscriber, subscribers, pool, wanted);
+            (IPv4Address Address, UnitMap Map)? room = _session.One<(IPv4Address, UnitMap)?>(
+                "SELECT address, taken FROM address WHERE pool = @pool AND free >= @wanted ORDER BY free DESC, address LIMIT 1",
+                r => (new IPv4Address((uint)r.GetInt64(0)), UnitMap.Of(pool.Layout.UnitCount, r.Bytes(1))), ("pool", pool.Name), ("wanted", (long)wanted));
+            if (room is not var (address, map)) continue;
+            return (address, pool.Layout, map, map.Take(wanted) ?? throw new InvalidOperationException($"the row of {address} counts more free units than it has"));
+        }
+
+        return null;
+    }
+
+    Refusal Exhausted(SubscriberClass subscribers) => new(
+        ErrorCodes.PoolExhausted,
+        $"No address of {string.Join(", ", PoolsOf(subscribers).Select(p => p.Name))} has {subscribers.Start} ports left for a subscriber of class '{subscribers.Name}'. Ports that were given back rest for {policy.HoldDown.TotalSeconds} s; add a pool if this goes on.")
+    { RetryAfter = policy.HoldDown };
 
     SubscriberClass Class(string name) => policy.ClassOf(name)
         ?? throw new Refusal(ErrorCodes.BadRequest, $"There is no class '{name}'; there are {string.Join(", ", policy.Classes.Select(c => c.Name))}.") { Fields = [("class", "is none of the registry's classes")] };

@@ -2,6 +2,9 @@ using System.Data.Common;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Registry.Api;
+using APlusP.Registry.Configuration;
+using APlusP.Registry.Dhcpv6;
+using APlusP.Registry.Leases;
 using APlusP.Registry.Storage;
 
 namespace APlusP.Registry.Memory;
@@ -26,6 +29,17 @@ public static class OfflineMemory
     /// <inheritdoc cref="Verify"/>
     public static WhoDocument Who(RegistryDatabase database, IPv4Address address, ushort port, DateTimeOffset at) =>
         With(database, session => LeaseRoutes.Document(WhoAnswer.Find(session, address, port, at), address, port, at));
+
+    /// <summary>The leases that run now, as reservations of a Kea DHCPv6 server; beside them, of whom there are none.</summary>
+    /// <exception cref="APlusPException">AP6001: the settings do not say what to tell. AP6002: the database cannot be read.</exception>
+    public static (string Reservations, IReadOnlyList<string> LeftOut) ExportToKea(RegistryDatabase database, RegistrySettings settings)
+    {
+        DhcpServerSettings dhcp = settings.Dhcpv6 ?? throw new APlusPException(ErrorCodes.RegistrySettings, "the configuration has no [dhcpv6], which says what homes are to be told.");
+        List<Lease> leases = With(database, session => session.All(
+            $"SELECT {Lease.Columns} FROM lease WHERE ended IS NULL AND until > @now ORDER BY id", Lease.Read, ("now", TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds())));
+        string reservations = KeaReservations.Write(leases, dhcp, new HomePrefixes(dhcp, settings.Policy), out IReadOnlyList<string> leftOut);
+        return (reservations, leftOut);
+    }
 
     static T With<T>(RegistryDatabase database, Func<Session, T> what)
     {

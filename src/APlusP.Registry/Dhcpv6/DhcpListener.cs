@@ -1,0 +1,132 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using APlusP.Core;
+using APlusP.Core.Dhcpv6;
+using APlusP.Registry.Api;
+
+namespace APlusP.Registry.Dhcpv6;
+
+/// <summary>The server's socket: hears all DHCPv6 servers' address on its links, and what relay agents send to itself.</summary>
+sealed class DhcpListener : IAsyncDisposable
+{
+    /// <summary>Questions that are answered at once; more wait in the socket, and are lost there when it is full.</summary>
+    const int MostAtOnce = 64;
+
+    public const string DuidFile = "dhcpv6.duid";
+
+    readonly DhcpResponder _responder;
+    readonly RegistryLog _log;
+    readonly Socket _socket;
+    readonly HashSet<int> _interfaces;
+    readonly CancellationTokenSource _stop = new();
+    readonly SemaphoreSlim _free = new(MostAtOnce);
+    readonly Task _listening;
+
+    /// <exception cref="APlusPException">It cannot listen.</exception>
+    public DhcpListener(DhcpServerSettings settings, DhcpResponder responder, RegistryLog log)
+    {
+        _responder = responder;
+        _log = log;
+        _interfaces = [.. settings.Interfaces.Select(IndexOf)];
+        _socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
+        try
+        {
+            _socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.PacketInformation, true);
+            _socket.Bind(new IPEndPoint(IPAddress.IPv6Any, DhcpMessage.ServerPort));
+            foreach (int index in _interfaces) _socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.AddMembership, new IPv6MulticastOption(DhcpMessage.ServersAndRelays.ToIPAddress(), index));
+        }
+        catch (SocketException error)
+        {
+            _socket.Dispose();
+            throw new APlusPException(ErrorCodes.DhcpNotListening, $"the registry cannot answer DHCPv6 on {string.Join(", ", settings.Interfaces)}: UDP port {DhcpMessage.ServerPort}: {error.Message}."
+                + (error.SocketErrorCode == SocketError.AccessDenied ? " It takes CAP_NET_BIND_SERVICE." : " Another DHCPv6 server may run there; stop it, or leave [dhcpv6] out."), error);
+        }
+
+        log.DhcpListens(string.Join(", ", settings.Interfaces));
+        _listening = Task.Run(Listen);
+    }
+
+    static int IndexOf(string name) =>
+        Array.Find(NetworkInterface.GetAllNetworkInterfaces(), i => i.Name == name) is { } found ? found.GetIPProperties().GetIPv6Properties().Index
+        : throw new APlusPException(ErrorCodes.DhcpNotListening, $"the registry cannot answer DHCPv6 on '{name}': there is no such interface. Correct 'interfaces' in [dhcpv6].");
+
+    /// <summary>The server's DUID, which it keeps as long as it lives: made at its first start.</summary>
+    /// <param name="directory">The registry's.</param>
+    /// <exception cref="APlusPException">The file cannot be read or written, or holds something else.</exception>
+    public static Duid OwnDuid(string directory)
+    {
+        string path = Path.Combine(directory, DuidFile);
+        try
+        {
+            if (!File.Exists(path)) File.WriteAllText(path, $"{Duid.OfUuid(Guid.NewGuid())}\n");
+            return Duid.TryParse(File.ReadAllText(path).Trim(), out Duid? duid) ? duid!
+                : throw new APlusPException(ErrorCodes.DhcpNotListening, $"{path} holds no DUID. It is what clients know this server by; write it again from a backup, or remove the file, and clients will find a new server.");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new APlusPException(ErrorCodes.DhcpNotListening, $"the server's DUID cannot be kept in {path}: {error.Message} The directory's owner must be whoever runs the registry.", error);
+        }
+    }
+
+    async Task Listen()
+    {
+        byte[] buffer = new byte[65536];
+        var anybody = new IPEndPoint(IPAddress.IPv6Any, 0);
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                SocketReceiveMessageFromResult came = await _socket.ReceiveMessageFromAsync(buffer, SocketFlags.None, anybody, _stop.Token);
+                if (!_interfaces.Contains(came.PacketInformation.Interface)) continue;
+                await _free.WaitAsync(_stop.Token);
+                _ = Answer(buffer[..came.ReceivedBytes], (IPEndPoint)came.RemoteEndPoint, came.PacketInformation.Address.IsIPv6Multicast);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (SocketException error)
+            {
+                // An ICMP error about an answer, or a link that went: what comes next is heard all the same.
+                _log.DhcpFailed(error.Message);
+                await Task.Delay(TimeSpan.FromMilliseconds(100));
+            }
+        }
+    }
+
+    async Task Answer(byte[] message, IPEndPoint from, bool toAll)
+    {
+        try
+        {
+            if (await _responder.Answer(message, toAll) is not { } answer) return;
+
+            // Clients and relay agents listen on ports of their own (RFC 8415 section 7.2), whatever they send from.
+            int port = (DhcpMessageType)answer[0] == DhcpMessageType.RelayReply ? DhcpMessage.ServerPort : DhcpMessage.ClientPort;
+            await _socket.SendToAsync(answer, SocketFlags.None, new IPEndPoint(from.Address, port), _stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // We stop.
+        }
+        catch (Exception error)
+        {
+            // Whoever asked will ask again.
+            _log.DhcpFailed(error.Message);
+        }
+        finally
+        {
+            _free.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _listening;
+        for (int i = 0; i < MostAtOnce; i++) await _free.WaitAsync();
+        _socket.Dispose();
+        _free.Dispose();
+        _stop.Dispose();
+    }
+}
