@@ -1,5 +1,3 @@
-using APlusP.Core.Dhcpv6;
-
 namespace APlusP.Node.Configuration;
 
 /// <summary>Every key that a configuration file may hold, by table; "" is the top of the file. Each stands in docs/configuration.md.</summary>
@@ -63,13 +61,4 @@ public static class ConfigurationSchema
 
     /// <summary>Words of <c>fast-path</c>, in the order of <see cref="FastPathMode"/>.</summary>
     public static IReadOnlyList<string> FastPathModes { get; } = ["off", "auto", "tc", "xdp"];
-
-    /// <summary>Words of <c>mechanisms</c> in <c>[dhcpv6]</c>.</summary>
-    public static IReadOnlyDictionary<string, DhcpOption> Mechanisms { get; } = new Dictionary<string, DhcpOption>
-    {
-        ["lw4o6"] = DhcpOption.S46Lightweight,
-        ["map-e"] = DhcpOption.S46MapE,
-    };
-
-    public static string NameOf(DhcpOption mechanism) => Mechanisms.First(m => m.Value == mechanism).Key;
 }

@@ -25,7 +25,9 @@ public sealed record DhcpSettings
     public bool RapidCommit { get; init; }
 
     /// <summary>Containers that are asked for.</summary>
-    public IReadOnlyList<DhcpOption> Mechanisms { get; init; } = [DhcpOption.S46Lightweight, DhcpOption.S46MapE];
+    public IReadOnlyList<DhcpOption> Mechanisms { get; init; } = Usual;
+
+    static IReadOnlyList<DhcpOption> Usual { get; } = [DhcpOption.S46Lightweight, DhcpOption.S46MapE];
 
     /// <summary>A prefix that we have by other means.</summary>
     public IPv6Prefix? EndUser { get; init; }
@@ -54,23 +56,14 @@ public sealed record DhcpSettings
             Prefix = prefix,
             PrefixLength = section.Has("prefix-length") ? section.Number("prefix-length", 0, 1, 128, "bits") : 0,
             RapidCommit = section.Flag("rapid-commit", otherwise: false),
-            Mechanisms = ReadMechanisms(section) ?? [DhcpOption.S46Lightweight, DhcpOption.S46MapE],
+            Mechanisms = SoftwireMechanisms.Read(section, Usual),
             EndUser = top.IPv6Prefix("end-user-prefix"),
         };
     }
 
-    static List<DhcpOption>? ReadMechanisms(SectionReader section)
-    {
-        if (!section.Has("mechanisms")) return null;
-        var mechanisms = new List<DhcpOption>();
-        List<string> words = section.Texts("mechanisms");
-        foreach (string word in words)
-        {
-            if (ConfigurationSchema.Mechanisms.TryGetValue(word, out DhcpOption mechanism)) mechanisms.Add(mechanism);
-            else section.Refuse("mechanisms", ErrorCodes.ConfigurationBadValue, $"'{word}' is no mechanism that a SMAP knows; there are {string.Join(", ", ConfigurationSchema.Mechanisms.Keys)}.");
-        }
-
-        if (words.Count == 0) section.Refuse("mechanisms", ErrorCodes.ConfigurationBadValue, "'mechanisms' is empty; leave it out for all of them.");
-        return mechanisms;
-    }
+    /// <summary>All of it in a line, by which one is told from another.</summary>
+    public override string ToString() => string.Join(", ", (string[])
+    [
+        Interface, $"address {Address}", $"prefix {Prefix} {PrefixLength}", $"rapid-commit {RapidCommit}", $"mechanisms {string.Join(' ', Mechanisms.Select(SoftwireMechanisms.NameOf))}", $"duid {Duid}", $"end-user-prefix {EndUser}",
+    ]);
 }

@@ -70,7 +70,7 @@ public sealed class SmapDaemon : Daemon
             }
             else
             {
-                Log.SoftwireTold($"{told.Softwire}", $"{told.Prr}", told.Ports.Count, $"{told.Address}", ConfigurationSchema.NameOf(told.Mechanism), Apply(With(told)));
+                Log.SoftwireTold($"{told.Softwire}", $"{told.Prr}", told.Ports.Count, $"{told.Address}", SoftwireMechanisms.NameOf(told.Mechanism), Apply(With(told)));
             }
         }
         catch (APlusPException fault)

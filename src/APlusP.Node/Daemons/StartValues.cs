@@ -14,15 +14,16 @@ namespace APlusP.Node.Daemons;
 /// <param name="IcmpSource">Source of ICMPv4 errors, where it is not that of the packet.</param>
 /// <param name="Fragments">Bounds of fragment state, whose memory is taken at start.</param>
 /// <param name="MaxPaths">Paths that are watched at once, likewise.</param>
+/// <param name="Dhcpv6">How a SMAP asks what its softwire is; null where it does not.</param>
 sealed record StartValues(
     string Device, string ControlSocket, FastPathMode FastPath, IReadOnlyList<string> FastPathDevices, int Workers, IReadOnlyList<IPv6Address> SoftwireEnds,
-    IPv4Address? IcmpSource, FragmentOptions Fragments, int MaxPaths)
+    IPv4Address? IcmpSource, FragmentOptions Fragments, int MaxPaths, DhcpSettings? Dhcpv6)
 {
     public static StartValues Of(PrrConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null);
 
     public static StartValues Of(SmapConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths);
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6);
 
     /// <summary>The first key, if any, whose value is another, with both for people.</summary>
     public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)
@@ -39,6 +40,7 @@ sealed record StartValues(
         ("fast-path", ConfigurationSchema.FastPathModes[(int)FastPath]),
         ("fast-path-devices", string.Join(", ", FastPathDevices)),
         ("workers", $"{Workers}"),
+        ("[dhcpv6]", $"{Dhcpv6}"),
         ("softwire-address", string.Join(", ", SoftwireEnds)),
         ("icmp-source", $"{IcmpSource}"),
         ("[fragments]", $"{Fragments}"),

@@ -217,7 +217,7 @@ sealed class DhcpSource : ISoftwireSource
         if (client.Binding is { } binding && (now = SoftwireParameters.Choose(binding.Softwires, [.. Prefixes(binding, link)], out why)) is not null)
             now = now with { Delegated = [.. DelegatedOf(binding)] };
         _status = new DhcpStatusDocument(
-            _settings.Interface, client.State.ToString().ToLowerInvariant(), client.Binding?.Server.ToString(), now is null ? null : ConfigurationSchema.NameOf(now.Mechanism),
+            _settings.Interface, client.State.ToString().ToLowerInvariant(), client.Binding?.Server.ToString(), now is null ? null : SoftwireMechanisms.NameOf(now.Mechanism),
             [.. (client.Binding?.Leases ?? []).Select(l => $"{l.Prefix}")], why.Length > 0 ? why : null)
         {
             ValidSeconds = client.Binding?.Leases is { Count: > 0 } leases && leases.Min(l => l.ValidUntil) is var end && end < TimeSpan.MaxValue ? (long)(end - client.Now).TotalSeconds : null,

@@ -11,12 +11,6 @@ namespace APlusP.Registry.Dhcpv6;
 /// <summary>Reads <c>[dhcpv6]</c> of a registry's file.</summary>
 static class ReadDhcpServer
 {
-    static readonly Dictionary<string, DhcpOption> s_mechanisms = new()
-    {
-        ["lw4o6"] = DhcpOption.S46Lightweight,
-        ["map-e"] = DhcpOption.S46MapE,
-    };
-
     /// <summary>What it says; null where there is no such table.</summary>
     public static DhcpServerSettings? Read(SectionReader top, LeasePolicy policy)
     {
@@ -42,21 +36,26 @@ static class ReadDhcpServer
         if (settings.Prefixes is { } prefixes && policy.Pools.Count > 0 && HomePrefixes.Fault(prefixes, settings.PrefixLength, policy) is { } fault)
             section.Refuse("prefixes", ErrorCodes.ConfigurationContradiction, fault);
         if (settings.Prefixes is null && rules.Count == 0) section.Require("prefixes", "\"2001:db8:1000::/36\"");
+        else if (settings.Prefixes is null) CheckRules(section, settings, policy);
         return settings;
     }
 
-    static List<DhcpOption> ReadMechanisms(SectionReader section, List<SoftwireRule> rules)
+    /// <summary>Without prefixes, rules must say whose the ports are that leases begin with, or nobody would get any.</summary>
+    static void CheckRules(SectionReader section, DhcpServerSettings settings, LeasePolicy policy)
     {
-        List<DhcpOption> otherwise = rules.Count > 0 ? [DhcpOption.S46Lightweight, DhcpOption.S46MapE] : [DhcpOption.S46Lightweight];
-        if (!section.Has("mechanisms")) return otherwise;
-        var mechanisms = new List<DhcpOption>();
-        foreach (string word in section.Texts("mechanisms"))
+        if (policy.ClassOf(settings.Class ?? SubscriberClass.Default) is not { } subscribers) return;
+        var prefixes = new HomePrefixes(settings, policy);
+        foreach (Pool pool in policy.Pools.Where(p => p.Serves(subscribers)))
         {
-            if (!s_mechanisms.TryGetValue(word, out DhcpOption mechanism)) section.Refuse("mechanisms", ErrorCodes.ConfigurationBadValue, $"'{word}' is no mechanism that a registry tells; there are {string.Join(", ", s_mechanisms.Keys)}.");
-            else if (mechanisms.Contains(mechanism)) section.Refuse("mechanisms", ErrorCodes.ConfigurationTwice, $"'{word}' stands twice in 'mechanisms'.");
-            else mechanisms.Add(mechanism);
+            PortSet ports = pool.Layout.PortsOf([new UnitRun(0, LeasePolicy.StartOf(subscribers, pool))]);
+            if (prefixes.For(pool.Prefix.Address, ports) is null)
+                section.Refuse("rule", ErrorCodes.ConfigurationContradiction, $"No [[dhcpv6.rule]] says whose {ports} of {pool.Prefix.Address} are, with which a lease of class '{subscribers.Name}' begins. Divide the pool as the rule does (psid), have the class start with one PSID, or write 'prefixes'.");
         }
+    }
 
+    static IReadOnlyList<DhcpOption> ReadMechanisms(SectionReader section, List<SoftwireRule> rules)
+    {
+        IReadOnlyList<DhcpOption> mechanisms = SoftwireMechanisms.Read(section, rules.Count > 0 ? [DhcpOption.S46Lightweight, DhcpOption.S46MapE] : [DhcpOption.S46Lightweight]);
         if (mechanisms.Contains(DhcpOption.S46MapE) && rules.Count == 0)
             section.Refuse("mechanisms", ErrorCodes.ConfigurationContradiction, "'mechanisms' has map-e, but there is no [[dhcpv6.rule]] to tell; write one, or leave map-e out.");
         return mechanisms;

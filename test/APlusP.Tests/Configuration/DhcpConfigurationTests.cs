@@ -11,8 +11,8 @@ public class DhcpConfigurationTests
 {
     static ConfigurationCheck<SmapConfiguration> Smap(string text) => ConfigurationFile.CheckSmap("smap.toml", text);
 
-    static ConfigurationCheck<RegistrySettings> Registry(string text) =>
-        RegistryConfigurationFile.Check("registry.toml", "data = \"/tmp/r\"\n[[pool]]\nprefix = \"192.0.2.0/30\"\n[dhcpv6]\n" + text);
+    static ConfigurationCheck<RegistrySettings> Registry(string text, string pool = "psid = { offset = 6, length = 8 }") =>
+        RegistryConfigurationFile.Check("registry.toml", $"data = \"/tmp/r\"\n[[pool]]\nprefix = \"192.0.2.0/30\"\n{pool}\n[dhcpv6]\n{text}");
 
     const string Sound = "interfaces = [\"eth1\"]\nborder-relay = \"2001:db8:ffff::1\"\n";
 
@@ -111,11 +111,17 @@ public class DhcpConfigurationTests
         Assert.Empty(check.Diagnostics);
         Assert.Equal([DhcpOption.S46Lightweight, DhcpOption.S46MapE], check.Configuration!.Dhcpv6!.Mechanisms);
         Assert.True(Assert.Single(check.Configuration.Dhcpv6.Rules).Forwarding);
+
+        // But not of ports that the rule divides otherwise.
+        const string rule = "[[dhcpv6.rule]]\nrule-ipv6-prefix = \"2001:db8::/40\"\nrule-ipv4-prefix = \"192.0.2.0/24\"\nea-length = 16";
+        Assert.Contains("whose 1024-1151 of 192.0.2.0", Assert.Single(Registry(Sound + rule, pool: "").Diagnostics).Message, StringComparison.Ordinal);
+        Assert.Contains("No [[dhcpv6.rule]] says", Assert.Single(Registry(Sound + "class = \"gamer\"\n" + rule).Diagnostics).Message, StringComparison.Ordinal);
+        Assert.Empty(Registry(Sound + "prefixes = \"2001:db8:1000::/44\"\n" + rule, pool: "").Diagnostics);
     }
 
     [Theory]
     [InlineData("", ErrorCodes.ConfigurationMissingKey, "'prefixes' is missing")]
-    [InlineData("prefixes = \"2001:db8:1000::/48\"", ErrorCodes.ConfigurationContradiction, "write a prefix of /45")]
+    [InlineData("prefixes = \"2001:db8:1000::/48\"", ErrorCodes.ConfigurationContradiction, "write a prefix of /46")]
     [InlineData("prefixes = \"2001:db8:1000::/44\"\nprefix-length = 40", ErrorCodes.ConfigurationContradiction, "shorter than")]
     [InlineData("prefixes = \"2001:db8:1000::/44\"\nclass = \"palace\"", ErrorCodes.ConfigurationContradiction, "no class 'palace'")]
     [InlineData("prefixes = \"2001:db8:1000::/44\"\nmechanisms = [\"map-t\"]", ErrorCodes.ConfigurationBadValue, "'map-t' is no mechanism")]

@@ -35,6 +35,15 @@ public class StartValuesTests
         Assert.Null(before.FirstDifference(Smap($"{smap}softwire-address = \"2001:db8:1::1\"\nports = \"12000\"\n[napt]\nmode = \"five-tuple\"\n")));
     }
 
+    [Fact]
+    public void Whom_a_smap_asks()
+    {
+        StartValues before = Smap("[dhcpv6]\ninterface = \"wan\"\n");
+        Assert.Null(before.FirstDifference(Smap("[dhcpv6]\ninterface = \"wan\"\nprefix = true\n[napt]\nmode = \"five-tuple\"\n")));
+        foreach (string other in (string[])["interface = \"lan\"", "interface = \"wan\"\nmechanisms = [\"map-e\"]", "interface = \"wan\"\nprefix-length = 56", "interface = \"wan\"\naddress = true"])
+            Assert.Equal("[dhcpv6]", before.FirstDifference(Smap($"[dhcpv6]\n{other}\n"))?.Key);
+    }
+
     static StartValues Prr(string text) => StartValues.Of(ConfigurationFile.CheckPrr("prr.toml", text).Configuration!);
 
     static StartValues Smap(string text) => StartValues.Of(ConfigurationFile.CheckSmap("smap.toml", text).Configuration!);
