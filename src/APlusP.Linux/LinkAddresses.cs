@@ -18,10 +18,11 @@ public sealed class LinkAddresses(int device) : IDisposable
     const string Table = "/proc/net/if_inet6";
 
     // linux/if_addr.h
-    const int DuplicateFlag = 0x08;
+    const int DuplicateFlag = 0x08, TentativeFlag = 0x40;
 
     readonly RouteSocket _netlink = new();
-    readonly HashSet<IPv6Address> _ours = [];
+    readonly Dictionary<IPv6Address, TimedAddress> _ours = [];
+    readonly HashSet<IPv6Address> _alone = [];
 
     public int Device => device;
 
@@ -31,30 +32,33 @@ public sealed class LinkAddresses(int device) : IDisposable
     {
         foreach (TimedAddress address in wanted)
         {
-            _netlink.SetAddress(address, device);
-            _ours.Add(address.Address);
+            // The kernel removes an address of limited time that another has, without a trace: until it has looked, the time has no end.
+            _netlink.SetAddress(_alone.Contains(address.Address) ? address : address with { Valid = uint.MaxValue }, device);
+            _ours[address.Address] = address;
         }
 
-        foreach (IPv6Address gone in _ours.Except(wanted.Select(a => a.Address)).ToArray()) Remove(gone);
+        foreach (IPv6Address gone in _ours.Keys.Except(wanted.Select(a => a.Address)).ToArray()) Remove(gone);
     }
 
     void Remove(IPv6Address address)
     {
         _netlink.TryRemoveAddress(address, device);
         _ours.Remove(address);
+        _alone.Remove(address);
     }
 
-    /// <summary>Those that another on the link has already.</summary>
+    /// <summary>Hears what the kernel has found out meanwhile: addresses that nobody else has get their times, and the others are given.</summary>
     public IReadOnlyList<IPv6Address> Duplicates()
     {
         var found = new List<IPv6Address>();
-        foreach (string line in File.ReadLines(Table))
+        foreach (string line in File.ReadAllLines(Table))
         {
             // address, device, prefix length, scope and flags in hexadecimal digits, and the device's name
             string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (fields.Length < 5 || Number(fields[1]) != device || (Number(fields[4]) & DuplicateFlag) == 0) continue;
-            var address = IPv6Address.Read(Convert.FromHexString(fields[0]));
-            if (_ours.Contains(address)) found.Add(address);
+            if (fields.Length < 5 || Number(fields[1]) != device || !_ours.TryGetValue(IPv6Address.Read(Convert.FromHexString(fields[0])), out TimedAddress ours)) continue;
+            int flags = Number(fields[4]);
+            if ((flags & DuplicateFlag) != 0) found.Add(ours.Address);
+            else if ((flags & TentativeFlag) == 0 && _alone.Add(ours.Address)) _netlink.SetAddress(ours, device);
         }
 
         return found;
@@ -64,7 +68,7 @@ public sealed class LinkAddresses(int device) : IDisposable
 
     public void Dispose()
     {
-        foreach (IPv6Address address in _ours.ToArray()) Remove(address);
+        foreach (IPv6Address address in _ours.Keys.ToArray()) Remove(address);
         _netlink.Dispose();
     }
 }

@@ -108,22 +108,31 @@ public sealed class DhcpHomeTests : IDisposable
         _lab.ReachAs("192.0.2.1", IsOfTen);
     }
 
-    [Fact]
-    public void An_address_of_the_link_is_borne_and_one_that_another_has_is_declined()
-    {
-        _lab.Edge.Ip("addr add 2001:db8:fffe::100/128 dev access nodad");
-        _lab.Smap.Shell("cd /proc/sys/net/ipv6/conf; echo 1 > all/accept_dad; echo 1 > wan/accept_dad");
-        LabProcess kea = _lab.StartKea(Lightweight, reservations: $$"""[ { "duid": "{{DhcpLab.HomeDuid}}", "prefixes": [ "2001:db8:1::/56" ], "ip-addresses": [ "2001:db8:fffe::100" ] } ]""");
-        LabProcess smap = _lab.StartSmap("address = true");
+    const string WithAddress = $$"""[ { "duid": "{{DhcpLab.HomeDuid}}", "prefixes": [ "2001:db8:1::/56" ], "ip-addresses": [ "2001:db8:fffe::100" ] } ]""";
 
-        // Kea then gives another out of its pool.
-        string Addresses() => _lab.Smap.Do("ip", "-6", "addr", "show", "dev", "wan");
-        Assert.True(Wait.Until(() => smap.ReadLog().Contains("2001:db8:fffe::100 is in use by another", StringComparison.Ordinal), TimeSpan.FromSeconds(60)), smap.ReadLog());
-        Assert.True(Wait.Until(() => Addresses() is var now && now.Contains("2001:db8:fffe::1", StringComparison.Ordinal) && !now.Contains("2001:db8:fffe::100/", StringComparison.Ordinal), TimeSpan.FromSeconds(60)), Addresses() + smap.ReadLog());
-        Assert.Contains("DECLINE", kea.ReadLog(), StringComparison.Ordinal);
+    string Addresses() => _lab.Smap.Do("ip", "-6", "addr", "show", "dev", "wan");
+
+    [Fact]
+    public void An_address_of_the_link_is_borne_as_long_as_the_daemon_runs()
+    {
+        _lab.StartKea(Lightweight, reservations: WithAddress);
+        LabProcess smap = _lab.StartSmap("address = true");
+        Assert.True(Wait.Until(() => Addresses() is var now && now.Contains("2001:db8:fffe::100/128", StringComparison.Ordinal) && now.Contains("preferred_lft 19", StringComparison.Ordinal), TimeSpan.FromSeconds(60)), Addresses());
         smap.Signal(Signals.Terminate);
         Assert.True(smap.WaitForExit(TimeSpan.FromSeconds(20)), smap.ReadLog());
         Assert.DoesNotContain("2001:db8:fffe", Addresses(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_address_that_another_has_is_declined_and_the_softwire_stays()
+    {
+        _lab.Edge.Ip("addr add 2001:db8:fffe::100/128 dev access nodad");
+        _lab.Smap.Shell("cd /proc/sys/net/ipv6/conf; echo 1 > all/accept_dad; echo 1 > wan/accept_dad");
+        LabProcess kea = _lab.StartKea(Lightweight, reservations: WithAddress);
+        LabProcess smap = _lab.StartSmap("address = true");
+        Assert.True(Wait.Until(() => smap.ReadLog().Contains("2001:db8:fffe::100 is in use by another", StringComparison.Ordinal), TimeSpan.FromSeconds(60)), smap.ReadLog() + Addresses());
+        Assert.True(Wait.Until(() => kea.ReadLog().Contains("DECLINE", StringComparison.Ordinal) && !Addresses().Contains("2001:db8:fffe::100/", StringComparison.Ordinal), TimeSpan.FromSeconds(60)), kea.ReadLog() + Addresses());
+        Assert.Equal("lw4o6", Status().GetProperty("smap").GetProperty("dhcpv6").GetProperty("mechanism").GetString());
     }
 
     [Fact]
