@@ -32,7 +32,7 @@ sealed class Registrar : IDisposable
         _clock = clock;
         Policy = policy;
         database.Migrate();
-        _writer = new Writer(database, clock);
+        _writer = new Writer(database, clock, Changes.Ring);
         try
         {
             _writer.Do(transaction =>
@@ -55,6 +55,11 @@ sealed class Registrar : IDisposable
     public RegistryDatabase Database => _database;
 
     public DateTimeOffset Now => _clock.GetUtcNow();
+
+    public TimeProvider Clock => _clock;
+
+    /// <summary>Rings when something was changed, here or by another registry on the database.</summary>
+    public ChangeWatch Changes { get; } = new();
 
     /// <summary>Changes something, and gives the answer once it is stored.</summary>
     public Task<T> Change<T>(Func<Transaction, T> what) => _writer.Do(what);

@@ -6,8 +6,8 @@ namespace APlusP.Registry.Access;
 
 /// <summary>What somebody may do, known by the hash of a secret that the registry told once and does not keep.</summary>
 /// <param name="Id">What it is called where it is listed and revoked.</param>
-/// <param name="Kind">One of <see cref="Operator"/>, <see cref="Enrolment"/>, <see cref="Key"/>, <see cref="Certificate"/>.</param>
-/// <param name="Name">An operator's name; the subscriber whose key or certificate it is; what an enrolment token is for.</param>
+/// <param name="Kind">One of <see cref="Operator"/>, <see cref="Router"/>, <see cref="Enrolment"/>, <see cref="Key"/>, <see cref="Certificate"/>.</param>
+/// <param name="Name">An operator's or a PRR's name; the subscriber whose key or certificate it is; what an enrolment token is for.</param>
 /// <param name="Role">Of an operator: <see cref="Read"/> or <see cref="Operate"/>.</param>
 /// <param name="Class">Of an enrolment token and the keys that come from it: the class of their leases.</param>
 /// <param name="Uses">Of an enrolment token: how many subscribers may still enrol by it.</param>
@@ -15,7 +15,7 @@ namespace APlusP.Registry.Access;
 sealed record Credential(
     string Id, string Kind, string Name, string Role, string Class, long? Uses, DateTimeOffset Created, DateTimeOffset? Until, DateTimeOffset? Revoked, string? Replaces, IPv6Prefix? Prefix)
 {
-    public const string Operator = "operator", Enrolment = "enrolment", Key = "key", Certificate = "certificate";
+    public const string Operator = "operator", Router = "router", Enrolment = "enrolment", Key = "key", Certificate = "certificate";
 
     public const string Read = "read", Operate = "operate";
 

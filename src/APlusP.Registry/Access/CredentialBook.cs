@@ -32,6 +32,10 @@ sealed class CredentialBook(Transaction transaction, string actor)
     public Credential Know(string print, string subscriber, DateTimeOffset until) =>
         Known(_session, print) ?? Issue(Convert.FromHexString(print), Credential.Certificate, subscriber, until: until);
 
+    /// <summary>Whether a credential that somebody came in with is good still.</summary>
+    public static bool IsValid(Session session, string id, DateTimeOffset now) =>
+        session.One($"SELECT {Credential.Columns} FROM credential WHERE id = @id", Credential.From, ("id", id))?.IsValid(now) == true;
+
     /// <summary>Whether a secret was ever issued, also where it is revoked now.</summary>
     public static bool IsKnown(Session session, string secret) => session.Any("SELECT 1 FROM credential WHERE hash = @hash", ("hash", HashOf(secret)));
 

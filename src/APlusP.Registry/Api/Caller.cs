@@ -16,6 +16,9 @@ enum Needs
     /// <summary>To read: an operator of any role; this machine itself.</summary>
     Read,
 
+    /// <summary>To follow the bindings: a PRR; whoever may read.</summary>
+    Feed,
+
     /// <summary>To change: an operator of role operate; this machine itself where the settings say so.</summary>
     Operate,
 
@@ -57,10 +60,10 @@ sealed record Caller(Credential? Credential)
         string? refused = (Credential, needs) switch
         {
             (null, _) when IsStranger => "",
-            (null, Needs.Read or Needs.ReadLease) when loopback != LoopbackAccess.Token => null,
+            (null, Needs.Read or Needs.ReadLease or Needs.Feed) when loopback != LoopbackAccess.Token => null,
             (null, Needs.Operate or Needs.ChangeLease) when loopback == LoopbackAccess.Operate => null,
             (null, _) => "",
-            ({ Kind: Credential.Operator }, Needs.Read or Needs.ReadLease) => null,
+            ({ Kind: Credential.Operator }, Needs.Read or Needs.ReadLease or Needs.Feed) => null,
             ({ Kind: Credential.Operator, Role: Credential.Operate }, Needs.Operate or Needs.ChangeLease or Needs.Manage) => null,
             ({ Kind: Credential.Operator }, Needs.Enrol or Needs.Key) => "this is for SMAPs, and your token is an operator's",
             ({ Kind: Credential.Operator }, _) => $"the operator {Credential.Name} may read only; ask one whose role is 'operate'",
@@ -68,6 +71,8 @@ sealed record Caller(Credential? Credential)
             ({ Kind: Credential.Certificate }, Needs.ReadLease or Needs.ChangeLease) => null,
             ({ Kind: Credential.Certificate }, Needs.Key) => "a certificate is not rotated here; have a new one signed by its authority",
             ({ Kind: Credential.Key or Credential.Certificate }, _) => "a SMAP may ask about its own lease only",
+            ({ Kind: Credential.Router }, Needs.Feed) => null,
+            ({ Kind: Credential.Router }, _) => "a router's token is good for GET /v1/bindings only",
             ({ Kind: Credential.Enrolment }, Needs.Enrol) => null,
             _ => "an enrolment token is good for POST /v1/enrol only, which gives a key",
         };

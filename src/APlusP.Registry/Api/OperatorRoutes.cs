@@ -61,20 +61,20 @@ static class OperatorRoutes
     static async Task Issue(Request request)
     {
         (RequestFields fields, _) = await RequestFields.OfBody(request.Context, "kind", "name", "role", "class", "prefix", "uses", "seconds");
-        string? kind = fields.Word("kind", required: true, Credential.Operator, Credential.Enrolment), name = fields.Text("name", required: true);
-        bool isOperator = kind == Credential.Operator;
+        string? kind = fields.Word("kind", required: true, Credential.Operator, Credential.Router, Credential.Enrolment), name = fields.Text("name", required: true);
+        bool isOperator = kind == Credential.Operator, isEnrolment = kind == Credential.Enrolment;
         string? role = fields.Word("role", required: isOperator, Credential.Read, Credential.Operate), className = fields.Text("class", required: false, most: 64);
         IPv6Prefix? prefix = fields.Prefix("prefix");
         long? uses = fields.Number("uses", required: false, 1, 1_000_000), seconds = fields.Number("seconds", required: false, 1, 10L * SecondsOfAYear);
-        if (isOperator && className is not null) fields.Fault("class", "is of enrolment tokens only");
-        if (isOperator && prefix is not null) fields.Fault("prefix", "is of enrolment tokens only");
-        if (isOperator && uses is not null) fields.Fault("uses", "is of enrolment tokens only");
-        if (kind == Credential.Enrolment && role is not null) fields.Fault("role", "is of operators only");
+        if (!isEnrolment && className is not null) fields.Fault("class", "is of enrolment tokens only");
+        if (!isEnrolment && prefix is not null) fields.Fault("prefix", "is of enrolment tokens only");
+        if (!isEnrolment && uses is not null) fields.Fault("uses", "is of enrolment tokens only");
+        if (!isOperator && role is not null) fields.Fault("role", "is of operators only");
         if (className is not null && request.Registrar.Policy.ClassOf(className) is null) fields.Fault("class", $"must be one of {string.Join(", ", request.Registrar.Policy.Classes.Select(c => c.Name))}");
         fields.Check();
         string secret = CredentialBook.NewSecret();
         Credential credential = await request.ChangeCredentials(book => book.Issue(
-            secret, kind!, name!, role ?? "", className ?? "", isOperator ? null : uses ?? 1, seconds is { } lifetime ? TimeSpan.FromSeconds(lifetime) : null, prefix: prefix));
+            secret, kind!, name!, role ?? "", className ?? "", isEnrolment ? uses ?? 1 : null, seconds is { } lifetime ? TimeSpan.FromSeconds(lifetime) : null, prefix: prefix));
         await request.Reply(CredentialDocument.Of(credential, secret), ApiJson.Plain.CredentialDocument, StatusCodes.Status201Created);
     }
 

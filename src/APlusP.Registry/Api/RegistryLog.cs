@@ -49,4 +49,7 @@ sealed partial class RegistryLog(ILogger logger)
 
     [LoggerMessage(8, LogLevel.Warning, "{Warning}")]
     public partial void Warn(string warning);
+
+    [LoggerMessage(9, LogLevel.Information, "{Who} gets all bindings: {Why}")]
+    public partial void Snapshot(string who, string why);
 }

@@ -39,8 +39,7 @@ public sealed class RegistryServer : IAsyncDisposable
     readonly IReadOnlyList<Route> _routes = Routes;
     readonly CancellationTokenSource _stopping = new();
     volatile ServerTls? _tls;
-    Task _upkeep = Task.CompletedTask;
-    Task _export = Task.CompletedTask;
+    Task _upkeep = Task.CompletedTask, _export = Task.CompletedTask, _listening = Task.CompletedTask;
     DhcpListener? _dhcp;
 
     RegistryServer(RegistrySettings settings, Action<ILoggingBuilder> logging, TimeProvider clock)
@@ -58,7 +57,7 @@ public sealed class RegistryServer : IAsyncDisposable
         _application.Map("{**path}", NoSuchRoute);
     }
 
-    internal static IReadOnlyList<Route> Routes { get; } = [.. LeaseRoutes.All, .. OperatorRoutes.All, .. PageRoutes.All];
+    internal static IReadOnlyList<Route> Routes { get; } = [.. LeaseRoutes.All, .. FeedRoutes.All, .. OperatorRoutes.All, .. PageRoutes.All];
 
     /// <summary>Where it listens; the port is the one that was given where 0 was asked for.</summary>
     public IReadOnlyList<string> Addresses => [.. _application.Urls];
@@ -92,6 +91,7 @@ public sealed class RegistryServer : IAsyncDisposable
         server._log.Started(version, string.Join(", ", server.Addresses), server._database.Name, string.Join(", ", settings.Policy.Pools.Select(p => p.Name)), settings.Loopback.ToString().ToLowerInvariant());
         server._upkeep = server.Upkeep(server._stopping.Token);
         if (settings.Ipfix is { } ipfix) server._export = new BlockExporter(server._registrar, ipfix, server._clock, server._log).Run(server._stopping.Token);
+        server._listening = server._database.Listen(server._registrar.Changes.Ring, server._stopping.Token);
         return server;
     }
 
@@ -262,8 +262,9 @@ public sealed class RegistryServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        await Task.WhenAll(_upkeep, _export);
+        await Task.WhenAll(_upkeep, _export, _listening);
         if (_dhcp is not null) await _dhcp.DisposeAsync();
+        if (_application.Lifetime is { ApplicationStarted.IsCancellationRequested: true, ApplicationStopped.IsCancellationRequested: false }) await _application.StopAsync();
         await _application.DisposeAsync();
         _registrar.Dispose();
         _database.Dispose();

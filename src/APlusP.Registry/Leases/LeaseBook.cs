@@ -104,6 +104,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     Lease Move(Lease lease, IPv6Address softwire)
     {
         Lease moved = lease with { Softwire = softwire };
+        Remember("left", lease);
         Remember("moved", moved);
         _session.Write("UPDATE lease SET softwire = @softwire WHERE id = @id", ("softwire", softwire.ToString()), ("id", lease.Id));
         return moved;

@@ -11,7 +11,7 @@ namespace APlusP.Registry.Memory;
 /// Its hash covers all of it and the hash of the event before, so that no event can be changed, added or taken out between two others unnoticed.
 /// </summary>
 /// <param name="Kind">
-/// granted, renewed, moved (another softwire), grown, shrunk, released or expired; reserved or unreserved; issued or revoked, of credentials; forgotten, of events
+/// granted, renewed, left and moved (the softwire of before, and the one after it), grown, shrunk, released or expired; reserved or unreserved; issued or revoked, of credentials; forgotten, of events
 /// and leases that were older than the operator keeps.
 /// </param>
 /// <param name="Subject">The lease; or the credential.</param>

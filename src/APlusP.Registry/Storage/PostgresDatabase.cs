@@ -56,6 +56,42 @@ public sealed class PostgresDatabase : RegistryDatabase
 
     internal override string ForUpdate => "FOR UPDATE";
 
+    const string Topic = "aplusp_change";
+
+    static readonly TimeSpan s_listenAgain = TimeSpan.FromSeconds(1);
+
+    internal override string Announcement => $"SELECT pg_notify('{Topic}', '')";
+
+    /// <summary>On a connection of its own; what was announced while it was lost is not told again, so coming back counts as an announcement.</summary>
+    internal override async Task Listen(Action heard, CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await using NpgsqlConnection connection = await _source.OpenConnectionAsync(stop);
+                connection.Notification += (_, _) => heard();
+                await using (NpgsqlCommand listen = connection.CreateCommand())
+                {
+                    listen.CommandText = $"LISTEN {Topic}";
+                    await listen.ExecuteNonQueryAsync(stop);
+                }
+
+                heard();
+                while (true) await connection.WaitAsync(stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (Exception error) when (error is NpgsqlException or IOException or TimeoutException)
+            {
+                // The server is away; whoever follows looks by themselves meanwhile.
+                await Task.Delay(s_listenAgain, CancellationToken.None);
+            }
+        }
+    }
+
     // Class 08 is a lost connection, 53 no room, 57 a shutdown, 40 a deadlock or a conflict of transactions.
     internal override bool IsPassing(Exception error) =>
         error is PostgresException { SqlState: var state } ? state[..2] is "08" or "53" or "57" or "40" : error is NpgsqlException or IOException or TimeoutException;

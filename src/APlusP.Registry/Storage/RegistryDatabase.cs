@@ -26,6 +26,12 @@ public abstract class RegistryDatabase : IDisposable
     /// <summary>Behind a SELECT: nobody else reads this row for a change until we have ended.</summary>
     internal abstract string ForUpdate { get; }
 
+    /// <summary>What tells other registries on this database of a change, within its transaction; null where there are none.</summary>
+    internal virtual string? Announcement => null;
+
+    /// <summary>Hears what others announce, and whatever is uncertain, until it is stopped. Where nobody else can be there is nothing to hear.</summary>
+    internal virtual Task Listen(Action heard, CancellationToken stop) => Task.CompletedTask;
+
     /// <summary>Whether the same may succeed a moment later: the server restarts, the disk was full, somebody else held a lock.</summary>
     internal abstract bool IsPassing(Exception error);
 

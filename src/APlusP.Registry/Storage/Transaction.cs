@@ -40,9 +40,11 @@ sealed class Transaction
         return _seq;
     }
 
-    /// <summary>Writes the chain's new tail; the last thing before a commit.</summary>
+    /// <summary>Writes the chain's new tail, and tells other registries when it is committed; the last thing before that.</summary>
     public void Finish()
     {
-        if (_appended) Session.Write("UPDATE chain SET seq = @seq, at = @at, hash = @hash WHERE one = 1", ("seq", _seq), ("at", Now), ("hash", _hash));
+        if (!_appended) return;
+        Session.Write("UPDATE chain SET seq = @seq, at = @at, hash = @hash WHERE one = 1", ("seq", _seq), ("at", Now), ("hash", _hash));
+        if (Session.Database.Announcement is { } announce) Session.Write(announce);
     }
 }

@@ -17,14 +17,19 @@ sealed class Writer : IDisposable
 
     readonly RegistryDatabase _database;
     readonly TimeProvider _clock;
+    readonly Action _committed;
     readonly Channel<Request> _waiting = Channel.CreateBounded<Request>(new BoundedChannelOptions(10_000) { SingleReader = true });
     readonly Thread _thread;
     Session? _session;
 
-    public Writer(RegistryDatabase database, TimeProvider clock)
+    /// <param name="database">Where.</param>
+    /// <param name="clock">For the times of changes.</param>
+    /// <param name="committed">Told after each transaction.</param>
+    public Writer(RegistryDatabase database, TimeProvider clock, Action committed)
     {
         _database = database;
         _clock = clock;
+        _committed = committed;
         _thread = new Thread(Run) { IsBackground = true, Name = "registry-writer" };
         _thread.Start();
     }
@@ -96,6 +101,7 @@ sealed class Writer : IDisposable
         }
 
         foreach (Request request in requests) request.Tell();
+        _committed();
         error = null;
         return true;
     }

@@ -62,7 +62,7 @@ sealed class ApiScene : IAsyncDisposable
     {
         using HttpResponseMessage response = await _client.SendAsync(request);
         string text = await response.Content.ReadAsStringAsync();
-        bool json = response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) == true;
+        bool json = response.Content.Headers.ContentType?.MediaType is "application/json" or "application/problem+json";
         return new Answer((int)response.StatusCode, text, json ? JsonDocument.Parse(text).RootElement.Clone() : default, response.Headers, response.Content.Headers.ContentType?.MediaType, response.Version);
     }
 
