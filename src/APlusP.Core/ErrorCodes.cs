@@ -151,6 +151,12 @@ public static class ErrorCodes
     /// <summary>What a daemon needs to be known to a registry, or to know it, cannot be used: a file with a token or with certificates.</summary>
     public const string RegistryCredential = "AP3010";
 
+    /// <summary>What a registry tells of its leases is broken: lines are missing, or are none.</summary>
+    public const string BrokenFeed = "AP3011";
+
+    /// <summary>A binding is a registry's, which alone changes it.</summary>
+    public const string LeasedBinding = "AP3012";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 

@@ -81,6 +81,7 @@ static class StatusVerbs
                 + (prr.ChangesSinceLoad > 0 ? $"; {prr.ChangesSinceLoad:N0} change(s) by `aplusp binding` since the file was read, which has them not" : ""));
         }
 
+        if (status.Prr?.Registry is { } registry) Print(registry);
         if (status.Prr is { Rules.Count: > 0 } ruled) Print(ruled.Rules);
         if (status.Smap is { } smap) Print(smap);
         if (status.FastPath is { } fast) AnsiConsole.WriteLine(Describe(fast));
@@ -105,6 +106,18 @@ static class StatusVerbs
         fast.Hook == "off" ? $"no fast path: {fast.Fault}"
         : $"fast path: {fast.Hook} on {string.Join(", ", fast.Devices)}, " + (fast.Flows is { } flows ? $"{flows:N0} flow(s)" : $"{fast.Bindings:N0} binding(s)")
             + (fast.LeftOut > 0 ? $", {fast.LeftOut:N0} had no room" : "") + (fast.Fault is null ? "" : $"; {fast.Fault}");
+
+    static void Print(RegistryStatus registry)
+    {
+        string since = $"{registry.Since:yyyy-MM-ddTHH:mm:ssZ}";
+        AnsiConsole.WriteLine(registry.State == "connected"
+            ? $"registry {registry.Url}: connected since {since}, {registry.Leases:N0} lease(s), version {registry.Version}" + (registry.LagMilliseconds is { } lag ? $", the last change was in force after {lag:N0} ms" : "")
+            : $"registry {registry.Url}: away since {since}, {registry.Leases:N0} lease(s) as of "
+                + (registry.Version is null ? "never" : $"version {registry.Version}, {(registry.LastHeard is { } heard ? $"last heard at {heard:yyyy-MM-ddTHH:mm:ssZ}" : "from the copy on the disk")}")
+                + (registry.Fault is null ? "" : $"; {registry.Fault}"));
+        if (registry.Refused > 0) AnsiConsole.WriteLine($"{registry.Refused:N0} lease(s) are not in force here: {registry.RefusedBecause}");
+        if (registry.CopyFault is { } fault) AnsiConsole.WriteLine(fault);
+    }
 
     static void Print(IReadOnlyList<RuleStatus> rules)
     {

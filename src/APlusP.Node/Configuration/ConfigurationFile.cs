@@ -3,6 +3,7 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding;
 using APlusP.Core.PortSets;
+using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
 
@@ -11,6 +12,9 @@ public static class ConfigurationFile
 {
     /// <summary>RFC 8200 section 5: every IPv6 link carries 1280 octets.</summary>
     public const int LeastPathMtu = 1280;
+
+    /// <summary>Where daemons keep what must outlive them.</summary>
+    const string StateDirectory = "/var/lib/aplusp";
 
     /// <exception cref="APlusPException">The file cannot be read, or has faults; the message holds all of them.</exception>
     public static PrrConfiguration LoadPrr(string path)
@@ -130,8 +134,18 @@ public static class ConfigurationFile
             Workers = top.Number("workers", configuration.Workers, 1, 256),
             FastPath = (FastPathMode)top.Word("fast-path", (int)FastPathMode.Auto, ConfigurationSchema.FastPathModes),
             FastPathDevices = top.Texts("fast-path-devices"),
+            Registry = top.Section("registry", ConfigurationSchema.Prr) is { } registry ? ReadRegistry(registry, Path.GetDirectoryName(path) ?? "", ControlSocket(top, configuration.ControlSocket)) : null,
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Prr, otherwise: !top.Flag("anycast", otherwise: false)),
         };
+    }
+
+    /// <summary>Several PRRs of one machine differ by their control socket, so its name is that of the copy too.</summary>
+    static PrrRegistry? ReadRegistry(SectionReader section, string directory, string controlSocket)
+    {
+        bool keep = section.Flag("keep-overdue", false);
+        string copy = section.Text("copy", Path.Combine(StateDirectory, $"{Path.GetFileNameWithoutExtension(controlSocket)}.leases"));
+        if (copy.Length == 0) section.Refuse("copy", ErrorCodes.ConfigurationBadValue, "'copy' is empty; write a path, or leave the key out.");
+        return RegistryAddress.Read(section, directory) is { } address ? new PrrRegistry(address, Path.Combine(directory, copy), keep) : null;
     }
 
     static void ReadBinding(SectionReader section, ReadBindings bindings)

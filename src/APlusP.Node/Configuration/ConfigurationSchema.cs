@@ -1,3 +1,5 @@
+using APlusP.Node.Registry;
+
 namespace APlusP.Node.Configuration;
 
 /// <summary>Every key that a configuration file may hold, by table; "" is the top of the file. Each stands in docs/configuration.md.</summary>
@@ -12,7 +14,8 @@ public static class ConfigurationSchema
     public static IReadOnlyDictionary<string, string[]> Prr { get; } = new Dictionary<string, string[]>
     {
         [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "anycast", "clamp-mss",
-            "ignore-df", "dscp", "fast-path", "fast-path-devices", "icmp", "fragments", "discovery", "binding", "rule"],
+            "ignore-df", "dscp", "fast-path", "fast-path-devices", "icmp", "fragments", "discovery", "registry", "binding", "rule"],
+        ["registry"] = [.. RegistryAddress.Keys, "copy", "keep-overdue"],
         ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,
         ["discovery"] = Discovery,

@@ -2,6 +2,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
 
@@ -52,12 +53,21 @@ public sealed record PrrConfiguration
     /// <summary>Devices that the fast path stands on; none for all that it can.</summary>
     public IReadOnlyList<string> FastPathDevices { get; init; } = [];
 
+    /// <summary>The registry whose leases it follows; null for none.</summary>
+    public PrrRegistry? Registry { get; init; }
+
     /// <summary>How the path MTU of softwires is found out; off by default where the address is anycast (RFC 7597 section 8.3.1).</summary>
     public DiscoveryOptions Discovery { get; init; } = new();
 
     /// <summary>What the file's reader warned of.</summary>
     public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];
 }
+
+/// <summary>A registry that a PRR follows.</summary>
+/// <param name="Address">Where it is.</param>
+/// <param name="Copy">The file that keeps what it said.</param>
+/// <param name="KeepOverdue">Whether bindings stay whose lease has run out while it is away.</param>
+public sealed record PrrRegistry(RegistryAddress Address, string Copy, bool KeepOverdue);
 
 /// <summary>What a PRR's file says, with its bindings as the table that the PRR forwards by.</summary>
 /// <param name="Configuration">All but the bindings and their names.</param>

@@ -83,8 +83,37 @@ public sealed record PrrStatus(int Bindings, int SharedAddresses)
     /// <summary>Bindings changed by <c>aplusp binding</c> since the file was read, which a reload would undo.</summary>
     public long ChangesSinceLoad { get; init; }
 
+    /// <summary>The registry that it follows; null where there is none.</summary>
+    public RegistryStatus? Registry { get; init; }
+
     /// <summary>Mapping rules; their subscribers are not counted among the bindings.</summary>
     public IReadOnlyList<RuleStatus> Rules { get; init; } = [];
+}
+
+/// <summary>How following a registry goes.</summary>
+/// <param name="Url">The registry.</param>
+/// <param name="State">"connected", or "away": its leases are as they were last told then.</param>
+/// <param name="Since">Since when.</param>
+/// <param name="Version">What there is of it; null for nothing yet.</param>
+/// <param name="Leases">Leases that there are.</param>
+public sealed record RegistryStatus(string Url, string State, DateTimeOffset Since, string? Version, int Leases)
+{
+    /// <summary>When it was last heard; null for not since the start.</summary>
+    public DateTimeOffset? LastHeard { get; init; }
+
+    /// <summary>From the last change there, by its clock, until that was in force here, by ours.</summary>
+    public long? LagMilliseconds { get; init; }
+
+    /// <summary>Why it is away.</summary>
+    public string? Fault { get; init; }
+
+    /// <summary>Leases that are not in force here, since they contradict the configuration, and why one of them.</summary>
+    public int Refused { get; init; }
+
+    public string? RefusedBecause { get; init; }
+
+    /// <summary>Why a restart would begin with older leases.</summary>
+    public string? CopyFault { get; init; }
 }
 
 /// <summary>A mapping rule, and how many subscribers it has room for.</summary>

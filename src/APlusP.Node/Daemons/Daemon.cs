@@ -254,6 +254,9 @@ public abstract class Daemon : IDisposable
         lock (_reloading) change();
     }
 
+    /// <summary>Counters that daemons of the other role have not.</summary>
+    private protected virtual IEnumerable<KeyValuePair<string, long>> OwnCounters() => [];
+
     private protected abstract StatusDocument Complete(StatusDocument status);
 
     /// <summary>The sides that packets come from: for the shared address, and from it.</summary>
@@ -295,6 +298,7 @@ public abstract class Daemon : IDisposable
             ["path-mtu-probes-sent"] = Paths.ProbesSent,
             ["device-send-failures"] = Workers.Sum(w => w.SendFailures),
         };
+        foreach ((string name, long value) in OwnCounters()) counters.Add(name, value);
         if (FastPath?.Counters() is not { } fast) return counters;
         foreach ((string name, long value) in fast.Named(Outside, Inside)) counters.Add(name, value);
         return counters;
@@ -346,9 +350,15 @@ public abstract class Daemon : IDisposable
         return new FragmentStatus(kind, sum.Packets, sum.MaxPackets, sum.Octets, sum.MaxOctets);
     }
 
+    /// <summary>Ends what changes the rest by itself, before that goes.</summary>
+    private protected virtual void StopFollowing()
+    {
+    }
+
     /// <summary>Takes everything back, last first: routes before the workers that serve them, the device at the end.</summary>
     public void Dispose()
     {
+        StopFollowing();
         bool stays = FastPath is not null && Leaves;
         if (stays) Claims.Leave();
         else if (FastPath is not null) Device.Stays(false);

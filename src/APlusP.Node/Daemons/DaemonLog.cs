@@ -65,6 +65,24 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(20, LogLevel.Error, "the softwire cannot change to what was given: {Fault}. It stays as it was")]
     public partial void SoftwireRefused(string fault);
 
+    [LoggerMessage(21, LogLevel.Information, "follows the registry at {Url}: {Leases} lease(s), {What}, in {Milliseconds} ms")]
+    public partial void FollowsRegistry(string url, int leases, string what, long milliseconds);
+
+    [LoggerMessage(22, LogLevel.Warning, "{Fault}. What there is, {Leases} lease(s), stays in force for as long as each runs")]
+    public partial void RegistryAway(string fault, int leases);
+
+    [LoggerMessage(23, LogLevel.Information, "{Leases} lease(s) from {Path}, as of version {Version}")]
+    public partial void LeasesFromCopy(string path, int leases, string version);
+
+    [LoggerMessage(24, LogLevel.Warning, "{Leases} lease(s) have run out while the registry is away, and so have their bindings")]
+    public partial void LeasesOverdue(int leases);
+
+    [LoggerMessage(25, LogLevel.Warning, "{Leases} lease(s) of the registry are not in force here, since they contradict the configuration. One of the reasons: {Why}")]
+    public partial void LeasesRefused(int leases, string why);
+
+    [LoggerMessage(26, LogLevel.Warning, "{Fault} Until the registry tells all anew, a restart begins with older leases")]
+    public partial void CopyNotKept(string fault);
+
     [LoggerMessage(12, LogLevel.Warning, "fragments of {Kind} have reached {Percent} % of what [fragments] lets a worker hold: {Packets} of {MaxPackets} packets, {Kibibytes} of {MaxKibibytes} KiB. "
         + "At the end of it those of whoever holds most are dropped (fragments-exceeded); raise max-packets and max-memory if they are no attack. Told once a minute at most")]
     public partial void FragmentsRunShort(string kind, int percent, int packets, int maxPackets, long kibibytes, long maxKibibytes);

@@ -15,10 +15,15 @@ namespace APlusP.Node.Daemons;
 /// <param name="route">Makes or removes the route of an address that became shared, or no longer is.</param>
 sealed class LiveBindings(BindingTable table, Action<IPv4Address, bool> route)
 {
-    readonly Lock _changing = new();
     PrrConfiguration _configuration = null!;
     SubscriberNames _names = new();
     long _changes;
+
+    /// <summary>Held while bindings change, whoever changes them.</summary>
+    public Lock Changing { get; } = new();
+
+    /// <summary>The bindings that a registry gives, where there is one: requests do not change those.</summary>
+    public LeasedBindings? Leased { get; set; }
 
     /// <summary>Bindings changed by requests since the file was read.</summary>
     public long ChangesSinceLoad => Volatile.Read(ref _changes);
@@ -29,7 +34,7 @@ sealed class LiveBindings(BindingTable table, Action<IPv4Address, bool> route)
     /// <param name="apply">Makes the table what the file says.</param>
     public void Load(PrrConfiguration configuration, SubscriberNames names, Action apply)
     {
-        lock (_changing)
+        lock (Changing)
         {
             apply();
             (_configuration, _names) = (configuration, names);
@@ -42,14 +47,14 @@ sealed class LiveBindings(BindingTable table, Action<IPv4Address, bool> route)
     public BindingAnswer Answer(BindingRequest request, Action<BindingAnswer> tell)
     {
         if (request.Op == "list") return List(request, tell);
-        lock (_changing)
+        lock (Changing)
         {
             return request.Op switch
             {
                 "add" => Add(request),
-                "change" => Change(request, Find(request)),
+                "change" => Change(request, NotLeased(Find(request))),
                 "set" => Set(request),
-                "remove" => Remove(Find(request)),
+                "remove" => Remove(NotLeased(Find(request))),
                 "show" => new BindingAnswer { Done = "shown", Binding = Entry(Find(request), inFull: true) },
                 null => throw Bad("this line has no 'op'"),
                 _ => throw Bad($"'{request.Op}' is no op"),
@@ -64,10 +69,8 @@ sealed class LiveBindings(BindingTable table, Action<IPv4Address, bool> route)
     BindingAnswer Add(BindingRequest request)
     {
         Binding binding = Read(request);
-        Check(binding, request.Name);
-        bool isNew = !table.IsShared(binding.Address);
-        table.Add(binding);
-        if (isNew) route(binding.Address, true);
+        CheckName(binding, request.Name);
+        Place(binding, before: null);
         return Done("added", before: null, binding, request.Name);
     }
 
@@ -83,26 +86,27 @@ sealed class LiveBindings(BindingTable table, Action<IPv4Address, bool> route)
     BindingAnswer Set(BindingRequest request)
     {
         Binding binding = Read(request);
-        return table.HasBinding(binding.Softwire) ? Replace(table.BindingOf(binding.Softwire)!, binding, request.Name) : Add(request);
+        return table.HasBinding(binding.Softwire) ? Replace(NotLeased(table.BindingOf(binding.Softwire)!), binding, request.Name) : Add(request);
     }
 
     BindingAnswer Replace(Binding before, Binding binding, string? name)
     {
         if (binding == before && name == _names.Of(before.Softwire)) return new BindingAnswer { Done = "unchanged" };
-        Check(binding, name);
-        bool isNew = !table.IsShared(binding.Address);
-        if (binding != before) table.Replace(binding);
-        if (isNew) route(binding.Address, true);
+        CheckName(binding, name);
+        Place(binding, before);
         return Done("changed", before, binding, name);
     }
 
     BindingAnswer Remove(Binding before)
     {
-        table.Remove(before.Softwire);
+        TakeOut(before.Softwire);
         return Done("removed", before, after: null, name: null);
     }
 
-    /// <summary>What else follows from a change that the table has taken: the name, and the route of an address that nobody shares any more.</summary>
+    Binding NotLeased(Binding binding) => Leased?.Has(binding.Softwire) != true ? binding
+        : throw new APlusPException(ErrorCodes.LeasedBinding, $"the binding of {binding.Softwire} is a lease of the registry, which alone changes it: DELETE /v1/leases/{{id}} there ends it, and grow and shrink change its ports.");
+
+    /// <summary>What else follows from a change that the table has taken: the name.</summary>
     BindingAnswer Done(string what, Binding? before, Binding? after, string? name)
     {
         IPv6Address softwire = (after ?? before)!.Softwire;
@@ -112,19 +116,56 @@ sealed class LiveBindings(BindingTable table, Action<IPv4Address, bool> route)
             if (name is not null) _names.TryAdd(softwire, name);
         }
 
-        if (before is not null && before.Address != after?.Address && !table.IsShared(before.Address)) route(before.Address, false);
         Volatile.Write(ref _changes, _changes + 1);
         return new BindingAnswer { Done = what, Warning = after is null ? null : ReadBindings.SystemPortsWarning(after.Ports) };
     }
 
-    /// <summary>What the table does not know of: our own ends, names and mapping rules.</summary>
-    void Check(Binding binding, string? name)
+    // ---- What every change comes to. Called by who holds Changing
+
+    /// <summary>Puts a binding into the table, in place of the one that its softwire has; the address has its route then.</summary>
+    /// <exception cref="APlusPException">It contradicts others, or the file; nothing was changed.</exception>
+    public void Place(Binding binding, Binding? before)
     {
-        if (ReadBindings.FaultOf(_configuration.Options.SoftwireAddresses, binding.Softwire, binding.Prr) is var (code, message)) throw new APlusPException(code, message);
+        Check(_configuration, table, binding);
+        bool isNew = !table.IsShared(binding.Address);
+        if (before is null) table.Add(binding);
+        else if (binding != before) table.Replace(binding);
+        if (isNew) route(binding.Address, true);
+        if (before is not null && before.Address != binding.Address) GiveUp(before.Address);
+    }
+
+    /// <summary>Takes the binding of a softwire out of the table.</summary>
+    public void TakeOut(IPv6Address softwire)
+    {
+        IPv4Address address = table.BindingOf(softwire)!.Address;
+        table.Remove(softwire);
+        GiveUp(address);
+    }
+
+    void GiveUp(IPv4Address address)
+    {
+        if (!table.IsShared(address)) route(address, false);
+    }
+
+    /// <summary>A binding with the PRR's end and the path MTU of the file.</summary>
+    public Binding BindingOf(IPv4Address address, PortSet ports, IPv6Address softwire) => BindingOf(_configuration, address, ports, softwire);
+
+    /// <inheritdoc cref="BindingOf(IPv4Address, PortSet, IPv6Address)"/>
+    public static Binding BindingOf(PrrConfiguration configuration, IPv4Address address, PortSet ports, IPv6Address softwire) =>
+        new(address, ports, softwire, configuration.Options.SoftwireAddresses[0], configuration.PathMtu - ReadBindings.Overhead);
+
+    /// <summary>What a table does not know of: our own ends, and mapping rules.</summary>
+    public static void Check(PrrConfiguration configuration, BindingTable table, Binding binding)
+    {
+        if (ReadBindings.FaultOf(configuration.Options.SoftwireAddresses, binding.Softwire, binding.Prr) is var (code, message)) throw new APlusPException(code, message);
+        if (table.Rules?.ConflictOf(binding) is { } conflict) throw new APlusPException(ErrorCodes.RuleConflict, $"{conflict}.");
+    }
+
+    void CheckName(Binding binding, string? name)
+    {
         if (name is not null && !SubscriberNames.IsName(name, out string? why)) throw new APlusPException(ErrorCodes.ConfigurationBadValue, why);
         if (name is not null && _names.TryFind(name, out IPv6Address other) && other != binding.Softwire)
             throw new APlusPException(ErrorCodes.ConfigurationTwice, $"The name '{name}' is that of the subscriber at {other}; give this one another.");
-        if (table.Rules?.ConflictOf(binding) is { } conflict) throw new APlusPException(ErrorCodes.RuleConflict, $"{conflict}.");
     }
 
     // ---- Questions
@@ -136,7 +177,7 @@ sealed class LiveBindings(BindingTable table, Action<IPv4Address, bool> route)
         foreach (Binding binding in only is { } address ? table.BindingsAt(address) : table.Bindings)
         {
             BindingEntry entry;
-            lock (_changing) entry = Entry(binding, inFull: false);
+            lock (Changing) entry = Entry(binding, inFull: false);
             tell(new BindingAnswer { Binding = entry });
             count++;
         }

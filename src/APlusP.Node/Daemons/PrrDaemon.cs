@@ -21,14 +21,16 @@ public sealed class PrrDaemon : Daemon
     readonly BindingTable _table;
     readonly LiveBindings _live;
     readonly PortRangeRouter[] _routers;
+    readonly FollowedRegistry? _registry;
     PrrConfiguration _configuration;
 
     public PrrDaemon(string configurationPath, DaemonLog log)
         : base("prr", configurationPath, log)
     {
         (_configuration, _table, SubscriberNames names) = Load();
-        _live = new LiveBindings(_table, (address, wanted) => Claims.Route(KernelClaims.RouteTo(new IPv4Prefix(address, 32)), wanted));
+        _live = new LiveBindings(_table, Route);
         _live.Load(_configuration, names, () => { });
+        if (_configuration.Registry is { } registry) _registry = new FollowedRegistry(registry, _table, _live, log, TimeProvider.System);
 
         // What reading left behind goes back to the system while no packet waits for it.
         if (_table.Count > ManyBindings) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
@@ -51,10 +53,27 @@ public sealed class PrrDaemon : Daemon
 
     private protected override Origin Inside => Origin.FromSmap;
 
-    public void Start() => Start(
-        StartValues.Of(_configuration), _routers, Origin.FromInternet, Origin.FromSmap,
-        () => Claims.Route(Routes(_configuration)),
-        $"{_table.Count} binding(s) on {_table.AddressCount} address(es), {_configuration.Rules.Count} mapping rule(s)");
+    public void Start()
+    {
+        Start(
+            StartValues.Of(_configuration), _routers, Origin.FromInternet, Origin.FromSmap,
+            () => Claims.Route(Routes(_configuration)),
+            $"{_table.Count} binding(s) on {_table.AddressCount} address(es), {_configuration.Rules.Count} mapping rule(s)");
+        _registry?.Start(MakeRoomBesideChanges);
+    }
+
+    /// <summary>Before the start there is no device to route to: all routes are made then.</summary>
+    void Route(IPv4Address address, bool wanted)
+    {
+        if (Claims is { } claims) claims.Route(KernelClaims.RouteTo(new IPv4Prefix(address, 32)), wanted);
+    }
+
+    void MakeRoomBesideChanges()
+    {
+        lock (_live.Changing) MakeRoom();
+    }
+
+    private protected override void StopFollowing() => _registry?.Dispose();
 
     private protected override AttachedFastPath MakeFastPath(string pins, BpfHook hook) => new PrrFastPath(new PrrFastPathPlan
     {
@@ -93,6 +112,7 @@ public sealed class PrrDaemon : Daemon
         IReadOnlyList<BindingChange> changes = [];
         _live.Load(next, names, () =>
         {
+            _registry?.Leased.Join(wanted, next);
             changes = _table.DifferencesTo(wanted);
 
             // Who moves between a rule and a binding has one of both at any time: the rules of before are asked last until all is done.
@@ -139,12 +159,15 @@ public sealed class PrrDaemon : Daemon
         foreach (Binding binding in last) _table.Add(binding);
     }
 
+    private protected override IEnumerable<KeyValuePair<string, long>> OwnCounters() => _registry?.Counters() ?? [];
+
     private protected override StatusDocument Complete(StatusDocument status) => status with
     {
         SoftwireAddresses = [.. _configuration.Options.SoftwireAddresses.Select(a => a.ToString())],
         Prr = new PrrStatus(_table.Count, _table.AddressCount)
         {
             ChangesSinceLoad = _live.ChangesSinceLoad,
+            Registry = _registry?.Status(),
             Rules = [.. _configuration.Rules.Select(r => new RuleStatus(
                 r.Name, $"{r.Rule.IPv4}", $"{r.Rule.IPv6}", r.Rule.EaLength, r.Rule.PsidOffset, r.Rule.PsidLength, $"{r.Prr}", r.PayloadMtu, r.Rule.Capacity))],
         },

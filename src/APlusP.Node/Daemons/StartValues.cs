@@ -19,8 +19,11 @@ sealed record StartValues(
     string Device, string ControlSocket, FastPathMode FastPath, IReadOnlyList<string> FastPathDevices, int Workers, IReadOnlyList<IPv6Address> SoftwireEnds,
     IPv4Address? IcmpSource, FragmentOptions Fragments, int MaxPaths, DhcpSettings? Dhcpv6)
 {
+    /// <summary>The registry that a PRR follows.</summary>
+    public PrrRegistry? Registry { get; init; }
+
     public static StartValues Of(PrrConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null);
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null) { Registry = c.Registry };
 
     public static StartValues Of(SmapConfiguration c) =>
         new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6);
@@ -45,5 +48,6 @@ sealed record StartValues(
         ("icmp-source", $"{IcmpSource}"),
         ("[fragments]", $"{Fragments}"),
         ("max-paths", $"{MaxPaths}"),
+        ("[registry]", $"{Registry}"),
     ];
 }

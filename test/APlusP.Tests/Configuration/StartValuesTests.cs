@@ -14,6 +14,7 @@ public class StartValuesTests
     [InlineData("workers", "workers = 7", "", "1", "7")]
     [InlineData("icmp-source", "icmp-source = \"198.51.100.1\"", "", "", "198.51.100.1")]
     [InlineData("max-paths", "", "[discovery]\nmax-paths = 77\n", "16384", "77")]
+    [InlineData("[registry]", "", "[registry]\nurl = \"https://registry.example:8646\"\n", null, null)]
     [InlineData("[fragments]", "", "[fragments]\nmax-packets = 77\n", null, null)]
     [InlineData(null, "path-mtu = 1400\nhop-limit = 9\nhairpinning = false\nclamp-mss = false", "[icmp]\nerrors-per-second = 1\n", null, null)]
     public void A_prr(string? key, string top, string sections, string? now, string? wanted)

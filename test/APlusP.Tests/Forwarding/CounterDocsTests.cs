@@ -1,8 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Linux.FastPath;
+using APlusP.Node.Configuration;
+using APlusP.Node.Daemons;
+using APlusP.Node.Registry;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace APlusP.Tests.Forwarding;
 
@@ -32,6 +37,15 @@ public partial class CounterDocsTests
             new FastPathCounters().Named(Origin.FromInternet, Origin.FromSmap).Concat(new FastPathCounters().Named(Origin.FromPrr, Origin.FromLan))
                 .Select(c => SideOfFastPath().Replace(c.Key, "")).Distinct().Order(),
             Rows("Fast path").Order());
+
+    [Fact]
+    public void The_counters_of_a_followed_registry_have_their_lines_in_the_docs()
+    {
+        var table = new BindingTable();
+        var settings = new PrrRegistry(new RegistryAddress(new Uri("http://127.0.0.1:1/")), "/nonexistent/prr.leases", KeepOverdue: false);
+        using var registry = new FollowedRegistry(settings, table, new LiveBindings(table, (_, _) => { }), new DaemonLog(NullLogger.Instance), TimeProvider.System);
+        Assert.Equal(registry.Counters().Select(c => c.Key).Order(), Rows("Registry").Order());
+    }
 
     [GeneratedRegex("^fast-path-from-[a-z]+-up-")]
     private static partial Regex SideOfFastPath();

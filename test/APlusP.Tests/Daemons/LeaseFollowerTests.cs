@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using APlusP.Core.Addresses;
+using APlusP.Node.Registry;
+using APlusP.Registry.Leases;
+using APlusP.Tests.Registry;
+
+namespace APlusP.Tests.Daemons;
+
+/// <summary>A PRR's table that follows a real registry.</summary>
+public sealed class LeaseFollowerTests : IDisposable
+{
+    readonly string _directory = Directory.CreateTempSubdirectory("aplusp-follower-").FullName;
+    readonly LeasedScene _scene = new();
+    readonly List<string> _told = [];
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    (LeaseFollower Follower, IDisposable[] Held) Follow(Uri registry, Action<LeaseFollower>? beforeStart = null)
+    {
+        var endpoint = new RegistryEndpoint(new RegistryAddress(registry));
+        var copy = new SavedCopy(Path.Combine(_directory, "prr.leases"), _scene.Leased.Saved);
+        var saved = new LeaseFeed(_scene.Leased, copy: null);
+        copy.Load(saved);
+        var follower = new LeaseFollower(endpoint, _scene.Leased, copy, saved.Version, TimeProvider.System)
+        {
+            Connected = (begun, _) => Tell($"connected {begun.Kind}"),
+            Away = _ => Tell("away"),
+        };
+        beforeStart?.Invoke(follower);
+        follower.Start();
+        return (follower, [follower, copy, endpoint]);
+    }
+
+    void Tell(string what)
+    {
+        lock (_told) _told.Add(what);
+    }
+
+    string[] Told()
+    {
+        lock (_told) return [.. _told];
+    }
+
+    static async Task Until(Func<bool> condition)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!condition())
+        {
+            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60), "waited for a minute");
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+    }
+
+    static Task<Lease> Grant(ApiScene registry, int number) =>
+        registry.Server.Registrar.Change("t", b => b.Grant($"cpe-{number}", IPv6Address.Parse($"2001:db8:7::{number}"), null).Lease);
+
+    [Fact]
+    public async Task It_has_what_there_is_and_hears_of_what_comes_and_goes()
+    {
+        await using ApiScene registry = await ApiScene.Start();
+        for (int i = 1; i <= 3; i++) await Grant(registry, i);
+        (LeaseFollower follower, IDisposable[] held) = Follow(registry.Address);
+        await Until(() => follower.State.IsConnected);
+        Assert.Equal(3, _scene.Table.Count);
+        Lease four = await Grant(registry, 4);
+        await Until(() => _scene.Table.Count == 4);
+        await registry.Server.Registrar.Change("t", b => b.Release(four.Id));
+        await Until(() => _scene.Table.Count == 3);
+        await Until(() => follower.Counts is (1, >= 2, 0));
+        Assert.Equal(["connected Snapshot"], Told());
+        Assert.InRange(follower.State.Lag!.Value.TotalSeconds, 0, 30);
+        foreach (IDisposable one in held) one.Dispose();
+
+        // The next one begins with the copy, and needs to hear only what is new.
+        await Grant(registry, 5);
+        var again = new LeaseFollowerTests();
+        File.Copy(Path.Combine(_directory, "prr.leases"), Path.Combine(again._directory, "prr.leases"));
+        (follower, held) = again.Follow(registry.Address);
+        await Until(() => follower.State.IsConnected);
+        Assert.Equal(["connected Changes"], again.Told());
+        Assert.Equal(4, again._scene.Table.Count);
+        Assert.Equal(0, follower.Counts.Snapshots);
+        foreach (IDisposable one in held) one.Dispose();
+        again.Dispose();
+    }
+
+    [Fact]
+    public async Task Without_a_registry_it_keeps_what_it_has_and_says_so()
+    {
+        ApiScene registry = await ApiScene.Start();
+        await Grant(registry, 1);
+        (LeaseFollower follower, IDisposable[] held) = Follow(registry.Address);
+        await Until(() => follower.State.IsConnected);
+        await registry.DisposeAsync();
+        await Until(() => Told().Length == 2 && follower.Counts.Cuts > 1);
+        FollowerState state = follower.State;
+        Assert.Equal((false, 1, "away"), (state.IsConnected, _scene.Table.Count, Told()[^1]));
+        Assert.Contains("does not answer", state.Fault, StringComparison.Ordinal);
+        Assert.NotNull(state.LastHeard);
+        foreach (IDisposable one in held) one.Dispose();
+    }
+
+    [Fact]
+    public async Task What_was_ended_by_our_own_clock_is_asked_for_anew_although_the_version_is_known()
+    {
+        await using ApiScene registry = await ApiScene.Start();
+        await Grant(registry, 1);
+        (LeaseFollower follower, IDisposable[] held) = Follow(registry.Address);
+        await Until(() => follower.State.IsConnected);
+        foreach (IDisposable one in held) one.Dispose();
+        (follower, held) = Follow(registry.Address, beforeStart: f =>
+        {
+            _scene.Clock.Now = DateTimeOffset.UtcNow.AddDays(400);
+            Assert.Equal(1, _scene.Leased.RemoveOverdue());
+            f.AskForAll();
+        });
+        await Until(() => follower.State.IsConnected);
+        Assert.Equal((1, 1), (_scene.Table.Count, follower.Counts.Snapshots));
+        foreach (IDisposable one in held) one.Dispose();
+    }
+}
