@@ -27,11 +27,14 @@ sealed class FeedLab : IDisposable
     readonly TestCertificate _tls = new(IPAddress.Parse(DaemonHost.Server));
     readonly NetworkNamespace _secondHost = NetworkNamespace.Create($"ap-two-{Environment.ProcessId}");
     readonly string? _database;
+    readonly string _data;
     readonly List<LabProcess> _prrs = [];
 
     /// <param name="database">A PostgreSQL that the registries share; null for one registry with SQLite.</param>
-    public FeedLab(string? database)
+    /// <param name="data">The first registry's directory, where it is not to be a new one.</param>
+    public FeedLab(string? database, string? data = null)
     {
+        _data = data ?? Path.Combine(_directory, "registry-0");
         _database = database;
         Commands.Require("ip", "link", "add", "eth1", "netns", Host.Internet.Name, "type", "veth", "peer", "name", "eth0", "netns", _secondHost.Name);
         Host.Internet.Ip("link set lo up", "link set eth1 up", "addr add 198.51.101.1/24 dev eth1");
@@ -68,7 +71,7 @@ sealed class FeedLab : IDisposable
 
     public string Url(int registry = 0) => $"https://{DaemonHost.Server}:{8646 + registry}/";
 
-    public string Data(int registry = 0) => Path.Combine(_directory, $"registry-{registry}");
+    public string Data(int registry = 0) => registry == 0 ? _data : Path.Combine(_directory, $"registry-{registry}");
 
     // ---- Registries
 
