@@ -140,7 +140,7 @@ sealed class FeedLab : IDisposable
 
     // ---- PRRs
 
-    string RouterToken()
+    public string RouterToken()
     {
         string file = Path.Combine(_directory, "router.token");
         if (File.Exists(file)) return file;

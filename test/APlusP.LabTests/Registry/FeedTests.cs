@@ -179,6 +179,9 @@ public sealed class FeedTests(PostgresServer server) : IClassFixture<PostgresSer
         using FeedLab lab = Lab("sqlite");
         LabProcess registry = lab.StartRegistry();
         for (int i = 0; i < 10; i++) await lab.Grant(i);
+
+        // The copy knows the PRR.
+        lab.RouterToken();
         Assert.True(registry.Stop(TimeSpan.FromSeconds(30)));
         string live = Path.Combine(lab.Data(), "registry.db"), backup = live + ".backup";
         Assert.False(File.Exists(live + "-wal"), "a registry that ended by itself leaves everything in one file");
