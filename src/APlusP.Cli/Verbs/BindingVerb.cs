@@ -14,7 +14,9 @@ static class BindingVerb
 {
     static readonly Option<string> s_socket = new("--socket", "-s")
     {
-        Description = "Control socket of the PRR.", Recursive = true, DefaultValueFactory = _ => PrrConfiguration.DefaultControlSocket,
+        Description = "Control socket of the PRR.",
+        Recursive = true,
+        DefaultValueFactory = _ => PrrConfiguration.DefaultControlSocket,
     };
 
     static readonly Option<bool> s_json = new("--json") { Description = "Print what the daemon answers, as JSON lines.", Recursive = true };

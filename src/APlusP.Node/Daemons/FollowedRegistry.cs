@@ -85,7 +85,7 @@ sealed class FollowedRegistry : IDisposable
     {
         if (_copy.Fault is { } fault && fault != _copyFault) _log.CopyNotKept(fault);
         _copyFault = _copy.Fault;
-        if (Leased.Refused is not (> 0 and var refused, { } why) || _told != 0 && _clock.GetElapsedTime(_told) < s_tellEvery) return;
+        if (Leased.Refused is not ( > 0 and var refused, { } why) || _told != 0 && _clock.GetElapsedTime(_told) < s_tellEvery) return;
         _told = _clock.GetTimestamp();
         _log.LeasesRefused(refused, why);
     }

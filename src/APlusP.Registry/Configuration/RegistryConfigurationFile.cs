@@ -14,9 +14,9 @@ public static class RegistryConfigurationFile
     /// <summary>Every key that the file may hold, by table. Each stands in docs/configuration.md.</summary>
     public static IReadOnlyDictionary<string, string[]> Schema { get; } = new Dictionary<string, string[]>
     {
-            [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class", "dhcpv6"],
-            ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
-            ["ipfix"] = ["collector", "transport", "observation-domain"],
+        [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class", "dhcpv6"],
+        ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
+        ["ipfix"] = ["collector", "transport", "observation-domain"],
         ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes"],
         ["pool.psid"] = ["offset", "length"],
         ["class"] = ["name", "start", "add", "limit"],
