@@ -39,8 +39,21 @@ def echo(address):
             connection.sendall(data)
 
 
+def gaps(seen, sent):
+    """The first twenty runs of numbers that did not come back: a number is a millisecond after the start."""
+    runs = []
+    for number in range(sent):
+        if number in seen:
+            continue
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return runs[:20]
+
+
 def drive(address, stop):
-    result = {"udpSent": 0, "udpReceived": 0, "tcpBytes": 0, "tcpFault": None}
+    result = {"udpSent": 0, "udpReceived": 0, "udpMissing": [], "tcpBytes": 0, "tcpFault": None}
     datagrams = udp_socket()
     datagrams.settimeout(3)
     seen = set()
@@ -72,13 +85,13 @@ def drive(address, stop):
                 result["tcpBytes"] += CHUNK
                 time.sleep(0.002)
         except OSError as fault:
-            result["tcpFault"] = str(fault)
+            result["tcpFault"] = f"{fault}, {time.monotonic() - start:.1f} s after the start"
 
     datagrams.bind(("", 0))
+    start = time.monotonic()
     threads = [threading.Thread(target=collect), threading.Thread(target=stream)]
     for thread in threads:
         thread.start()
-    start = time.monotonic()
     while not os.path.exists(stop):
         datagrams.sendto(result["udpSent"].to_bytes(4, "big") + bytes(96), (address, UDP))
         result["udpSent"] += 1
@@ -86,6 +99,7 @@ def drive(address, stop):
     for thread in threads:
         thread.join()
     result["udpReceived"] = len(seen)
+    result["udpMissing"] = gaps(seen, result["udpSent"])
     print(json.dumps(result), flush=True)
 
 
