@@ -27,18 +27,27 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     /// <param name="exactly">The very ports that it is to have; null for those that the registry chooses.</param>
     public (Lease Lease, bool New) Grant(string subscriber, IPv6Address softwire, string? className, (IPv4Address Address, PortSet Ports)? exactly = null)
     {
-        (Lease lease, bool isNew) = Grant(subscriber, (_, _) => softwire, className, exactly);
-        if (lease.Softwire == softwire) return (lease, isNew);
+        // Before ports are taken: what is refused has taken none.
         RefuseSoftwireOfAnother(subscriber, softwire);
-        return (Move(lease, softwire), isNew);
+        (Lease lease, bool isNew) = Give(subscriber, (_, _) => softwire, className, exactly);
+        return (lease.Softwire == softwire ? lease : Move(lease, softwire), isNew);
     }
 
     /// <summary>The same for a subscriber whose softwire follows from what it gets. The lease that it has stays where it is.</summary>
     /// <param name="subscriber">Who.</param>
     /// <param name="softwireOf">Its SMAP's address by IPv4 address and ports.</param>
     /// <param name="className">Its class, as above.</param>
-    /// <param name="exactly">The very ports that it is to have, as above.</param>
-    public (Lease Lease, bool New) Grant(string subscriber, Func<IPv4Address, PortSet, IPv6Address> softwireOf, string? className, (IPv4Address Address, PortSet Ports)? exactly = null)
+    public (Lease Lease, bool New) Grant(string subscriber, Func<IPv4Address, PortSet, IPv6Address> softwireOf, string? className) => Give(
+        subscriber,
+        (address, ports) =>
+        {
+            IPv6Address softwire = softwireOf(address, ports);
+            RefuseSoftwireOfAnother(subscriber, softwire);
+            return softwire;
+        },
+        className, exactly: null);
+
+    (Lease Lease, bool New) Give(string subscriber, Func<IPv4Address, PortSet, IPv6Address> softwireOf, string? className, (IPv4Address Address, PortSet Ports)? exactly)
     {
         Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC, ended IS NULL DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
         if (last is { Ended: null } && last.Until <= Now) last = Expire(last);
@@ -58,7 +67,6 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             : Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(last, subscribers);
         PortSet ports = layout.PortsOf(runs);
         IPv6Address softwire = softwireOf(address, ports);
-        RefuseSoftwireOfAnother(subscriber, softwire);
         var lease = new Lease
         {
             Id = Guid.CreateVersion7(Now).ToString("N"),

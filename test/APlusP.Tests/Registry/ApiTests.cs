@@ -87,6 +87,17 @@ public class ApiTests
     }
 
     [Fact]
+    public async Task A_softwire_of_another_is_refused_and_no_port_is_lost_by_that()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        await scene.Ask("POST", "/v1/leases", Cpe1);
+        string before = (await scene.Ask("GET", "/v1/pools")).Text;
+        Answer refused = await scene.Ask("POST", "/v1/leases", Cpe1.Replace("cpe-1", "cpe-2", StringComparison.Ordinal));
+        Assert.Equal((409, "AP6014"), (refused.Status, refused["code"]));
+        Assert.Equal(before, (await scene.Ask("GET", "/v1/pools")).Text);
+    }
+
+    [Fact]
     public async Task Who_had_a_port_is_answered_with_somebody_or_a_clear_nobody()
     {
         await using ApiScene scene = await ApiScene.Start();
