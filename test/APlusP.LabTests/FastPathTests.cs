@@ -56,6 +56,47 @@ public sealed class FastPathTests : IDisposable
         Assert.Equal(before + 2, Counters()["fast-path-from-smap-forwarded"]);
     }
 
+    [Theory]
+    [InlineData("tc", 1500)]
+    [InlineData("tc", 1400)]
+    [InlineData("xdp", 1500)]
+    public async Task Large_packets_that_went_by_the_kernel_do_so_from_the_first_on_after_a_restart(string hook, int carries)
+    {
+        Start(hook);
+        RoundTrip();
+        _host.Prr.Ip($"link set access mtu {carries}");
+
+        // A datagram that is too large finds out what the way carries; those that follow fit.
+        using UdpPlace server = DaemonHost.UdpOf(_host.Internet, DaemonHost.Server);
+        const int headers = 40 + 20 + 8;
+        server.Send($"{DaemonHost.Shared}:10001", 1500 - headers);
+        using var stop = new CancellationTokenSource();
+        Task stream = Task.Run(() =>
+        {
+            for (; !stop.IsCancellationRequested; Thread.Sleep(5)) server.Send($"{DaemonHost.Shared}:10001", carries - headers);
+        }, TestContext.Current.CancellationToken);
+
+        Dictionary<string, long> before = Counters();
+        Assert.True(Wait.Until(() =>
+        {
+            (Dictionary<string, long> last, before) = (before, Counters());
+            return before["fast-path-from-internet-forwarded"] > last["fast-path-from-internet-forwarded"] && before["fast-path-from-internet-up-too-big"] == last["fast-path-from-internet-up-too-big"];
+        }, TimeSpan.FromSeconds(10)));
+        for (int restarts = 0; restarts < 3; restarts++)
+        {
+            _daemon!.Signal(restarts == 1 ? Signals.Terminate : Signals.Kill);
+            Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+            _daemon = _host.StartFast();
+        }
+
+        Dictionary<string, long> after = Counters();
+        await stop.CancelAsync();
+        await stream;
+        Assert.True(after["fast-path-from-internet-forwarded"] > before["fast-path-from-internet-forwarded"]);
+        Assert.Equal(before["fast-path-from-internet-up-too-big"], after["fast-path-from-internet-up-too-big"]);
+        Assert.Equal(carries, Status().GetProperty("narrowPaths").EnumerateArray().Select(p => p.GetProperty("pathMtu").GetInt32()).SingleOrDefault(1500));
+    }
+
     [Fact]
     public void A_neighbour_that_changes_and_a_route_that_moves_are_followed_within_a_second()
     {

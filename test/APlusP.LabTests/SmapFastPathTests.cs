@@ -79,7 +79,8 @@ public sealed class SmapFastPathTests : IDisposable
         string port = _host.PortSeen(40000);
         LabProcess transfer = _host.Run(_host.Home, "transfer", "iperf3", "-c", Server, "-t", "12", "-b", "200M"), pings = _host.Run(_host.Home, "pings", "ping", "-i", "0.02", "-c", "500", Server);
         Assert.True(Wait.Until(() => _host.FastFlows() >= 4, s_patience));
-        long before = _host.Counters()["fast-path-from-lan-forwarded"];
+        long before = _host.Counters()["fast-path-from-lan-forwarded"], large = -1;
+        Assert.True(Wait.Until(() => LargeAsked() is var now && now == Interlocked.Exchange(ref large, now), s_patience));
 
         // Killed, and for a while without anybody.
         _host.Daemon.Signal(Signals.Kill);
@@ -90,6 +91,9 @@ public sealed class SmapFastPathTests : IDisposable
         Assert.True(flows >= 4, $"{flows} flows went on");
         Assert.True(_host.Counters()["fast-path-from-lan-forwarded"] > before);
         Assert.Equal(port, _host.PortSeen(40000));
+
+        // What was found out of the path is known to the next one too.
+        Assert.Equal(large, LargeAsked());
 
         // Stopped as service managers do, and asked to read its file again.
         Assert.True(_host.Daemon.Stop());
@@ -102,6 +106,9 @@ public sealed class SmapFastPathTests : IDisposable
         Assert.Contains("receiver", transfer.ReadLog(), StringComparison.Ordinal);
         _host.Balance();
     }
+
+    /// <summary>Large packets of the home for which the daemon was asked.</summary>
+    long LargeAsked() => _host.Counters()["fast-path-from-lan-up-too-big"];
 
     [Fact]
     public void Who_starts_with_other_ports_forgets_the_flows_and_so_does_a_reload()

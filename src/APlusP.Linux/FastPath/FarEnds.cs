@@ -83,6 +83,13 @@ sealed class FarEnds : IDisposable
         _top = Math.Max(_top, index + 1);
     }
 
+    /// <summary>Ends to which large packets go without asking tier 1, and how large.</summary>
+    public IEnumerable<(IPv6Address Address, int PayloadMtu)> Large()
+    {
+        for (int index = 0; index < _top; index++)
+            if (_entries[index] is { } entry && entry.PayloadMtu > FirstMtu) yield return (entry.Address.Address, (int)entry.PayloadMtu);
+    }
+
     /// <summary>Tells what is known of each end now.</summary>
     /// <param name="know">Of an address: the next hop, and the largest packet that goes without asking tier 1. The last argument says whether a large one went since the last time.</param>
     public void Tell(Func<IPv6Address, bool, (ushort NextHop, ushort PayloadMtu)> know)

@@ -45,6 +45,7 @@ public sealed class PrrFastPath : AttachedFastPath
         plan.Table.Changed += Take;
         plan.Table.RulesChanged += TakeRules;
         TakeRules();
+        if (Discovers) TakePathsOver(plan.Paths!);
     }
 
     /// <summary>Bindings that the programs know.</summary>
@@ -92,7 +93,24 @@ public sealed class PrrFastPath : AttachedFastPath
         }
     }
 
-    private protected override IReadOnlyList<string> PinnedMaps { get; } = ["addresses", "places", "softwires", "counters"];
+    private protected override IReadOnlyList<string> PinnedMaps { get; } = ["addresses", "places", "softwires", "paths", "counters"];
+
+    /// <summary>
+    /// Large packets that went by the programs of before go by ours from the first on. Those who had to ask this process would wait until it answers, and be lost with it where it is killed before.
+    /// </summary>
+    void TakePathsOver(PathMtuTable paths)
+    {
+        BpfFileSystem.Mount(_plan.Directory);
+        foreach ((IPv6Address softwire, int payloadMtu) in PinnedPaths.Read(Pins).Take(paths.Options.MaxPaths))
+        {
+            if (_plan.Table.BindingOf(softwire) is not { } binding) continue;
+            int carried = Math.Min(payloadMtu, binding.PayloadMtu);
+            bool byRule = !_plan.Table.HasBinding(softwire);
+            paths.TakeOver(binding.Prr, new KnownPathMtu(softwire, carried + IPv6Header.Size, binding.PayloadMtu + IPv6Header.Size));
+            Allow(binding, byRule, carried);
+            _large[softwire] = (binding, byRule);
+        }
+    }
 
     /// <summary>What the programs of before counted goes on in ours.</summary>
     private protected override void TakeOver()

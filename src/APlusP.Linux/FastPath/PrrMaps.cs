@@ -90,7 +90,7 @@ sealed class PrrMaps : IDisposable
     public static int FirstMtu(int configured, bool discovers) => discovers ? Math.Min(configured, LeastPayload) : configured;
 
     /// <summary>What every softwire carries.</summary>
-    const int LeastPayload = PathMtuTable.Least - IPv6Header.Size;
+    public const int LeastPayload = PathMtuTable.Least - IPv6Header.Size;
 
     /// <summary>Adds many bindings; those of an address should follow each other.</summary>
     public void Load(IEnumerable<Binding> bindings, bool discovers)

@@ -46,7 +46,17 @@ public sealed unsafe class SmapFastPath : AttachedFastPath
         _ends = new FarEnds(Object);
         _flows = new SmapFlows(Object, _ends);
         Options = plan.Options;
-        if (_adopted) _flows.Adopt();
+        if (!_adopted) return;
+        _flows.Adopt();
+        if (Discovers) TakePathsOver(plan.Paths!);
+    }
+
+    /// <summary>Large packets of adopted flows go on without asking this process, which may not answer yet.</summary>
+    void TakePathsOver(PathMtuTable paths)
+    {
+        foreach ((IPv6Address end, int payloadMtu) in _ends.Large().ToArray())
+            paths.TakeOver(Options.SoftwireAddress, new KnownPathMtu(end, payloadMtu + IPv6Header.Size, Options.PayloadMtu + IPv6Header.Size));
+        _known = paths.Active();
     }
 
     static BpfObject Load(SmapFastPathPlan plan, IReadOnlyDictionary<string, BpfMap> left) => BpfObject.Load("smap.tc.o", SmapFlows.EntriesFor(plan.Options.MaxFlows), reused: left);

@@ -408,6 +408,29 @@ public class PathMtuTests
         Assert.True(Packets.HasRightChecksums(sent));
     }
 
+    [Theory]
+    [InlineData(1400)]
+    [InlineData(1500)]
+    public void A_path_that_a_process_before_used_goes_on_at_its_size_and_is_probed_for_more(int carries)
+    {
+        _down.TakeOver(IPv6Address.Parse(Border), new KnownPathMtu(IPv6Address.Parse(Home), carries, 1500));
+        Assert.Equal([new KnownPathMtu(IPv6Address.Parse(Home), carries, 1500)], _down.Active());
+
+        // Of what it knows itself, nothing is taken over.
+        _down.TakeOver(IPv6Address.Parse(Border), new KnownPathMtu(IPv6Address.Parse(Home), 1300, 1500));
+        Assert.Equal(carries, Down);
+
+        Assert.InRange(Until(() => Down == 1500 && _down.ProbesSent > 0), 0, 1000);
+    }
+
+    [Fact]
+    public void Without_probes_the_size_of_before_stands_until_it_is_time_to_try_another()
+    {
+        _down.Options = new DiscoveryOptions { Probes = false, RaiseAfter = 2 };
+        _down.TakeOver(IPv6Address.Parse(Border), new KnownPathMtu(IPv6Address.Parse(Home), 1400, 1500));
+        Assert.InRange(Until(() => Down == 1500), 1900, 2500);
+    }
+
     [Fact]
     public void More_paths_than_there_is_room_for_forget_the_idle_ones()
     {

@@ -162,6 +162,24 @@ public sealed class PathMtuTable
     }
 
     /// <summary>
+    /// Goes on with a path along which a process before sent large packets, at the size that it had found. Whether the path carries more by now is asked at once, where that costs a probe and no packet.
+    /// </summary>
+    public void TakeOver(IPv6Address from, KnownPathMtu path)
+    {
+        if (!_options.IsOn || path.Configured <= Least) return;
+        lock (_changing)
+        {
+            if (Find(path.Softwire) != 0) return;
+            long now = _time.GetTimestamp();
+            ref Entry entry = ref _entries[FindOrAdd(new Softwire.Path(from, path.Softwire), path.Configured, now)];
+            if (path.PathMtu >= path.Configured) return;
+            SetMtu(ref entry, Math.Max(path.PathMtu, Least));
+            entry.RaiseAt = _options.Probes ? now : now + _options.RaiseAfter * _time.TimestampFrequency;
+            Rest(ref entry, now);
+        }
+    }
+
+    /// <summary>
     /// A Packet Too Big about a packet that we sent along this path says what its link carries, RFC 8201 section 4. The caller has seen that the packet was ours.
     /// </summary>
     /// <returns>Whether the path MTU is lower now.</returns>
