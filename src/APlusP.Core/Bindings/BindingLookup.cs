@@ -26,5 +26,11 @@ public struct BindingHit
     public bool WholeAddress;
 }
 
+/// <summary>A softwire to look up, and the address that a packet out of it comes from.</summary>
+public readonly record struct SoftwireQuery(IPv6Address Softwire, IPv4Address Source);
+
+/// <summary>Who has a softwire: its PRR, and an address of the subscriber, the one asked for where there are several.</summary>
+public readonly record struct SoftwireHolder(bool IsKnown, IPv6Address Prr, IPv4Address Address);
+
 /// <summary>An address and a port to look up.</summary>
 public readonly record struct BindingQuery(IPv4Address Address, ushort Port);

@@ -249,11 +249,11 @@ public sealed partial class BindingTable
 
     void GrowSlots()
     {
-        int[] grown = new int[_state.Slots.Length * 2];
-        foreach (int entry in _state.Slots)
+        uint[] grown = new uint[_state.Slots.Length * 2];
+        foreach (uint entry in _state.Slots)
         {
             if (entry == 0) continue;
-            int at = BindingTableState.Hash(_state.Softwires[entry - 1], grown.Length);
+            int at = BindingTableState.Hash(_state.Softwires[BindingTableState.SlotOf(entry)], grown.Length);
             while (grown[at] != 0) at = at + 1 & grown.Length - 1;
             grown[at] = entry;
         }
@@ -265,7 +265,7 @@ public sealed partial class BindingTable
     {
         int needed = checked(_slotBlocks.Top + slots);
         if (needed <= _state.Softwires.Length) return;
-        if (needed >= BindingTableState.WholeAddress) throw Refuse($"The binding table is full: it holds {BindingTableState.WholeAddress} slots.");
+        if (needed > BindingTableState.MaxSlots) throw Refuse($"The binding table is full: it holds {BindingTableState.MaxSlots} slots.");
         Publish(_state.With(softwires: Grown(_state.Softwires, needed), ends: Grown(_state.Ends, needed)));
     }
 
@@ -380,7 +380,7 @@ public sealed partial class BindingTable
 
         int at = BindingTableState.Hash(binding.Softwire, _state.Slots.Length);
         while (_state.Slots[at] != 0) at = at + 1 & _state.Slots.Length - 1;
-        _state.Slots[at] = slot + 1;
+        _state.Slots[at] = BindingTableState.EntryOf(binding.Softwire, slot);
     }
 
     void Delete(int slot)
@@ -442,12 +442,12 @@ public sealed partial class BindingTable
     /// <summary>As <see cref="DeleteAddress"/>. The slot still holds its softwire.</summary>
     void DeleteFromSlots(int slot)
     {
-        int[] slots = _state.Slots;
+        uint[] slots = _state.Slots;
         int mask = slots.Length - 1, gap = BindingTableState.Hash(_state.Softwires[slot], slots.Length);
-        while (slots[gap] != slot + 1) gap = gap + 1 & mask;
+        while (BindingTableState.SlotOf(slots[gap]) != slot) gap = gap + 1 & mask;
         for (int at = gap + 1 & mask; slots[at] != 0; at = at + 1 & mask)
         {
-            int home = BindingTableState.Hash(_state.Softwires[slots[at] - 1], slots.Length);
+            int home = BindingTableState.Hash(_state.Softwires[BindingTableState.SlotOf(slots[at])], slots.Length);
             if ((at - home & mask) < (at - gap & mask)) continue;
             slots[gap] = slots[at];
             gap = at;

@@ -129,8 +129,8 @@ public sealed partial class BindingTable
     void Move(int slot, int to)
     {
         int at = BindingTableState.Hash(_state.Softwires[slot], _state.Slots.Length);
-        while (_state.Slots[at] != slot + 1) at = at + 1 & _state.Slots.Length - 1;
-        _state.Slots[at] = to + 1;
+        while (BindingTableState.SlotOf(_state.Slots[at]) != slot) at = at + 1 & _state.Slots.Length - 1;
+        _state.Slots[at] = BindingTableState.EntryOf(_state.Softwires[slot], to);
         (_state.Softwires[to], _state.Softwires[slot]) = (_state.Softwires[slot], IPv6Address.Unspecified);
         (_state.Ends[to], _state.Ends[slot]) = (_state.Ends[slot], default);
     }

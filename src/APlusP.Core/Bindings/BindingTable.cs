@@ -116,15 +116,40 @@ public sealed partial class BindingTable
         if (state.MayHave(address)) state.PrefetchAddress(address);
     }
 
-    /// <summary>
-    /// For many calls of <see cref="TryFindSoftwire(IPv6Address, out BindingHit, out IPv4Address)"/> whose cache misses shall overlap: first this for all, then <see cref="PrefetchSlotOf"/> for all.
-    /// </summary>
-    public void PrefetchSoftwire(IPv6Address softwire) => Volatile.Read(ref _state).PrefetchSoftwire(softwire);
+    /// <summary>Who has these softwires, whatever the ports: for telling why packets failed the source check. The cache misses of all overlap.</summary>
+    /// <param name="queries">At most <see cref="BatchSize"/>.</param>
+    /// <param name="holders">As many.</param>
+    public void FindSoftwires(ReadOnlySpan<SoftwireQuery> queries, Span<SoftwireHolder> holders)
+    {
+        Span<ulong> hashes = stackalloc ulong[BatchSize];
+        Span<int> slots = stackalloc int[BatchSize];
+        hashes = hashes[..queries.Length];
+        slots = slots[..queries.Length];
+        holders = holders[..queries.Length];
+        uint version;
+        do
+        {
+            BindingTableState state = BeginRead(out version);
+            for (int i = 0; i < hashes.Length; i++)
+            {
+                hashes[i] = BindingTableState.Mixed(queries[i].Softwire);
+                state.PrefetchPlace(hashes[i]);
+            }
 
-    /// <inheritdoc cref="PrefetchSoftwire"/>
-    public void PrefetchSlotOf(IPv6Address softwire) => Volatile.Read(ref _state).PrefetchSlotOf(softwire);
+            for (int i = 0; i < slots.Length; i++) slots[i] = state.PrefetchSlotOf(hashes[i]);
+            for (int i = 0; i < slots.Length; i++)
+            {
+                IPv6Address softwire = queries[i].Softwire;
+                int slot = slots[i];
+                if ((uint)slot < (uint)state.Softwires.Length && state.Softwires[slot] != softwire) slot = state.FindSlot(softwire);
+                if (!state.TryReadHolder(slot, out holders[i]) && state.Rules is { } rules && rules.TryFindSoftwire(softwire, queries[i].Source, out BindingHit hit, out IPv4Address address))
+                    holders[i] = new SoftwireHolder(true, hit.Prr, address);
+            }
+        }
+        while (!EndRead(version));
+    }
 
-    /// <summary>The binding of a softwire, whatever its ports: for telling why a packet failed the source check.</summary>
+    /// <summary>The binding of a softwire, whatever its ports.</summary>
     public bool TryFindSoftwire(IPv6Address softwire, out BindingHit hit, out IPv4Address address) => TryFindSoftwire(softwire, default, out hit, out address);
 
     /// <summary>As above, for one of the addresses that the subscriber may have: who has a whole prefix by a rule has all of them.</summary>

@@ -21,7 +21,7 @@ namespace APlusP.Core.Bindings;
 ///
 ///  few of the PSIDs in use:    ~slot base --> Ranges | count, room | psid, psid, slot | psid, psid, slot | ...
 ///  Ends      | address, PRR, payload MTU |                              8 octets a slot
-///  Slots     softwire -> slot, open addressing of slot + 1
+///  Slots     softwire -> slot, open addressing
 /// </code>
 /// A lookup may run while a writer moves things about: it reads nonsense then, which its caller notices by the version and does again.
 /// Hence every index that was read from an array is checked before it is used, and every loop ends by itself.
@@ -33,6 +33,11 @@ sealed class BindingTableState
 
     /// <summary>Set in what <see cref="Locate"/> gives where the subscriber has the whole address.</summary>
     public const int WholeAddress = 1 << 30;
+
+    const int SlotBits = 27;
+
+    /// <summary>Slots that a table can have.</summary>
+    public const int MaxSlots = (1 << SlotBits) - 1;
 
     public required AddressRecord[] Addresses
     {
@@ -51,8 +56,10 @@ sealed class BindingTableState
 
     public required SlotEnds[] Ends { get; init; }
 
-    /// <summary>Slot + 1 by hash of the softwire; 0 is free.</summary>
-    public required int[] Slots
+    /// <summary>
+    /// By hash of the softwire: slot + 1, and above it a few more bits of the hash, which tell most of those that only collide without a look at their softwires; 0 is free.
+    /// </summary>
+    public required uint[] Slots
     {
         get;
         init
@@ -88,13 +95,13 @@ sealed class BindingTableState
         Ranges = new RangeRecord[16],
         Softwires = new IPv6Address[16 + bindings + bindings / 16],
         Ends = new SlotEnds[16 + bindings + bindings / 16],
-        Slots = new int[(int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, bindings) * 2)],
+        Slots = new uint[(int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, bindings) * 2)],
         Prrs = new IPv6Address[1],
     };
 
     /// <summary>A copy of this state with some arrays exchanged; array lengths of the hashed ones are powers of two.</summary>
     public BindingTableState With(AddressRecord[]? addresses = null, RangeRecord[]? ranges = null, IPv6Address[]? softwires = null,
-        SlotEnds[]? ends = null, int[]? slots = null, IPv6Address[]? prrs = null) => new()
+        SlotEnds[]? ends = null, uint[]? slots = null, IPv6Address[]? prrs = null) => new()
         {
             Addresses = addresses ?? Addresses,
             Ranges = ranges ?? Ranges,
@@ -194,15 +201,33 @@ sealed class BindingTableState
     }
 
     /// <summary>Brings the place of a softwire in <see cref="Slots"/> into the cache.</summary>
-    public void PrefetchSoftwire(IPv6Address softwire) => Prefetch(ref Slots[Home(softwire)]);
+    /// <param name="hash">By <see cref="Mixed(IPv6Address)"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchPlace(ulong hash) => Prefetch(ref Slots[Home(hash)]);
 
-    /// <summary>Brings what the slot of a softwire holds into the cache, once <see cref="PrefetchSoftwire"/> has brought where it is; of those that collide, only the first.</summary>
-    public void PrefetchSlotOf(IPv6Address softwire)
+    /// <summary>Brings what the slot of a softwire holds into the cache, once <see cref="PrefetchPlace"/> has brought where it is.</summary>
+    /// <returns>The slot, unless the softwire is another after all.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int PrefetchSlotOf(ulong hash)
     {
-        int slot = Slots[Home(softwire)] - 1;
-        if ((uint)slot >= (uint)Softwires.Length || (uint)slot >= (uint)Ends.Length) return;
-        Prefetch(ref Softwires[slot]);
-        Prefetch(ref Ends[slot]);
+        uint[] slots = Slots;
+        int mask = slots.Length - 1, at = Home(hash);
+        for (int probe = 0; probe < slots.Length; probe++)
+        {
+            uint entry = slots[at];
+            if (entry == 0) return -1;
+            int slot = SlotOf(entry);
+            if (IsLike(entry, hash) && (uint)slot < (uint)Softwires.Length && (uint)slot < (uint)Ends.Length)
+            {
+                Prefetch(ref Softwires[slot]);
+                Prefetch(ref Ends[slot]);
+                return slot;
+            }
+
+            at = at + 1 & mask;
+        }
+
+        return -1;
     }
 
     /// <summary>A hint only: where the garbage collector moves the array just now, it is wasted.</summary>
@@ -233,15 +258,28 @@ sealed class BindingTableState
         return BindingLookup.Found;
     }
 
+    /// <summary>Whose slot it is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryReadHolder(int slot, out SoftwireHolder holder)
+    {
+        holder = default;
+        if ((uint)slot >= (uint)Ends.Length) return false;
+        SlotEnds ends = Ends[slot];
+        holder = new SoftwireHolder(true, ends.Prr < Prrs.Length ? Prrs[ends.Prr] : default, new IPv4Address(ends.Address));
+        return true;
+    }
+
     /// <summary>The slot of a softwire, or -1.</summary>
     public int FindSlot(IPv6Address softwire)
     {
-        int mask = Slots.Length - 1, at = Home(softwire);
+        ulong hash = Mixed(softwire);
+        int mask = Slots.Length - 1, at = Home(hash);
         for (int probe = 0; probe < Slots.Length; probe++)
         {
-            int slot = Slots[at] - 1;
-            if (slot < 0) return -1;
-            if (slot < Softwires.Length && Softwires[slot] == softwire) return slot;
+            uint entry = Slots[at];
+            if (entry == 0) return -1;
+            int slot = SlotOf(entry);
+            if (IsLike(entry, hash) && slot < Softwires.Length && Softwires[slot] == softwire) return slot;
             at = at + 1 & mask;
         }
 
@@ -265,18 +303,30 @@ sealed class BindingTableState
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     uint Home(IPv4Address address) => Mixed(address) >> _addressShift;
 
-    int Home(IPv6Address softwire) => (int)(Mixed(softwire) >> 32 + _slotShift);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    int Home(ulong hash) => (int)(hash >> 32 + _slotShift);
 
     /// <summary>Where an address is looked for first in an array of this length.</summary>
     public static uint Hash(IPv4Address address, int length) => Mixed(address) >> ShiftFor(length);
 
     public static int Hash(IPv6Address address, int length) => (int)(Mixed(address) >> 32 + ShiftFor(length));
 
+    /// <summary>What stands in <see cref="Slots"/> for the slot of a softwire.</summary>
+    public static uint EntryOf(IPv6Address softwire, int slot) => (uint)Mixed(softwire) << SlotBits | (uint)slot + 1;
+
+    /// <summary>The slot of an entry that is not free.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int SlotOf(uint entry) => (int)(entry & MaxSlots) - 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IsLike(uint entry, ulong hash) => (entry ^ (uint)hash << SlotBits) >> SlotBits == 0;
+
     /// <summary>Multiplicative (Fibonacci) hash.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static uint Mixed(IPv4Address address) => address.Value * 0x9E3779B1u;
 
-    static ulong Mixed(IPv6Address address)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Mixed(IPv6Address address)
     {
         ulong mixed = ((ulong)(address.Value >> 64) * 0xC2B2AE3D27D4EB4Ful ^ (ulong)address.Value) * 0x9E3779B97F4A7C15ul;
         mixed ^= mixed >> 32;

@@ -83,7 +83,9 @@ public sealed partial class PortRangeRouter
     Verdict FindPortOfFragmentFromSmap(PacketBatch batch, int index, Policy policy, IPv6Header outer, IPv4Header header, ref Pending pending, out ushort port)
     {
         port = 0;
-        if (!IsBoundTo(outer.Source, outer.Destination, header.Source)) return RefuseSource(batch, index, policy, pending, header.Source, BackOf(outer));
+        bool isKnown = _table.TryFindSoftwire(outer.Source, header.Source, out BindingHit known, out IPv4Address bound);
+        if (!isKnown || known.Prr != outer.Destination || bound != header.Source)
+            return RefuseSource(batch, index, policy, pending, header.Source, BackOf(outer), new SoftwireHolder(isKnown, known.Prr, bound));
         Span<byte> packet = batch.Bytes(index);
         Verdict waits = FindPortsOfFragment(packet[pending.Inner..], header, outer.Source, packet, ref pending, out port, out _);
         return waits.Fate == Fate.None && pending.Fault != DropReason.None ? Verdict.Drop(pending.Fault) : waits;
@@ -98,9 +100,6 @@ public sealed partial class PortRangeRouter
         if (!_table.TryFindSoftwire(outer.Source, out BindingHit known, out _)) return Verdict.Drop(DropReason.UnknownSoftwire);
         return known.Prr != outer.Destination ? Verdict.Drop(DropReason.WrongPrrAddress) : Reassembly.Take(batch, index, fragmentAt);
     }
-
-    bool IsBoundTo(IPv6Address softwire, IPv6Address prr, IPv4Address address) =>
-        _table.TryFindSoftwire(softwire, address, out BindingHit known, out IPv4Address bound) && known.Prr == prr && bound == address;
 
     /// <summary>An ICMPv6 error about a softwire packet of ours becomes the ICMPv4 error for the sender of the packet inside, RFC 2473 section 8.3.</summary>
     Verdict PassOn(PacketBatch batch, int index, Policy policy, in SoftwireError error, int innerAt)
@@ -142,12 +141,7 @@ public sealed partial class PortRangeRouter
         // The source check, RFC 7596 section 6.2, RFC 7597 section 8.1.
         bool bound = hit.Lookup == BindingLookup.Found && hit.Softwire == outer.Source && hit.Prr == outer.Destination
             && (pending.Portless == DropReason.None || hit.WholeAddress);
-        if (!bound)
-        {
-            _table.PrefetchSoftwire(outer.Source);
-            return default;
-        }
-
+        if (!bound) return default;
         Journey?.Add("source check", "outer source, PRR address, inner source and port are one and the same binding");
 
         if (!Softwire.JoinCongestion(outer.TrafficClass, ref header)) return Verdict.Drop(DropReason.CongestionExperienced);
@@ -171,34 +165,36 @@ public sealed partial class PortRangeRouter
     [MethodImpl(MethodImplOptions.NoInlining)]
     void RefuseSources(PacketBatch batch, int start, ReadOnlySpan<int> refused, Policy policy, bool wereHeld)
     {
-        foreach (int i in refused)
+        for (int at = 0; at < refused.Length; at++)
         {
-            IPv6Header.TryRead(batch.Bytes(start + i), out IPv6Header outer);
-            _table.PrefetchSlotOf(outer.Source);
+            Span<byte> packet = batch.Bytes(start + refused[at]);
+            IPv6Header.TryRead(packet, out IPv6Header outer);
+            IPv4Header.TryRead(packet[_pending[refused[at]].Inner..], out IPv4Header header);
+            _senders[at] = new SoftwireQuery(outer.Source, header.Source);
         }
 
-        foreach (int i in refused)
+        _table.FindSoftwires(_senders.AsSpan(0, refused.Length), _holders);
+        for (int at = 0; at < refused.Length; at++)
         {
-            Span<byte> packet = batch.Bytes(start + i);
-            IPv6Header.TryRead(packet, out IPv6Header outer);
-            IPv4Header.TryRead(packet[_pending[i].Inner..], out IPv4Header header);
-            Verdict verdict = RefuseSource(batch, start + i, policy, _pending[i], header.Source, BackOf(outer));
+            int i = refused[at];
+            IPv6Header.TryRead(batch.Bytes(start + i), out IPv6Header outer);
+            Verdict verdict = RefuseSource(batch, start + i, policy, _pending[i], _senders[at].Source, BackOf(outer), _holders[at]);
             batch[start + i].Verdict = verdict;
             Journey?.Judge(verdict);
             Count(Origin.FromSmap, verdict, _pending[i].Octets, wereHeld);
         }
     }
 
-    Verdict RefuseSource(PacketBatch batch, int index, Policy policy, in Pending pending, IPv4Address innerSource, in Softwire.Path back)
+    Verdict RefuseSource(PacketBatch batch, int index, Policy policy, in Pending pending, IPv4Address innerSource, in Softwire.Path back, in SoftwireHolder holder)
     {
         DropReason reason =
-            !_table.TryFindSoftwire(back.To, out BindingHit known, out IPv4Address address) ? DropReason.UnknownSoftwire
-            : known.Prr != back.From ? DropReason.WrongPrrAddress
-            : address != innerSource ? DropReason.SourceAddressNotBound
+            !holder.IsKnown ? DropReason.UnknownSoftwire
+            : holder.Prr != back.From ? DropReason.WrongPrrAddress
+            : holder.Address != innerSource ? DropReason.SourceAddressNotBound
             : pending.Portless != DropReason.None ? pending.Portless
             : DropReason.SourcePortNotBound;
         Journey?.Add("source check", reason == DropReason.UnknownSoftwire ? $"no binding has the softwire {back.To}"
-            : $"the softwire {back.To} is bound to {address}, at PRR address {known.Prr}");
+            : $"the softwire {back.To} is bound to {holder.Address}, at PRR address {holder.Prr}");
 
         // A subscriber who sends what has no port is who it says it is: RFC 7596 has nothing to tell it.
         if (PortKey.IsPortless(reason)) return Verdict.Drop(reason);

@@ -27,6 +27,8 @@ public sealed partial class PortRangeRouter : DataPlane
     readonly BindingHit[] _hits = new BindingHit[PieceSize];
     readonly Pending[] _pending = new Pending[PieceSize];
     readonly int[] _refused = new int[PieceSize];
+    readonly SoftwireQuery[] _senders = new SoftwireQuery[PieceSize];
+    readonly SoftwireHolder[] _holders = new SoftwireHolder[PieceSize];
     Policy _policy;
 
     /// <param name="table">The bindings.</param>

@@ -54,6 +54,16 @@ public class BindingTableConcurrencyTests
                 Assert.Equal((one.Address, one.Softwire, one.Prr, one.PayloadMtu), (address, hit.Softwire, hit.Prr, hit.PayloadMtu));
             if (table.Find(one.Address, one.Ports.Ranges.First().First, out hit) == BindingLookup.Found)
                 Assert.Equal((one.Softwire, one.Prr, one.PayloadMtu), (hit.Softwire, hit.Prr, hit.PayloadMtu));
+            Span<SoftwireQuery> senders = stackalloc SoftwireQuery[hits.Length];
+            Span<SoftwireHolder> holders = stackalloc SoftwireHolder[hits.Length];
+            foreach (ref SoftwireQuery sender in senders) sender = new SoftwireQuery(bindings[random.Next(Numbers)].Softwire, default);
+            table.FindSoftwires(senders, holders);
+            for (int i = 0; i < holders.Length; i++)
+            {
+                Binding sender = bindings[(int)(senders[i].Softwire.Value - Softwires)];
+                if (holders[i].IsKnown) Assert.Equal(new SoftwireHolder(true, sender.Prr, sender.Address), holders[i]);
+            }
+
             return seen;
         });
         Assert.True(found > 0, "The readers never found a binding, so they have shown nothing.");

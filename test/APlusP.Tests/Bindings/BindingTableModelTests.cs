@@ -103,11 +103,21 @@ public class BindingTableModelTests
         foreach (PortRange range in last.Ports.Ranges.Take(20))
             foreach (int port in (int[])[range.First - 1, range.First, range.Last, range.Last + 1]) Compare(table, model, last.Address, (ushort)port);
         for (int i = 0; i < 20; i++) Compare(table, model, AddressOf(random.Next(Addresses + 1)), (ushort)random.Next(65536));
+        CompareHolders(table, model, random);
         bool known = model.Bindings.TryGetValue(last.Softwire, out Binding? now);
         Assert.Equal(known, table.TryFindSoftwire(last.Softwire, out BindingHit hit, out IPv4Address address));
         if (!known) return;
         Assert.Equal(now!.Address, address);
         Expect(now, hit);
+    }
+
+    static void CompareHolders(BindingTable table, Model model, Random random)
+    {
+        SoftwireQuery[] queries = [.. Enumerable.Range(0, random.Next(1, BindingTable.BatchSize + 1)).Select(_ => new SoftwireQuery(SoftwireOf(random.Next(Softwires + 8)), default))];
+        var holders = new SoftwireHolder[BindingTable.BatchSize];
+        table.FindSoftwires(queries, holders);
+        for (int i = 0; i < queries.Length; i++)
+            Assert.Equal(model.Bindings.TryGetValue(queries[i].Softwire, out Binding? now) ? new SoftwireHolder(true, now.Prr, now.Address) : default, holders[i]);
     }
 
     static void CompareAll(BindingTable table, Model model)
