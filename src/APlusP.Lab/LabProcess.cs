@@ -88,7 +88,7 @@ public sealed record LabProcess(string Name, string Namespace, int Id, long Star
         Wait.Until(AllGone, TimeSpan.FromSeconds(2));
     }
 
-    /// <summary>When a process started, or null where there is none or only its zombie.</summary>
+    /// <summary>When a process started, or null where there is none or only its zombie: its other threads, who may hold files and sockets yet, have ended too.</summary>
     static long? StartTime(int id)
     {
         try
@@ -96,7 +96,8 @@ public sealed record LabProcess(string Name, string Namespace, int Id, long Star
             // "pid (name) S ppid ...": the name may hold spaces and parentheses, so fields are counted after the last one.
             string stat = File.ReadAllText($"/proc/{id}/stat");
             string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return fields[0] is "Z" or "X" ? null : long.Parse(fields[19]);
+            bool isLastThread = int.Parse(fields[17]) <= 1;
+            return fields[0] is "X" || (fields[0] is "Z" && isLastThread) ? null : long.Parse(fields[19]);
         }
         catch (IOException)
         {
