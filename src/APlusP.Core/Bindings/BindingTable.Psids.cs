@@ -6,12 +6,17 @@ namespace APlusP.Core.Bindings;
 /// <summary>
 /// PSID sets of an address: a list of those in use while they are few, so that a million addresses with one subscriber each take what they hold; then 2^k
 /// slots in a row, where the PSID itself says which. An address goes from the first to the second once, when a quarter of its PSIDs are taken, and back when its last subscriber has left.
+/// A small table has rows from the start: they take little there, and a search in a list takes longer than all else that a lookup does.
 /// </summary>
 public sealed partial class BindingTable
 {
     const int ListedPart = 4;
 
-    static bool StaysListed(int users, int length) => users < (1 << length) / ListedPart;
+    /// <summary>Up to so many slots, 1.5 MB, a table is small.</summary>
+    const int SmallTable = 1 << 16;
+
+    // Slots only ever become more: what was to be a row when room was reserved may be a list then, never the other way round.
+    bool StaysListed(int users, int length) => users < (1 << length) / ListedPart && _state.Softwires.Length + (1 << length) > SmallTable;
 
     /// <summary>The PSIDs in use of an address, and their slots. The head of the list counts them, and knows its room.</summary>
     Span<RangeRecord> ListOf(in AddressRecord record) => _state.Ranges.AsSpan(record.List + 1, _state.Ranges[record.List].First);

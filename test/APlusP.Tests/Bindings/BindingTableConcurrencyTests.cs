@@ -28,7 +28,8 @@ public class BindingTableConcurrencyTests
     {
         const int Numbers = 480;
         Binding[] bindings = [.. Enumerable.Range(0, Numbers).Select(Consistent)];
-        var table = new BindingTable();
+        // Large enough for PSIDs to be listed while they are few.
+        var table = new BindingTable(70_000);
         long found = Reading(() => Churn(table, bindings), (random, hits) =>
         {
             Span<BindingQuery> queries = stackalloc BindingQuery[hits.Length];
