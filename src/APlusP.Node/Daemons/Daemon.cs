@@ -80,8 +80,8 @@ public abstract class Daemon : IDisposable
         OwnAddressSocket? own = values.IcmpSource is { } address && KernelClaims.IsAddressOfThisMachine(address.ToString())
             ? Hold(new OwnAddressSocket(address)) : null;
 
-        // Before the workers, since a SMAP's knows flows whose packets may come at once; and it goes after them.
-        AttachedFastPath? fastPath = values.FastPath == FastPathMode.Off ? null : LoadFastPath(values.FastPath == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
+        AttachedFastPath? Load() => values.FastPath == FastPathMode.Off ? null : LoadFastPath(values.FastPath == FastPathMode.Xdp ? BpfHook.Xdp : BpfHook.Tc);
+        AttachedFastPath? fastPath = NeedsFlowsFirst ? Load() : null;
         _dataPlanes = dataPlanes;
         Workers = [.. dataPlanes.Select((dataPlane, i) => Hold(new Worker(
             $"{Role}-{i}", new TunQueue(Device, i, ipv4, ipv6, i == 0 ? sockets : [], own), dataPlane, Fail)))];
@@ -91,6 +91,9 @@ public abstract class Daemon : IDisposable
         Claims = Hold(new KernelClaims(Device, Log));
         Claims.Forwarding();
         claim();
+
+        // Packets go by the workers while the maps of a million bindings are filled.
+        if (!NeedsFlowsFirst) fastPath = Load();
         if (fastPath is not null) AttachFastPath(fastPath);
         control.Start();
         Log.Started(Role, ProgramVersion, values.Device, Workers.Count, values.ControlSocket, what);
@@ -173,6 +176,9 @@ public abstract class Daemon : IDisposable
     /// <summary>The fast path of this daemon, filled.</summary>
     /// <exception cref="APlusPException">The kernel refuses.</exception>
     private protected abstract AttachedFastPath MakeFastPath(string pins, BpfHook hook);
+
+    /// <summary>Whether the fast path is there before the workers, since it knows flows whose packets may come at once, and goes after them.</summary>
+    private protected virtual bool NeedsFlowsFirst => false;
 
     /// <summary>The fast path was made, but goes: nothing may use it any more.</summary>
     private protected virtual void DismissFastPath()

@@ -79,6 +79,8 @@ public sealed class SmapDaemon : Daemon
         }
     }
 
+    private protected override bool NeedsFlowsFirst => true;
+
     private protected override AttachedFastPath MakeFastPath(string pins, BpfHook hook)
     {
         var fastPath = new SmapFastPath(new SmapFastPathPlan

@@ -169,10 +169,9 @@ public sealed class PathMtuTable
         if (!_options.IsOn || path.Configured <= Least) return;
         lock (_changing)
         {
-            if (Find(path.Softwire) != 0) return;
             long now = _time.GetTimestamp();
             ref Entry entry = ref _entries[FindOrAdd(new Softwire.Path(from, path.Softwire), path.Configured, now)];
-            if (path.PathMtu >= path.Configured) return;
+            if (entry.Mtu != 0 || path.PathMtu >= path.Configured) return;
             SetMtu(ref entry, Math.Max(path.PathMtu, Least));
             entry.RaiseAt = _options.Probes ? now : now + _options.RaiseAfter * _time.TimestampFrequency;
             Rest(ref entry, now);
