@@ -37,6 +37,9 @@ sealed partial class DaemonHost : IDisposable
         Prr.Ip("link set access up", $"addr add {OfInterface}/64 dev access nodad", $"route add {Softwire} via 2001:db8:1::2",
             "link set uplink up", "addr add 198.51.100.1/24 dev uplink");
         Internet.Ip("link set eth0 up", $"addr add {Server}/24 dev eth0", $"route add {Shared} via 198.51.100.1", $"route add {FarAway} via 198.51.100.1");
+
+        // The kernel says a moment later that both ends are up, and a snapshot before it is not as one after it.
+        Assert.True(Wait.Until(() => new[] { "access", "uplink" }.All(device => Prr.Shell($"cat /sys/class/net/{device}/operstate").Trim() == "up"), TimeSpan.FromSeconds(10)));
     }
 
     public NetworkNamespace Subscriber { get; }
