@@ -10,7 +10,7 @@ public sealed class APlusPException(string code, string message, Exception? inne
     public string Code { get; } = code;
 }
 
-/// <summary>Codes of errors: AP1 configuration, AP2 kernel, AP3 daemons and their control, AP4 captures, AP5 lab, AP6 registry.</summary>
+/// <summary>Codes of errors: AP1 configuration, AP2 kernel, AP3 daemons and their control, AP4 captures, AP5 lab, AP6 registry, AP7 survey and planner.</summary>
 public static class ErrorCodes
 {
     /// <summary>A configuration file cannot be read.</summary>
@@ -258,4 +258,34 @@ public static class ErrorCodes
 
     /// <summary>The registry cannot answer DHCPv6 where it should.</summary>
     public const string DhcpNotListening = "AP6040";
+
+    /// <summary>A file for the survey cannot be read.</summary>
+    public const string SurveyFileUnreadable = "AP7001";
+
+    /// <summary>A file holds nothing that the survey counts.</summary>
+    public const string NotASurveyFile = "AP7002";
+
+    /// <summary>Warning: a line of a file is not understood, and left out.</summary>
+    public const string SurveyLineFault = "AP7003";
+
+    /// <summary>The survey's store cannot be used.</summary>
+    public const string SurveyStorage = "AP7004";
+
+    /// <summary>A survey is asked for with settings that cannot be.</summary>
+    public const string SurveySettings = "AP7005";
+
+    /// <summary>The survey's store has no such host.</summary>
+    public const string NoSuchHost = "AP7006";
+
+    /// <summary>The survey's store has a sample of that time.</summary>
+    public const string SampleExists = "AP7007";
+
+    /// <summary>The kernel does not tell its connections.</summary>
+    public const string ConnectionsRefused = "AP7008";
+
+    /// <summary>A plan is asked for with assumptions that cannot be.</summary>
+    public const string PlanAssumption = "AP7020";
+
+    /// <summary>A survey is too short to plan from.</summary>
+    public const string NothingToPlanFrom = "AP7021";
 }
