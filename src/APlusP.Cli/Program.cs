@@ -21,6 +21,7 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
     RuleVerb.Create(),
     DaemonVerbs.CreateSmap(),
     StatusVerbs.CreateStatus(),
+    SurveyVerb.Create(),
     WhoVerb.Create(),
 };
 

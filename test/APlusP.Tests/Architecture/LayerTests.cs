@@ -4,7 +4,7 @@ using APlusP.Core.Bindings;
 
 namespace APlusP.Tests.Architecture;
 
-/// <summary>The arrows of the project point at pure code: Cli -> Node, Registry, Lab -> Configuration, Linux -> Core.</summary>
+/// <summary>The arrows of the project point at pure code: Cli -> Node, Registry, Survey, Lab -> Configuration, Linux -> Core.</summary>
 public class LayerTests
 {
     static readonly Dictionary<string, string[]> MayUse = new()
@@ -15,7 +15,8 @@ public class LayerTests
         ["APlusP.Lab"] = ["APlusP.Linux", "APlusP.Core"],
         ["APlusP.Node"] = ["APlusP.Configuration", "APlusP.Linux", "APlusP.Core"],
         ["APlusP.Registry"] = ["APlusP.Configuration", "APlusP.Core"],
-        ["aplusp"] = ["APlusP.Node", "APlusP.Registry", "APlusP.Lab", "APlusP.Configuration", "APlusP.Linux", "APlusP.Core"],
+        ["APlusP.Survey"] = ["APlusP.Configuration", "APlusP.Linux", "APlusP.Core"],
+        ["aplusp"] = ["APlusP.Node", "APlusP.Registry", "APlusP.Survey", "APlusP.Lab", "APlusP.Configuration", "APlusP.Linux", "APlusP.Core"],
     };
 
     public static TheoryData<string> Assemblies => [.. MayUse.Keys];

@@ -1,0 +1,104 @@
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Core.Connections;
+using APlusP.Survey.Counting;
+using APlusP.Survey.Flows;
+
+namespace APlusP.Survey.Readers;
+
+/// <summary>What came out of a file.</summary>
+/// <param name="Ticks">Samples that were made of it.</param>
+/// <param name="Faults">Lines that were not understood, and left out.</param>
+/// <param name="LeftOut">Connections that take no port of an address.</param>
+/// <param name="Beyond">Flows beyond the bound on memory.</param>
+public sealed record FileResult(int Ticks, LineFaults Faults, long LeftOut, long Beyond);
+
+/// <summary>Takes each sample of a file. The time is null where the file does not say it.</summary>
+public delegate void SampleSink(DateTimeOffset? at, TickCounts counts);
+
+/// <summary>
+/// Reads a saved file of any kind that is known: connection tables (one sample each), counts as in table I of the report (a sample each row). Sound lines are kept
+/// whatever stands between them.
+/// </summary>
+public static class SurveyFile
+{
+    /// <summary>Of counts nobody says whose they are, but the report's were of IPv4.</summary>
+    static readonly HostAddress s_oneHost = HostAddress.Of(default(IPv4Address));
+
+    /// <exception cref="APlusPException">AP7001: it cannot be read. AP7002: nothing in it is understood.</exception>
+    public static FileResult Read(string path, ApplicationRules rules, InsideNetworks inside, SampleSink sink)
+    {
+        try
+        {
+            using var reader = new LineReader(File.OpenRead(path));
+            return ReadLines(reader, path, rules, inside, sink);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new APlusPException(ErrorCodes.SurveyFileUnreadable, $"{(path.Length == 0 ? "''" : path)} cannot be read: {error.Message} Check the path and the rights.", error);
+        }
+    }
+
+    static FileResult ReadLines(LineReader reader, string path, ApplicationRules rules, InsideNetworks inside, SampleSink sink)
+    {
+        var faults = new LineFaults();
+        var counter = new TickCounter(rules, inside);
+        long connections = 0;
+        while (reader.TryRead(out ReadOnlySpan<byte> line))
+        {
+            if (reader.Number == 1)
+            {
+                RefuseOtherForms(line, path);
+                if (ReportTable.IsHeading(line)) return ReadRows(reader, ReportTable.OfHeading(line, path, rules), path, sink);
+            }
+
+            if (reader.IsTooLong) faults.Add(reader.Number, "it is longer than any line of a connection table");
+            else if (ConntrackLine.IsBeside(line)) continue;
+            else if (ConntrackLine.TryRead(line, out TrackedConnection connection, out string fault))
+            {
+                connections++;
+                counter.Add(connection);
+            }
+            else faults.Add(reader.Number, fault);
+        }
+
+        if (connections == 0 && faults.Count > 0) throw NothingIn(path, faults, "connection table (/proc/net/nf_conntrack, conntrack -L)");
+        TickCounts counts = counter.Finish();
+        sink(null, counts);
+        return new FileResult(1, faults, counts.LeftOut, counts.Beyond);
+    }
+
+    static FileResult ReadRows(LineReader reader, ReportTable table, string path, SampleSink sink)
+    {
+        var faults = new LineFaults();
+        int ticks = 0;
+        while (reader.TryRead(out ReadOnlySpan<byte> line))
+        {
+            if (!reader.IsTooLong && ConntrackLine.IsBeside(line)) continue;
+            if (!table.TryRead(line, out DateTimeOffset at, out HostCounts counts, out string fault))
+            {
+                faults.Add(reader.Number, fault);
+                continue;
+            }
+
+            sink(at, new TickCounts([(s_oneHost, counts)], 0, 0));
+            ticks++;
+        }
+
+        if (ticks == 0) throw NothingIn(path, faults, "table of counts (Date Ports DNS HTTP HTTPS)");
+        return new FileResult(ticks, faults, 0, 0);
+    }
+
+    static APlusPException NothingIn(string path, LineFaults faults, string what) => new(ErrorCodes.NotASurveyFile,
+        faults.Count == 0 ? $"{path} has no row: it is an empty {what}."
+        : $"{path} is no {what}: none of its {faults.Count:N0} lines is one of it. {path}:{faults.First[0].Line}: {faults.First[0].What}.");
+
+    static void RefuseOtherForms(ReadOnlySpan<byte> line, string path)
+    {
+        string? other = line.StartsWith("<?xml"u8) ? "XML; write it without -o xml"
+            : line is [0x1f, 0x8b, ..] ? "compressed by gzip; gunzip it first"
+            : line is [0x28, 0xb5, 0x2f, 0xfd, ..] ? "compressed by zstd; unzstd it first"
+            : null;
+        if (other is not null) throw new APlusPException(ErrorCodes.NotASurveyFile, $"{path} is {other}.");
+    }
+}

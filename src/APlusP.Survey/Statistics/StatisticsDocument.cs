@@ -1,0 +1,47 @@
+using System.Text.Json.Serialization;
+using APlusP.Survey.Counting;
+using APlusP.Survey.Live;
+
+namespace APlusP.Survey.Statistics;
+
+/// <summary>What <c>aplusp survey stats --json</c> prints; docs/survey.md says what each figure is.</summary>
+public sealed record StatisticsDocument(long Samples, int Hosts, DistributionDocument Ports, DistributionDocument? MinimumPorts, Dictionary<string, ApplicationDocument> Applications)
+{
+    public static StatisticsDocument Of(SurveyStatistics statistics) => new(
+        statistics.Samples, statistics.Hosts, DistributionDocument.Of(statistics.Ports),
+        statistics.MinimumPorts.Count == 0 && statistics.Ports.Count > 0 ? null : DistributionDocument.Of(statistics.MinimumPorts),
+        Enumerable.Range(0, statistics.Applications.Count).ToDictionary(i => statistics.Applications[i], i => new ApplicationDocument(statistics.MeanOf(i), statistics.ShareOf(i))));
+}
+
+public sealed record DistributionDocument(double Mean, int Max, int P50, int P95, int P99)
+{
+    internal static DistributionDocument Of(Distribution values) => new(values.Mean, values.Max, values.Percentile(50), values.Percentile(95), values.Percentile(99));
+}
+
+/// <summary>Ports of an application: their mean, and their share of all ports in per cent.</summary>
+public sealed record ApplicationDocument(double Mean, double Share);
+
+/// <summary>A line of <c>aplusp survey --json</c>: a sample as it is taken.</summary>
+/// <param name="At">When, ISO 8601.</param>
+/// <param name="Hosts">Hosts that had a connection.</param>
+/// <param name="Ports">Their ports in all.</param>
+/// <param name="Most">The most of one host.</param>
+/// <param name="Peak">The most of one host at once since the sample before.</param>
+/// <param name="Applications">Ports in all by application.</param>
+/// <param name="Milliseconds">How long the dump and its counting took.</param>
+/// <param name="EventsMissed">Whether the kernel dropped events, and peaks may be too low.</param>
+public sealed record SampleDocument(string At, int Hosts, int Ports, int Most, int Peak, Dictionary<string, int> Applications, double Milliseconds, bool EventsMissed)
+{
+    public static SampleDocument Of(CollectedSample sample, ApplicationRules rules)
+    {
+        HostCounts[] hosts = [.. sample.Counts.Hosts.Select(h => h.Counts)];
+        return new SampleDocument(
+            sample.At.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'"), hosts.Length, hosts.Sum(h => h.Ports), hosts.Max(h => (int?)h.Ports) ?? 0, hosts.Max(h => (int?)h.PeakPorts) ?? 0,
+            Enumerable.Range(0, rules.Names.Count).ToDictionary(i => rules.Names[i], i => hosts.Sum(h => h.ByApplication[i])), sample.Taken.TotalMilliseconds, sample.EventsMissed);
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(StatisticsDocument))]
+[JsonSerializable(typeof(SampleDocument))]
+public sealed partial class SurveyJson : JsonSerializerContext;

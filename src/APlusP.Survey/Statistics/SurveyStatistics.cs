@@ -1,0 +1,97 @@
+using APlusP.Core.Connections;
+using APlusP.Survey.Counting;
+using APlusP.Survey.Storage;
+
+namespace APlusP.Survey.Statistics;
+
+/// <summary>Which part of a survey is meant.</summary>
+/// <param name="IsIPv6">One family; null for both.</param>
+/// <param name="Host">One host; null for all.</param>
+public sealed record SurveyPart(bool? IsIPv6 = null, StoredHost? Host = null)
+{
+    public bool Has(StoredHost host) => (IsIPv6 is null || host.IsIPv6 == IsIPv6) && (Host is null || Host == host);
+
+    /// <summary>By a host's number, which begins with 1.</summary>
+    public bool[] Numbers(SurveyStore store)
+    {
+        var numbers = new bool[store.Hosts.Count + 1];
+        foreach (StoredHost host in store.Hosts) numbers[host.Number] = Has(host);
+        return numbers;
+    }
+}
+
+/// <summary>
+/// What a survey says of ports. Each value is one host at one tick at which it had a connection; hosts that are away at a tick are not counted there as zero.
+/// </summary>
+public sealed class SurveyStatistics
+{
+    SurveyStatistics(IReadOnlyList<string> applications)
+    {
+        Applications = applications;
+        ByApplication = new long[applications.Count];
+    }
+
+    public IReadOnlyList<string> Applications { get; }
+
+    /// <summary>Ticks.</summary>
+    public long Samples { get; private set; }
+
+    /// <summary>Hosts that had a connection at any of them.</summary>
+    public int Hosts { get; private set; }
+
+    public Distribution Ports { get; } = new();
+
+    public Distribution MinimumPorts { get; } = new();
+
+    public Distribution PeakPorts { get; } = new();
+
+    /// <summary>Ports of all values together.</summary>
+    public long[] ByApplication { get; }
+
+    /// <inheritdoc cref="HostCounts.ByProtocol"/>
+    public long[] ByProtocol { get; } = new long[HostCounts.Protocols];
+
+    /// <inheritdoc cref="HostCounts.ByState"/>
+    public long[] ByState { get; } = new long[HostCounts.States];
+
+    public double MeanOf(int application) => Ports.Count == 0 ? 0 : (double)ByApplication[application] / Ports.Count;
+
+    /// <summary>In per cent of all ports.</summary>
+    public double ShareOf(int application) => Ports.Sum == 0 ? 0 : 100.0 * ByApplication[application] / Ports.Sum;
+
+    /// <summary>TIME-WAIT's share of TCP ports in per cent: what a NAT holds for connections that are over.</summary>
+    public double TimeWaitShare => ByProtocol[0] == 0 ? 0 : 100.0 * ByState[(int)TcpState.TimeWait] / ByProtocol[0];
+
+    public static SurveyStatistics Of(SurveyStore store, SurveyPart part)
+    {
+        var statistics = new SurveyStatistics(store.Applications);
+        bool[] wanted = part.Numbers(store), seen = new bool[wanted.Length];
+        store.Read((_, hosts) =>
+        {
+            statistics.Samples++;
+            foreach ((int host, HostCounts counts) in hosts)
+            {
+                if (!wanted[host]) continue;
+                seen[host] = true;
+                statistics.Add(counts);
+            }
+        });
+        statistics.Hosts = seen.Count(s => s);
+        return statistics;
+    }
+
+    void Add(HostCounts counts)
+    {
+        Ports.Add(counts.Ports);
+        PeakPorts.Add(counts.PeakPorts);
+        if (counts.MinimumPorts >= 0) MinimumPorts.Add(counts.MinimumPorts);
+        Add(ByApplication, counts.ByApplication);
+        Add(ByProtocol, counts.ByProtocol);
+        Add(ByState, counts.ByState);
+    }
+
+    static void Add(long[] sums, int[] counts)
+    {
+        for (int i = 0; i < counts.Length; i++) sums[i] += counts[i];
+    }
+}
