@@ -1,0 +1,127 @@
+using APlusP.Survey.Statistics;
+using APlusP.Survey.Storage;
+
+namespace APlusP.Survey.Planning;
+
+/// <summary>What is asked of a plan.</summary>
+/// <param name="Refusal">The share of flows that may be refused.</param>
+/// <param name="Population">Subscribers to be served; null where nobody said.</param>
+/// <param name="Block">Ports of a block, where ports are given by blocks as they are needed.</param>
+/// <param name="Percentile">The share of hosts, in per cent, that are to have no more than <see cref="Refusal"/>.</param>
+/// <param name="Sizes">Sizes of port sets that are to be told.</param>
+public sealed record PlanQuestion(double Refusal, int? Population, int Block, double Percentile, IReadOnlyList<int> Sizes);
+
+/// <summary>How many ports a subscriber gets, and how many addresses that takes.</summary>
+public static class Plan
+{
+    /// <summary>Ports 1024 to 65535: the system ports below are left out, as in the registry's pools.</summary>
+    public const int PortsOfAddress = 64512;
+
+    /// <summary>RFC 7422 section 1: connections of a household in a day; octets of a log line for each, of a NAT444 and of a DS-Lite AFTR.</summary>
+    const int ConnectionsOfDay = 33_000, OctetsOfLog = 150, OctetsOfDsLiteLog = 175;
+
+    /// <summary>A plan without a survey: by Erlang's formula, or for a given number of ports.</summary>
+    public static PlanDocument Assume(Assumptions assumed, PlanQuestion question)
+    {
+        double carried = 1 - assumed.IPv6Share;
+        double? erlangs = assumed.Erlangs * carried;
+        double ports = assumed.Ports * carried ?? ErlangB.Ports(erlangs!.Value, question.Refusal);
+        int fixedUsers = (int)(PortsOfAddress / Math.Max(1, ports));
+        int? sharedUsers = erlangs is { } load ? (int)(ErlangB.Load(PortsOfAddress, question.Refusal) / load) : null;
+        return new PlanDocument((int)Math.Ceiling(ports), fixedUsers)
+        {
+            Refusal = erlangs is null ? null : question.Refusal,
+            Erlangs = erlangs,
+            SubscribersPerAddressShared = sharedUsers,
+            Population = question.Population,
+            Addresses = Divide(question.Population, fixedUsers),
+            AddressesShared = sharedUsers is { } users ? Divide(question.Population, users) : null,
+            Alternatives = Alternatives(question, fixedUsers, sharedUsers),
+        };
+    }
+
+    /// <summary>A plan from a survey, by replay of what hosts had in use.</summary>
+    public static PlanDocument Survey(SurveyStore store, PlanQuestion question)
+    {
+        DemandSeries independent = DemandSeries.Of(store, PlanMode.EndpointIndependent)!;
+        ReplayDocument byEndpoint = ReplayDocument(independent, question);
+        ReplayDocument? byTuple = DemandSeries.Of(store, PlanMode.FiveTuple) is { } fiveTuple ? ReplayDocument(fiveTuple, question) : null;
+        var joint = new JointPeak(independent, question.Block);
+        int ports = byEndpoint.Enough, fixedUsers = PortsOfAddress / ports, dynamicUsers = joint.UsersOf(PortsOfAddress);
+        SurveyStatistics v4 = SurveyStatistics.Of(store, new SurveyPart(IsIPv6: false)), all = SurveyStatistics.Of(store, new SurveyPart());
+        int dns = store.Applications.ToList().IndexOf("dns");
+        bool isDynamic = dynamicUsers > fixedUsers * 1.1;
+        var plan = new PlanDocument(ports, fixedUsers)
+        {
+            Refusal = question.Refusal,
+            Percentile = question.Percentile,
+            Hosts = independent.Hosts,
+            Samples = independent.Ticks,
+            EndpointIndependent = byEndpoint,
+            FiveTuple = byTuple,
+            SubscribersPerAddressShared = dynamicUsers,
+            Block = question.Block,
+            JointPeaks = [.. new[] { 8, 16, 32, 64, 128, 256, dynamicUsers }.Where(users => users > 0).Distinct().Order().Select(joint.Of)],
+            IPv6Share = all.Ports.Sum == 0 ? 0 : 1 - (double)v4.Ports.Sum / all.Ports.Sum,
+            DnsShare = dns < 0 ? null : v4.ShareOf(dns) / 100,
+            Population = question.Population,
+            Addresses = Divide(question.Population, fixedUsers),
+            AddressesShared = Divide(question.Population, dynamicUsers),
+            Alternatives = Alternatives(question, fixedUsers, dynamicUsers),
+            Recommendation = isDynamic ? "dynamic" : "fixed",
+        };
+        return plan with { Reasons = [.. Reasons(plan, independent)] };
+    }
+
+    static ReplayDocument ReplayDocument(DemandSeries series, PlanQuestion question)
+    {
+        var replay = new Replay(series);
+        double sum = 0, squares = 0;
+        long values = 0;
+        for (int host = 0; host < series.Hosts; host++)
+        {
+            foreach (ushort demand in series.Of(host))
+            {
+                if (demand == 0) continue;
+                values++;
+                sum += demand;
+                squares += (double)demand * demand;
+            }
+        }
+
+        double mean = sum / values;
+        return new ReplayDocument(
+            replay.Enough(question.Refusal, question.Percentile), replay.Most, mean, squares / values / mean - mean, ErlangB.Ports(mean, question.Refusal),
+            [.. question.Sizes.Select(replay.With)]);
+    }
+
+    static int? Divide(int? population, int users) => population is null || users == 0 ? null : (population + users - 1) / users;
+
+    static IReadOnlyList<AlternativeDocument>? Alternatives(PlanQuestion question, int fixedUsers, int? sharedUsers)
+    {
+        if (question.Population is not { } population) return null;
+        int addresses = Divide(population, fixedUsers) ?? 0, shared = (sharedUsers is { } users ? Divide(population, users) : null) ?? addresses;
+        long connections = (long)population * ConnectionsOfDay;
+        return
+        [
+            new("A+P or MAP, fixed port sets", addresses, 0), new("A+P, blocks as they are needed", shared, 0),
+            new("CGN (NAT444), a log line a connection", shared, connections * OctetsOfLog), new("DS-Lite, a log line a connection", shared, connections * OctetsOfDsLiteLog),
+        ];
+    }
+
+    static IEnumerable<string> Reasons(PlanDocument plan, DemandSeries series)
+    {
+        ReplayDocument one = plan.EndpointIndependent!;
+        yield return $"With {one.Enough:N0} ports, {plan.Percentile:0.##} % of the {plan.Hosts:N0} hosts would have had no more than {plan.Refusal:P3} of their flows refused over {plan.Samples:N0} samples; the host that wanted most wanted {one.Most:N0}.";
+        if (one.Enough > one.ErlangPorts)
+            yield return $"The tail is heavier than Erlang's: by formula B a mean of {one.Mean:0.0} ports takes {one.ErlangPorts:N0}, measured are {one.Enough:N0} (variance is {one.VarianceToMean:0.0} times the mean, Erlang's about once). Believe the measurement.";
+        if (plan.FiveTuple is { } other && other.Enough < one.Enough)
+            yield return $"A 5-tuple NAPT would do with {other.Enough:N0}, at the price of applications that need one mapping for all peers (games, calls, BitTorrent).";
+        yield return plan.Recommendation == "dynamic"
+            ? $"Blocks of {plan.Block:N0} ports, given as they are needed, serve {plan.SubscribersPerAddressShared:N0} subscribers an address in place of {plan.SubscribersPerAddress:N0}: peaks of different hosts do not come together."
+            : $"Fixed sets serve {plan.SubscribersPerAddress:N0} subscribers an address, blocks of {plan.Block:N0} ports as they are needed {plan.SubscribersPerAddressShared:N0}: not enough more to be worth their logs.";
+        if (plan.DnsShare is > 0.1) yield return $"DNS is {plan.DnsShare:P0} of the ports: a DNS proxy in the home that asks over IPv6 frees them.";
+        if (series.Hosts < 30) yield return $"{series.Hosts:N0} host(s) say little of many subscribers: survey 30 or more before you rely on this.";
+        if (series.Ticks < 8640) yield return "The survey is shorter than a day at ten seconds: evenings and weekends may want more.";
+    }
+}
