@@ -1,32 +1,29 @@
 using APlusP.Core;
-using APlusP.Survey.Counting;
-using APlusP.Survey.Flows;
 using APlusP.Survey.Readers;
 using APlusP.Survey.Storage;
 
 namespace APlusP.Survey;
 
-/// <summary>When saved tables were taken, which they do not say themselves: the first at a time, each next one a period later.</summary>
-/// <param name="At">The first; null for one period after the store's last sample, or, in an empty store, when the first file was written.</param>
-/// <param name="Every">The period.</param>
-public sealed record ImportClock(DateTimeOffset? At, TimeSpan Every);
-
 /// <summary>Adds saved files to a store.</summary>
 public static class Importer
 {
     /// <summary>Reads all files as one change of the store: where one of them is refused, none is added.</summary>
+    /// <param name="first">
+    /// When the first was taken that does not say so itself; each next one was a period later. Null for one period after the store's last sample, or, in an empty store, when
+    /// the first file was written.
+    /// </param>
     /// <param name="done">Hears of each file when it is read.</param>
-    public static void Import(SurveyStore store, IReadOnlyList<string> files, ImportClock clock, ApplicationRules rules, InsideNetworks inside, Action<string, FileResult> done)
+    public static void Import(SurveyStore store, IReadOnlyList<string> files, DateTimeOffset? first, SurveyReading reading, Action<string, FileResult> done)
     {
-        DateTimeOffset next = clock.At ?? (store.Last is { } last ? last + clock.Every : Written(files[0]));
+        DateTimeOffset next = first ?? (store.Last is { } last ? last + reading.Every : Written(files[0]));
         store.Together(() =>
         {
             foreach (string file in files)
             {
-                done(file, SurveyFile.Read(file, rules, inside, (at, counts) =>
+                done(file, SurveyFile.Read(file, reading, (at, counts) =>
                 {
-                    store.Add(new SampleTime(at ?? next, clock.Every), counts, rules);
-                    if (at is null) next += clock.Every;
+                    store.Add(new SampleTime(at ?? next, reading.Every), counts, reading.Rules);
+                    if (at is null) next += reading.Every;
                 }));
             }
         });

@@ -20,25 +20,28 @@ static class SurveyVerb
         Command command = SurveyCollectVerb.Create();
         command.Add(Import());
         command.Add(Stats());
+        command.Add(Export());
         command.Add(Rules());
+        command.Add(Bench());
         return command;
     }
 
     static Command Import()
     {
         var options = new SurveyOptions();
-        var files = new Argument<string[]>("file") { Description = "Saved tables: /proc/net/nf_conntrack, conntrack -L, or counts under a heading 'Date Ports DNS ...'.", Arity = ArgumentArity.OneOrMore };
+        var files = new Argument<string[]>("file") { Description = "Saved tables: /proc/net/nf_conntrack, conntrack -L, or counts under a heading 'Date Ports DNS ...'; or captures, pcap or pcapng.", Arity = ArgumentArity.OneOrMore };
         var at = new Option<string?>("--at") { Description = "When the first file was taken: seconds since 1970, or 2026-11-24T14:03:00Z. When left out: one period after the survey's last sample, or when the file was written." };
-        var every = new Option<string>("--every") { Description = "How long after each file the next was taken.", DefaultValueFactory = _ => "10" };
-        var command = new Command("import", "Add saved files to a survey, each a sample.") { files, options.Store, at, every, options.Inside, options.Rules, options.Addresses, options.Key };
+        var every = new Option<string>("--every") { Description = "How long after each file the next was taken; and from one sample of a capture to the next.", DefaultValueFactory = _ => "10" };
+        var command = new Command("import", "Add saved files to a survey: of each table a sample, of a capture one each period.") { files, options.Store, at, every, options.Inside, options.Rules, options.Addresses, options.Key };
         command.SetAction(parsed =>
         {
-            var clock = new ImportClock(parsed.GetValue(at) is { } text ? SurveyOptions.Time("--at", text) : null, SurveyOptions.Period("--every", parsed.GetValue(every)!));
+            DateTimeOffset? first = parsed.GetValue(at) is { } text ? SurveyOptions.Time("--at", text) : null;
+            TimeSpan period = SurveyOptions.Period("--every", parsed.GetValue(every)!);
             ApplicationRules rules = options.ReadRules(parsed);
-            InsideNetworks inside = options.ReadInside(parsed);
+            var reading = new SurveyReading(rules, options.ReadInside(parsed), period);
             string[] paths = parsed.GetValue(files)!;
             using SurveyStore store = options.OpenToAdd(parsed, rules);
-            Importer.Import(store, paths, clock, rules, inside, Tell);
+            Importer.Import(store, paths, first, reading, Tell);
             Console.Error.WriteLine($"{store.Path}: {store.Samples:N0} sample(s) of {store.Hosts.Count:N0} host(s)");
         });
         return command;
@@ -47,6 +50,7 @@ static class SurveyVerb
     /// <summary>Lines that were left out, where they are.</summary>
     static void Tell(string file, FileResult result)
     {
+        if (result.Damage is { } damage) Console.Error.WriteLine($"{damage} What came before was kept.");
         foreach ((long line, string what) in result.Faults.First) Console.Error.WriteLine($"{file}:{line}: warning {ErrorCodes.SurveyLineFault}: {what}");
         if (result.Faults.Count > result.Faults.First.Count) Console.Error.WriteLine($"{file}: {result.Faults.Count - result.Faults.First.Count:N0} more lines were not understood");
         if (result.Beyond > 0) Console.Error.WriteLine($"{file}: {result.Beyond:N0} connections more than the {TickCounter.DefaultLimit:N0} that are counted were left out");
@@ -100,6 +104,36 @@ static class SurveyVerb
 
     static void AddRow(Table table, string what, Distribution values) =>
         table.AddRow(what, $"{values.Mean:0.00}", $"{values.Max:N0}", $"{values.Percentile(50):N0}", $"{values.Percentile(95):N0}", $"{values.Percentile(99):N0}");
+
+    static Command Export()
+    {
+        var options = new SurveyOptions();
+        var hosts = new Option<bool>("--hosts") { Description = "A row for each host at each sample, in place of one for all of them." };
+        var command = new Command("export", "Print a survey as CSV: a row for each sample, as the report's table I; 'survey import' reads that again.") { options.Store, options.Family, options.Host, options.Key, hosts };
+        command.SetAction(parsed =>
+        {
+            using SurveyStore store = options.Open(parsed);
+            SurveyPart part = options.ReadPart(parsed, store);
+            using var output = new StreamWriter(Console.OpenStandardOutput(), bufferSize: 1 << 16);
+            if (parsed.GetValue(hosts)) CsvExport.WriteHosts(store, part, output);
+            else CsvExport.WriteSamples(store, part, output);
+        });
+        return command;
+    }
+
+    static Command Bench()
+    {
+        var store = new Option<string>("--store", "-s") { Description = "An empty survey, which then is good for nothing else.", Required = true, HelpName = "FILE" };
+        var hosts = new Option<int>("--hosts") { Description = "Hosts, all of them there at each sample.", DefaultValueFactory = _ => 500 };
+        var days = new Option<double>("--days") { Description = "How long it has run, at ten seconds.", DefaultValueFactory = _ => 7 };
+        var command = new Command("bench", "Measure a survey of a size: how large it gets, and how long it takes to ask.") { store, hosts, days };
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(hosts) is < 1 or > 100_000 || parsed.GetValue(days) is not (> 0 and <= 366)) throw new APlusPException(ErrorCodes.SurveySettings, "--hosts is from 1 to 100,000, --days above 0 and at most 366.");
+            foreach (SurveyBenchLine line in SurveyBench.Run(parsed.GetValue(store)!, parsed.GetValue(hosts), parsed.GetValue(days))) Console.WriteLine($"{line.What}: {line.Value:0.00} {line.Unit}");
+        });
+        return command;
+    }
 
     static Command Rules()
     {

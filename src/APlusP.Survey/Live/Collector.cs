@@ -1,4 +1,3 @@
-using APlusP.Core.Addresses;
 using APlusP.Core.Connections;
 using APlusP.Survey.Counting;
 using APlusP.Survey.Flows;
@@ -31,7 +30,9 @@ public sealed class Collector
     readonly CollectorSettings _settings;
     readonly TimeProvider _time;
     readonly TickCounter _counter;
-    readonly PortLedger _ledger;
+
+    // The ledger since the last dump, and the next one, which a dump fills.
+    PortLedger _ledger, _next;
 
     // Long enough to be seldom, short enough that Ctrl-C is heard at once.
     static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(200);
@@ -45,6 +46,7 @@ public sealed class Collector
         _time = time;
         _counter = new TickCounter(rules, inside);
         _ledger = new PortLedger(inside);
+        _next = new PortLedger(inside);
     }
 
     /// <summary>Samples until the duration is over or somebody stops it; each is in the store when it is told.</summary>
@@ -89,19 +91,14 @@ public sealed class Collector
 
     TickCounts Sample()
     {
-        var peaks = _ledger.Peaks.ToDictionary(p => p.Host, p => p.Peak);
-        _ledger.Clear();
+        _next.Clear();
         _source.Dump(connection =>
         {
             _counter.Add(connection);
-            _ledger.Come(connection);
+            _next.Come(connection);
         });
-        TickCounts counts = _counter.Finish();
-        foreach ((HostAddress host, HostCounts ofHost) in counts.Hosts)
-            if (peaks.Remove(host, out int peak)) ofHost.PeakPorts = Math.Max(ofHost.Ports, peak);
-
-        // Who came and went between two ticks has nothing now, but had something.
-        List<(HostAddress, HostCounts)> gone = [.. peaks.Select(p => (p.Key, new HostCounts { PeakPorts = p.Value, ByApplication = new int[_rules.Names.Count] }))];
-        return gone.Count == 0 ? counts : counts with { Hosts = [.. counts.Hosts, .. gone] };
+        TickCounts counts = _ledger.RaisePeaks(_counter.Finish(), _rules);
+        (_ledger, _next) = (_next, _ledger);
+        return counts;
     }
 }

@@ -17,9 +17,6 @@ sealed class PortLedger(InsideNetworks inside, int limit = TickCounter.DefaultLi
     readonly Dictionary<(HostAddress, IpProtocol, ushort), int> _flowsOfPort = [];
     readonly Dictionary<HostAddress, (int Now, int Peak)> _hosts = [];
 
-    /// <summary>The most ports at once of each host that had any.</summary>
-    public IEnumerable<(HostAddress Host, int Peak)> Peaks => _hosts.Select(h => (h.Key, h.Value.Peak));
-
     public void Clear()
     {
         _flows.Clear();
@@ -44,6 +41,30 @@ sealed class PortLedger(InsideNetworks inside, int limit = TickCounter.DefaultLi
         _flowsOfPort.Remove(port);
         (int now, int peak) = _hosts[flow.Host];
         _hosts[flow.Host] = (now - 1, peak);
+    }
+
+    /// <summary>Gives the counts of a tick the peaks that led to it. Who came and went since the tick before has nothing now, but had something, and is among them.</summary>
+    public TickCounts RaisePeaks(TickCounts counts, ApplicationRules rules)
+    {
+        var there = new HashSet<HostAddress>(counts.Hosts.Count);
+        foreach ((HostAddress host, HostCounts ofHost) in counts.Hosts)
+        {
+            there.Add(host);
+            ofHost.PeakPorts = Math.Max(ofHost.Ports, _hosts.GetValueOrDefault(host).Peak);
+        }
+
+        List<(HostAddress, HostCounts)> gone = [.. _hosts.Where(h => !there.Contains(h.Key)).Select(h => (h.Key, new HostCounts { PeakPorts = h.Value.Peak, ByApplication = new int[rules.Names.Count] }))];
+        return gone.Count == 0 ? counts : counts with { Hosts = [.. counts.Hosts, .. gone] };
+    }
+
+    /// <summary>From now on only what is in use now counts for the peak.</summary>
+    public void ForgetPeaks()
+    {
+        foreach ((HostAddress host, (int now, _)) in _hosts)
+        {
+            if (now == 0) _hosts.Remove(host);
+            else _hosts[host] = (now, now);
+        }
     }
 
     /// <summary>A flow is the same whatever state its connection is in.</summary>

@@ -10,9 +10,9 @@ public sealed record JointPeakLine(int Users, double Mean, int Low, int High);
 /// over. Ports are given in blocks, the first of which everybody keeps.
 /// </summary>
 /// <remarks>Only the busiest ticks of all hosts together are looked at: where many users are drawn, theirs are among them.</remarks>
-public sealed class JointPeak
+sealed class JointPeak
 {
-    const int Draws = 200, BusiestTicks = 4096;
+    const int Draws = 200, BusiestTicks = 1024;
 
     readonly int[][] _byHost;
     readonly int _ticks;

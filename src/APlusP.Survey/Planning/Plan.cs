@@ -1,4 +1,3 @@
-using APlusP.Survey.Statistics;
 using APlusP.Survey.Storage;
 
 namespace APlusP.Survey.Planning;
@@ -43,13 +42,11 @@ public static class Plan
     /// <summary>A plan from a survey, by replay of what hosts had in use.</summary>
     public static PlanDocument Survey(SurveyStore store, PlanQuestion question)
     {
-        DemandSeries independent = DemandSeries.Of(store, PlanMode.EndpointIndependent)!;
+        SurveyedDemand demand = SurveyedDemand.Of(store);
+        DemandSeries independent = demand.EndpointIndependent;
         ReplayDocument byEndpoint = ReplayDocument(independent, question);
-        ReplayDocument? byTuple = DemandSeries.Of(store, PlanMode.FiveTuple) is { } fiveTuple ? ReplayDocument(fiveTuple, question) : null;
         var joint = new JointPeak(independent, question.Block);
         int ports = byEndpoint.Enough, fixedUsers = PortsOfAddress / ports, dynamicUsers = joint.UsersOf(PortsOfAddress);
-        SurveyStatistics v4 = SurveyStatistics.Of(store, new SurveyPart(IsIPv6: false)), all = SurveyStatistics.Of(store, new SurveyPart());
-        int dns = store.Applications.ToList().IndexOf("dns");
         bool isDynamic = dynamicUsers > fixedUsers * 1.1;
         var plan = new PlanDocument(ports, fixedUsers)
         {
@@ -58,12 +55,12 @@ public static class Plan
             Hosts = independent.Hosts,
             Samples = independent.Ticks,
             EndpointIndependent = byEndpoint,
-            FiveTuple = byTuple,
+            FiveTuple = demand.FiveTuple is { } fiveTuple ? ReplayDocument(fiveTuple, question) : null,
             SubscribersPerAddressShared = dynamicUsers,
             Block = question.Block,
             JointPeaks = [.. new[] { 8, 16, 32, 64, 128, 256, dynamicUsers }.Where(users => users > 0).Distinct().Order().Select(joint.Of)],
-            IPv6Share = all.Ports.Sum == 0 ? 0 : 1 - (double)v4.Ports.Sum / all.Ports.Sum,
-            DnsShare = dns < 0 ? null : v4.ShareOf(dns) / 100,
+            IPv6Share = demand.IPv6Share,
+            DnsShare = demand.DnsShare,
             Population = question.Population,
             Addresses = Divide(question.Population, fixedUsers),
             AddressesShared = Divide(question.Population, dynamicUsers),
@@ -89,9 +86,10 @@ public static class Plan
             }
         }
 
-        double mean = sum / values;
+        // Nothing wanted at all: hosts that only came and went between samples.
+        double mean = values == 0 ? 0 : sum / values, varianceToMean = values == 0 ? 0 : squares / sum - mean;
         return new ReplayDocument(
-            replay.Enough(question.Refusal, question.Percentile), replay.Most, mean, squares / values / mean - mean, ErlangB.Ports(mean, question.Refusal),
+            replay.Enough(question.Refusal, question.Percentile), replay.Most, mean, varianceToMean, values == 0 ? 0 : ErlangB.Ports(mean, question.Refusal),
             [.. question.Sizes.Select(replay.With)]);
     }
 

@@ -13,7 +13,7 @@ public sealed record HostShares(double P50, double P95, double P99, double Worst
 /// "Would so many ports have been enough?" for every number at once: of each host it keeps how often it wanted how many, and sums from above, so that each further question is
 /// two look-ups a host.
 /// </summary>
-public sealed class Replay
+sealed class Replay
 {
     readonly HostDemand[] _hosts;
 

@@ -1,5 +1,6 @@
 using APlusP.Core;
 using APlusP.Core.Addresses;
+using APlusP.Core.Captures;
 using APlusP.Core.Connections;
 using APlusP.Survey.Counting;
 using APlusP.Survey.Flows;
@@ -11,14 +12,24 @@ namespace APlusP.Survey.Readers;
 /// <param name="Faults">Lines that were not understood, and left out.</param>
 /// <param name="LeftOut">Connections that take no port of an address.</param>
 /// <param name="Beyond">Flows beyond the bound on memory.</param>
-public sealed record FileResult(int Ticks, LineFaults Faults, long LeftOut, long Beyond);
+public sealed record FileResult(int Ticks, LineFaults Faults, long LeftOut, long Beyond)
+{
+    /// <summary>Of a capture that is damaged: where, and why. What came before was kept.</summary>
+    public string? Damage { get; init; }
+}
+
+/// <summary>How files are read.</summary>
+/// <param name="Rules">Which application a port is of.</param>
+/// <param name="Inside">Whose connections count.</param>
+/// <param name="Every">From one sample to the next, of what has a clock of its own.</param>
+public sealed record SurveyReading(ApplicationRules Rules, InsideNetworks Inside, TimeSpan Every);
 
 /// <summary>Takes each sample of a file. The time is null where the file does not say it.</summary>
 public delegate void SampleSink(DateTimeOffset? at, TickCounts counts);
 
 /// <summary>
-/// Reads a saved file of any kind that is known: connection tables (one sample each), counts as in table I of the report (a sample each row). Sound lines are kept
-/// whatever stands between them.
+/// Reads a saved file of any kind that is known: connection tables (one sample each), captures (a sample each period), counts as in table I of the report (a sample each row). What
+/// is sound is kept, whatever stands beside it.
 /// </summary>
 public static class SurveyFile
 {
@@ -26,12 +37,14 @@ public static class SurveyFile
     static readonly HostAddress s_oneHost = HostAddress.Of(default(IPv4Address));
 
     /// <exception cref="APlusPException">AP7001: it cannot be read. AP7002: nothing in it is understood.</exception>
-    public static FileResult Read(string path, ApplicationRules rules, InsideNetworks inside, SampleSink sink)
+    public static FileResult Read(string path, SurveyReading reading, SampleSink sink)
     {
         try
         {
-            using var reader = new LineReader(File.OpenRead(path));
-            return ReadLines(reader, path, rules, inside, sink);
+            FileStream file = File.OpenRead(path);
+            if (IsCapture(file)) return ReadCapture(file, path, reading, sink);
+            using var reader = new LineReader(file);
+            return ReadLines(reader, path, reading, sink);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -39,17 +52,53 @@ public static class SurveyFile
         }
     }
 
-    static FileResult ReadLines(LineReader reader, string path, ApplicationRules rules, InsideNetworks inside, SampleSink sink)
+    /// <summary>pcap of both precisions and pcapng, each in both orders of octets. A pipe is none: it cannot be looked into and read from the beginning again.</summary>
+    static bool IsCapture(FileStream file)
+    {
+        if (!file.CanSeek) return false;
+        Span<byte> magic = stackalloc byte[4];
+        int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
+        file.Position = 0;
+        return read == magic.Length && magic is [0xa1, 0xb2, 0xc3, 0xd4] or [0xd4, 0xc3, 0xb2, 0xa1] or [0xa1, 0xb2, 0x3c, 0x4d] or [0x4d, 0x3c, 0xb2, 0xa1] or [0x0a, 0x0d, 0x0d, 0x0a];
+    }
+
+    static FileResult ReadCapture(FileStream file, string path, SurveyReading reading, SampleSink sink)
+    {
+        using var capture = new CaptureReader(file, path);
+        var tracker = new CaptureTracker(reading.Rules, reading.Inside, reading.Every, sink);
+        byte[] packet = new byte[CaptureReader.MaxPacket];
+        string? damage = null;
+        bool any = false;
+        try
+        {
+            while (capture.TryRead(out CapturedPacket captured))
+            {
+                any = true;
+                captured.Bytes.CopyTo(packet);
+                tracker.Hear(captured.Timestamp, packet.AsSpan(0, captured.Bytes.Length));
+            }
+        }
+        catch (APlusPException error) when (any && error.Code == ErrorCodes.CaptureDamaged)
+        {
+            damage = error.Message;
+        }
+
+        if (!any) throw new APlusPException(ErrorCodes.NotASurveyFile, $"{path} is a capture without an IP packet.");
+        tracker.Sample();
+        return new FileResult(tracker.Ticks, new LineFaults(), tracker.LeftOut, tracker.Beyond) { Damage = damage };
+    }
+
+    static FileResult ReadLines(LineReader reader, string path, SurveyReading reading, SampleSink sink)
     {
         var faults = new LineFaults();
-        var counter = new TickCounter(rules, inside);
+        var counter = new TickCounter(reading.Rules, reading.Inside);
         long connections = 0;
         while (reader.TryRead(out ReadOnlySpan<byte> line))
         {
             if (reader.Number == 1)
             {
                 RefuseOtherForms(line, path);
-                if (ReportTable.IsHeading(line)) return ReadRows(reader, ReportTable.OfHeading(line, path, rules), path, sink);
+                if (ReportTable.IsHeading(line)) return ReadRows(reader, ReportTable.OfHeading(line, path, reading.Rules), path, sink);
             }
 
             if (reader.IsTooLong) faults.Add(reader.Number, "it is longer than any line of a connection table");
@@ -62,7 +111,7 @@ public static class SurveyFile
             else faults.Add(reader.Number, fault);
         }
 
-        if (connections == 0 && faults.Count > 0) throw NothingIn(path, faults, "connection table (/proc/net/nf_conntrack, conntrack -L)");
+        if (connections == 0 && faults.Count > 0) throw NothingIn(path, faults, "connection table (/proc/net/nf_conntrack, conntrack -L) and no capture");
         TickCounts counts = counter.Finish();
         sink(null, counts);
         return new FileResult(1, faults, counts.LeftOut, counts.Beyond);

@@ -6,31 +6,25 @@ public sealed class Distribution
     long[] _counts = new long[64];
 
     /// <summary>How many numbers there were.</summary>
-    public long Count { get; private set; }
+    public long Count => _counts.Sum();
 
-    public long Sum { get; private set; }
+    public long Sum => _counts.Select((times, value) => times * value).Sum();
 
-    public int Max { get; private set; }
+    public int Max => Math.Max(0, _counts.AsSpan().LastIndexOfAnyExcept(0));
 
-    public double Mean => Count == 0 ? 0 : (double)Sum / Count;
+    public double Mean => Count is > 0 and var count ? (double)Sum / count : 0;
 
     public void Add(int value)
     {
         if (value >= _counts.Length) Array.Resize(ref _counts, Math.Max(value + 1, _counts.Length * 2));
         _counts[value]++;
-        Count++;
-        Sum += value;
-        Max = Math.Max(Max, value);
     }
-
-    /// <summary>How often the number came.</summary>
-    public long this[int value] => value < _counts.Length ? _counts[value] : 0;
 
     /// <summary>The smallest number that as many per cent do not exceed (nearest rank): always one that was there.</summary>
     public int Percentile(double percent)
     {
         long rank = Math.Max(1, (long)Math.Ceiling(percent / 100 * Count)), seen = 0;
-        for (int value = 0; value <= Max; value++)
+        for (int value = 0; value < _counts.Length; value++)
         {
             seen += _counts[value];
             if (seen >= rank) return value;

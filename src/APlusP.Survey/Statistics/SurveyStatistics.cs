@@ -1,4 +1,3 @@
-using APlusP.Core.Connections;
 using APlusP.Survey.Counting;
 using APlusP.Survey.Storage;
 
@@ -54,13 +53,10 @@ public sealed class SurveyStatistics
     /// <inheritdoc cref="HostCounts.ByState"/>
     public long[] ByState { get; } = new long[HostCounts.States];
 
-    public double MeanOf(int application) => Ports.Count == 0 ? 0 : (double)ByApplication[application] / Ports.Count;
+    public double MeanOf(int application) => Ports.Count is > 0 and var count ? (double)ByApplication[application] / count : 0;
 
     /// <summary>In per cent of all ports.</summary>
-    public double ShareOf(int application) => Ports.Sum == 0 ? 0 : 100.0 * ByApplication[application] / Ports.Sum;
-
-    /// <summary>TIME-WAIT's share of TCP ports in per cent: what a NAT holds for connections that are over.</summary>
-    public double TimeWaitShare => ByProtocol[0] == 0 ? 0 : 100.0 * ByState[(int)TcpState.TimeWait] / ByProtocol[0];
+    public double ShareOf(int application) => Ports.Sum is > 0 and var sum ? 100.0 * ByApplication[application] / sum : 0;
 
     public static SurveyStatistics Of(SurveyStore store, SurveyPart part)
     {

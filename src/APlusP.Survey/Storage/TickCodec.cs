@@ -139,7 +139,17 @@ sealed class TickCodec
         readonly ReadOnlySpan<byte> _octets = octets;
         int _at;
 
-        public int Number() => (int)LongNumber();
+        public int Number()
+        {
+            // Most numbers are of one octet.
+            if (_at < _octets.Length && _octets[_at] is < 0x80 and var octet)
+            {
+                _at++;
+                return octet;
+            }
+
+            return (int)LongNumber();
+        }
 
         public ulong LongNumber()
         {

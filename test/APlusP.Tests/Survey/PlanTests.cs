@@ -99,7 +99,7 @@ public sealed class PlanTests : IDisposable
     {
         if (hosts.All(h => h.All(p => p == 0))) return;
         using SurveyStore store = Store(hosts);
-        var replay = new Replay(DemandSeries.Of(store, PlanMode.EndpointIndependent)!);
+        var replay = new Replay(SurveyedDemand.Of(store).EndpointIndependent);
         int[][] present = [.. hosts.Where(h => h.Any(p => p > 0))];
         foreach (int size in new[] { 1, 5, 20, 39, 40, 1000 })
         {

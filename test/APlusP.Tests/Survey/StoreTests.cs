@@ -12,6 +12,8 @@ namespace APlusP.Tests.Survey;
 
 public sealed class StoreTests : IDisposable
 {
+    static readonly SurveyReading s_reading = new(ApplicationRules.Standard, InsideNetworks.Private, TimeSpan.FromSeconds(10));
+
     readonly string _directory = Directory.CreateTempSubdirectory("aplusp-").FullName;
 
     string Store => Path.Combine(_directory, "survey.db");
@@ -25,13 +27,13 @@ public sealed class StoreTests : IDisposable
         return path;
     }
 
-    List<FileResult> Import(ImportClock clock, params string[] files) => Import(clock, byAddress: false, files);
+    List<FileResult> Import(DateTimeOffset? first, params string[] files) => Import(first, byAddress: false, files);
 
-    List<FileResult> Import(ImportClock clock, bool byAddress, params string[] files)
+    List<FileResult> Import(DateTimeOffset? first, bool byAddress, params string[] files)
     {
         var results = new List<FileResult>();
         using SurveyStore store = SurveyStore.OpenToAdd(Store, ApplicationRules.Standard, byAddress);
-        Importer.Import(store, files, clock, ApplicationRules.Standard, InsideNetworks.Private, (_, result) => results.Add(result));
+        Importer.Import(store, files, first, s_reading, (_, result) => results.Add(result));
         return results;
     }
 
@@ -41,7 +43,7 @@ public sealed class StoreTests : IDisposable
         return StatisticsDocument.Of(SurveyStatistics.Of(store, new SurveyPart(isIPv6, host is null ? null : store.HostOf(host))));
     }
 
-    static ImportClock At(long seconds) => new(DateTimeOffset.FromUnixTimeSeconds(seconds), TimeSpan.FromSeconds(10));
+    static DateTimeOffset At(long seconds) => DateTimeOffset.FromUnixTimeSeconds(seconds);
 
     [Fact]
     public void The_report_s_rows_give_the_report_s_percentages()
@@ -83,11 +85,11 @@ public sealed class StoreTests : IDisposable
     {
         string file = Put("1", Tables.Udp("192.168.2.1", 1, "203.0.113.7", 53));
         Import(At(1000), file);
-        Import(new ImportClock(null, TimeSpan.FromSeconds(30)), file);
+        Import(null, file);
         Assert.Equal(2, Statistics().Samples);
-        APlusPException refused = Assert.Throws<APlusPException>(() => Import(At(1020), file, file));
+        APlusPException refused = Assert.Throws<APlusPException>(() => Import(At(1000), file, file));
         Assert.Equal(ErrorCodes.SampleExists, refused.Code);
-        Assert.Contains("(1030)", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("(1000)", refused.Message, StringComparison.Ordinal);
         Assert.Equal(2, Statistics().Samples);
     }
 
@@ -140,7 +142,7 @@ public sealed class StoreTests : IDisposable
         }
 
         long before = GC.GetAllocatedBytesForCurrentThread();
-        FileResult result = SurveyFile.Read(path, ApplicationRules.Standard, InsideNetworks.Private, (_, counts) => Assert.Single(counts.Hosts));
+        FileResult result = SurveyFile.Read(path, s_reading, (_, counts) => Assert.Single(counts.Hosts));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2_000_000);
         Assert.Equal((1_000_000, LineFaults.Told), (result.Faults.Count, result.Faults.First.Count));
     }
@@ -204,6 +206,23 @@ public sealed class StoreTests : IDisposable
             Assert.Equal(wrote.ByState, got.ByState);
         }
     });
+
+    [Fact]
+    public void What_is_exported_is_what_was_imported()
+    {
+        const string rows = "Date,Ports,dns,http,https,quic,mail,messaging,p2p,games,other\n1267551614,5,0,1,4,0,0,0,0,0,0\n1267551625.5,14,8,1,4,0,0,0,0,0,1\n1267551636,47,40,2,4,0,0,0,0,0,1\n";
+        Import(At(0), Put("1", rows));
+        using SurveyStore store = SurveyStore.Open(Store);
+        var samples = new StringWriter();
+        CsvExport.WriteSamples(store, new SurveyPart(), samples);
+        Assert.Equal(rows, samples.ToString());
+        var hosts = new StringWriter();
+        CsvExport.WriteHosts(store, new SurveyPart(), hosts);
+        string[] lines = hosts.ToString().TrimEnd().Split('\n');
+        Assert.Equal(4, lines.Length);
+        Assert.All(lines, line => Assert.Equal(lines[0].Count(c => c == ','), line.Count(c => c == ',')));
+        Assert.StartsWith($"1267551614,{store.Hosts[0].Name},4,5,,5,5,0,0,0,5,0,1,4,", lines[1], StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Percentiles_are_numbers_that_were_there()

@@ -1,0 +1,63 @@
+using APlusP.Core;
+using APlusP.Survey.Counting;
+using APlusP.Survey.Statistics;
+using APlusP.Survey.Storage;
+
+namespace APlusP.Survey.Planning;
+
+/// <summary>What a plan takes out of a survey, in one reading of it.</summary>
+/// <param name="EndpointIndependent">With a port for each endpoint of the host (RFC 4787 REQ-1), the default of a SMAP.</param>
+/// <param name="FiveTuple">With a port for several flows, as long as they go to different remote endpoints; null where numbers of ports alone were imported.</param>
+/// <param name="IPv6Share">IPv6's share of all ports, from 0 to 1.</param>
+/// <param name="DnsShare">The share of DNS in the ports of IPv4; null where the survey has no such application.</param>
+sealed record SurveyedDemand(DemandSeries EndpointIndependent, DemandSeries? FiveTuple, double IPv6Share, double? DnsShare)
+{
+    /// <exception cref="APlusPException">AP7021: the survey has no IPv4 host with a port in use.</exception>
+    public static SurveyedDemand Of(SurveyStore store)
+    {
+        bool[] isIPv4 = new SurveyPart(IsIPv6: false).Numbers(store);
+        int[] index = new int[isIPv4.Length];
+        int hosts = 0, ticks = (int)store.Samples, tick = 0, dns = store.Applications.ToList().IndexOf("dns");
+        for (int i = 0; i < isIPv4.Length; i++) index[i] = isIPv4[i] ? hosts++ : -1;
+        ushort[][] independent = Table(hosts, ticks), fiveTuple = Table(hosts, ticks);
+        long ports4 = 0, ports6 = 0, dnsPorts = 0;
+        bool known = true;
+        store.Read((_, counts) =>
+        {
+            // One that was added since we asked how many there are.
+            if (tick == ticks) return;
+            foreach ((int number, HostCounts ofHost) in counts)
+            {
+                if (index[number] is >= 0 and var host)
+                {
+                    independent[host][tick] = (ushort)Math.Min(ofHost.Demand, ushort.MaxValue);
+                    fiveTuple[host][tick] = (ushort)Math.Clamp(ofHost.MinimumPorts, 0, ushort.MaxValue);
+                    known &= ofHost.MinimumPorts >= 0;
+                    ports4 += ofHost.Ports;
+                    if (dns >= 0) dnsPorts += ofHost.ByApplication[dns];
+                }
+                else ports6 += ofHost.Ports;
+            }
+
+            tick++;
+        });
+        bool[] present = [.. independent.Select(series => series.AsSpan().ContainsAnyExcept((ushort)0))];
+        if (!present.Contains(true)) throw new APlusPException(ErrorCodes.NothingToPlanFrom, $"the survey {store.Path} has no IPv4 host with a port in use, so there is nothing to plan from. Let it run for a while: a day at least, better a week.");
+        return new SurveyedDemand(
+            new DemandSeries(Those(independent, present)), known ? new DemandSeries(Those(fiveTuple, present)) : null, (double)ports6 / Math.Max(1, ports4 + ports6), dns < 0 ? null : (double)dnsPorts / Math.Max(1, ports4));
+    }
+
+    static ushort[][] Table(int hosts, int ticks) => [.. Enumerable.Range(0, hosts).Select(_ => new ushort[ticks])];
+
+    static ushort[][] Those(ushort[][] table, bool[] present) => [.. table.Where((_, host) => present[host])];
+}
+
+/// <summary>How large a port set each IPv4 host of a survey would have needed, tick by tick; a host that was away has 0. An address has no more ports than a number here holds.</summary>
+sealed class DemandSeries(ushort[][] byHost)
+{
+    public int Ticks { get; } = byHost[0].Length;
+
+    public int Hosts => byHost.Length;
+
+    public ReadOnlySpan<ushort> Of(int host) => byHost[host];
+}
