@@ -17,34 +17,41 @@ sealed record SurveyedDemand(DemandSeries EndpointIndependent, DemandSeries? Fiv
     {
         bool[] isIPv4 = new SurveyPart(IsIPv6: false).Numbers(store);
         int[] index = new int[isIPv4.Length];
-        int hosts = 0, ticks = (int)store.Samples, tick = 0, dns = store.Applications.ToList().IndexOf("dns");
+        int hosts = 0, ticks = (int)store.Samples, dns = store.Applications.ToList().IndexOf("dns");
         for (int i = 0; i < isIPv4.Length; i++) index[i] = isIPv4[i] ? hosts++ : -1;
         ushort[][] independent = Table(hosts, ticks), fiveTuple = Table(hosts, ticks);
-        long ports4 = 0, ports6 = 0, dnsPorts = 0;
-        bool known = true;
-        store.Read((_, counts) =>
+        IReadOnlyList<Sums> shares = store.ReadShares(() => new Sums(), (share, tick, counts) =>
         {
-            // One that was added since we asked how many there are.
-            if (tick == ticks) return;
             foreach ((int number, HostCounts ofHost) in counts)
             {
                 if (index[number] is >= 0 and var host)
                 {
                     independent[host][tick] = (ushort)Math.Min(ofHost.Demand, ushort.MaxValue);
                     fiveTuple[host][tick] = (ushort)Math.Clamp(ofHost.MinimumPorts, 0, ushort.MaxValue);
-                    known &= ofHost.MinimumPorts >= 0;
-                    ports4 += ofHost.Ports;
-                    if (dns >= 0) dnsPorts += ofHost.ByApplication[dns];
+                    share.Unknown |= ofHost.MinimumPorts < 0;
+                    share.IPv4 += ofHost.Ports;
+                    if (dns >= 0) share.Dns += ofHost.ByApplication[dns];
                 }
-                else ports6 += ofHost.Ports;
+                else share.IPv6 += ofHost.Ports;
             }
-
-            tick++;
         });
+        long ports4 = shares.Sum(s => s.IPv4), ports6 = shares.Sum(s => s.IPv6);
         bool[] present = [.. independent.Select(series => series.AsSpan().ContainsAnyExcept((ushort)0))];
         if (!present.Contains(true)) throw new APlusPException(ErrorCodes.NothingToPlanFrom, $"the survey {store.Path} has no IPv4 host with a port in use, so there is nothing to plan from. Let it run for a while: a day at least, better a week.");
         return new SurveyedDemand(
-            new DemandSeries(Those(independent, present)), known ? new DemandSeries(Those(fiveTuple, present)) : null, (double)ports6 / Math.Max(1, ports4 + ports6), dns < 0 ? null : (double)dnsPorts / Math.Max(1, ports4));
+            new DemandSeries(Those(independent, present)), shares.Any(s => s.Unknown) ? null : new DemandSeries(Those(fiveTuple, present)), (double)ports6 / Math.Max(1, ports4 + ports6), dns < 0 ? null : (double)shares.Sum(s => s.Dns) / Math.Max(1, ports4));
+    }
+
+    /// <summary>What a worker has read.</summary>
+    sealed class Sums
+    {
+        public long IPv4 { get; set; }
+
+        public long IPv6 { get; set; }
+
+        public long Dns { get; set; }
+
+        public bool Unknown { get; set; }
     }
 
     static ushort[][] Table(int hosts, int ticks) => [.. Enumerable.Range(0, hosts).Select(_ => new ushort[ticks])];

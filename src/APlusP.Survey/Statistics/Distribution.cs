@@ -20,6 +20,13 @@ public sealed class Distribution
         _counts[value]++;
     }
 
+    /// <summary>Adds all numbers of another.</summary>
+    public void Add(Distribution other)
+    {
+        if (other._counts.Length > _counts.Length) Array.Resize(ref _counts, other._counts.Length);
+        for (int value = 0; value < other._counts.Length; value++) _counts[value] += other._counts[value];
+    }
+
     /// <summary>The smallest number that as many per cent do not exceed (nearest rank): always one that was there.</summary>
     public int Percentile(double percent)
     {

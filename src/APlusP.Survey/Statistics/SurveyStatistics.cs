@@ -24,10 +24,14 @@ public sealed record SurveyPart(bool? IsIPv6 = null, StoredHost? Host = null)
 /// </summary>
 public sealed class SurveyStatistics
 {
-    SurveyStatistics(IReadOnlyList<string> applications)
+    // By a host's number.
+    readonly bool[] _seen;
+
+    SurveyStatistics(SurveyStore store)
     {
-        Applications = applications;
-        ByApplication = new long[applications.Count];
+        Applications = store.Applications;
+        ByApplication = new long[Applications.Count];
+        _seen = new bool[store.Hosts.Count + 1];
     }
 
     public IReadOnlyList<string> Applications { get; }
@@ -36,7 +40,7 @@ public sealed class SurveyStatistics
     public long Samples { get; private set; }
 
     /// <summary>Hosts that had a connection at any of them.</summary>
-    public int Hosts { get; private set; }
+    public int Hosts => _seen.Count(seen => seen);
 
     public Distribution Ports { get; } = new();
 
@@ -60,20 +64,31 @@ public sealed class SurveyStatistics
 
     public static SurveyStatistics Of(SurveyStore store, SurveyPart part)
     {
-        var statistics = new SurveyStatistics(store.Applications);
-        bool[] wanted = part.Numbers(store), seen = new bool[wanted.Length];
-        store.Read((_, hosts) =>
+        bool[] wanted = part.Numbers(store);
+        IReadOnlyList<SurveyStatistics> shares = store.ReadShares(() => new SurveyStatistics(store), (share, _, hosts) =>
         {
-            statistics.Samples++;
+            share.Samples++;
             foreach ((int host, HostCounts counts) in hosts)
             {
                 if (!wanted[host]) continue;
-                seen[host] = true;
-                statistics.Add(counts);
+                share._seen[host] = true;
+                share.Add(counts);
             }
         });
-        statistics.Hosts = seen.Count(s => s);
+        var statistics = new SurveyStatistics(store);
+        foreach (SurveyStatistics share in shares) statistics.Add(share);
         return statistics;
+    }
+
+    void Add(SurveyStatistics share)
+    {
+        Samples += share.Samples;
+        Ports.Add(share.Ports);
+        MinimumPorts.Add(share.MinimumPorts);
+        PeakPorts.Add(share.PeakPorts);
+        foreach ((long[] sums, long[] added) in new[] { (ByApplication, share.ByApplication), (ByProtocol, share.ByProtocol), (ByState, share.ByState) })
+            for (int i = 0; i < sums.Length; i++) sums[i] += added[i];
+        for (int host = 0; host < _seen.Length; host++) _seen[host] |= share._seen[host];
     }
 
     void Add(HostCounts counts)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Survey.Counting;
@@ -41,6 +42,9 @@ public sealed class SurveyStore : IDisposable
     readonly List<string> _applications = [];
     HostNames? _names;
 
+    // The last tick whose hosts are all known here: another process may add ticks while we read.
+    long _lastKnown;
+
     static SurveyStore() => SQLitePCL.raw.SetProvider(new SQLitePCL.SQLite3Provider_sqlite3());
 
     SurveyStore(string path, SqliteOpenMode mode)
@@ -57,7 +61,7 @@ public sealed class SurveyStore : IDisposable
     public IReadOnlyList<StoredHost> Hosts => _hosts;
 
     /// <summary>How many ticks there are.</summary>
-    public long Samples => (long)Scalar("SELECT COUNT(*) FROM tick")!;
+    public long Samples => (long)Scalar("SELECT COUNT(*) FROM tick WHERE id <= @last", ("@last", _lastKnown))!;
 
     /// <summary>When the last tick was, or null.</summary>
     public DateTimeOffset? Last => Scalar("SELECT MAX(at) FROM tick") is long at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null;
@@ -136,6 +140,7 @@ public sealed class SurveyStore : IDisposable
     {
         if (!int.TryParse(Meta("step"), out int step) || step != SchemaStep)
             throw new APlusPException(ErrorCodes.SurveyStorage, $"the survey {Path} was made by a newer aplusp (its tables are of step {Meta("step")}, this program knows {SchemaStep}). Run the newer program.");
+        _lastKnown = Scalar("SELECT MAX(id) FROM tick") as long? ?? 0;
         foreach (object[] row in Rows("SELECT name FROM application ORDER BY id")) _applications.Add((string)row[0]);
         foreach (object[] row in Rows("SELECT id, family, name FROM host ORDER BY id")) Know(new StoredHost((int)(long)row[0], (long)row[1] == 6, (string)row[2]));
         _names = Meta("hosts") == HostNames.Addresses ? HostNames.ByAddress : HostNames.ByKeyIn(keyFile ?? HostNames.KeyFileOf(Path));
@@ -197,6 +202,7 @@ public sealed class SurveyStore : IDisposable
             Execute("INSERT INTO tick(at, period, hosts, ports4, ports6, beyond, counts) VALUES(@at, @period, @hosts, @ports4, @ports6, @beyond, @counts)",
                 ("@at", time.At.ToUnixTimeMilliseconds()), ("@period", (long)time.Period.TotalMilliseconds), ("@hosts", rows.Count), ("@ports4", ports4), ("@ports6", ports6),
                 ("@beyond", tick.Beyond), ("@counts", _codec.Write(rows, columns).ToArray()));
+            _lastKnown = (long)Scalar("SELECT last_insert_rowid()")!;
         }
         catch (SqliteException error) when (error.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
         {
@@ -241,19 +247,63 @@ public sealed class SurveyStore : IDisposable
         var hosts = new List<(int, HostCounts)>();
         try
         {
-            using SqliteCommand command = Command("SELECT at, period, counts FROM tick ORDER BY at", []);
-            using SqliteDataReader reader = command.ExecuteReader();
-            while (reader.Read())
+            foreach ((_, SampleTime time, byte[] counts) in Ticks())
             {
-                _codec.Read((byte[])reader.GetValue(2), _applications.Count, hosts);
-                visit(new SampleTime(DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(0)), TimeSpan.FromMilliseconds(reader.GetInt64(1))), hosts);
+                _codec.Read(counts, _applications.Count, hosts);
+                visit(time, hosts);
             }
         }
-        catch (Exception error) when (error is SqliteException or InvalidDataException or InvalidCastException)
+        catch (Exception error) when (IsDamage(error))
         {
-            throw new APlusPException(ErrorCodes.SurveyStorage, $"the survey {Path} is damaged: {error.Message}. Restore it from a backup.", error);
+            throw Damaged(error);
         }
     }
+
+    /// <summary>
+    /// Reads all ticks on all processors, for what does not depend on their order: each worker adds the ticks that it gets to a share of its own. Unpacking is nearly all of the
+    /// work, and a week has thirty million counts.
+    /// </summary>
+    /// <param name="begin">Makes a share.</param>
+    /// <param name="visit">Adds a tick to a share; says which tick it is by time, from 0. The list and the counts in it are borrowed until the next one.</param>
+    /// <exception cref="APlusPException">AP7004: the store is damaged.</exception>
+    public IReadOnlyList<T> ReadShares<T>(Func<T> begin, Action<T, int, IReadOnlyList<(int Host, HostCounts Counts)>> visit)
+    {
+        var shares = new List<T>();
+        try
+        {
+            Parallel.ForEach(
+                Partitioner.Create(Ticks(), EnumerablePartitionerOptions.NoBuffering),
+                () => (Codec: new TickCodec(), Hosts: new List<(int, HostCounts)>(), Share: begin()),
+                (tick, _, worker) =>
+                {
+                    worker.Codec.Read(tick.Counts, _applications.Count, worker.Hosts);
+                    visit(worker.Share, tick.Index, worker.Hosts);
+                    return worker;
+                },
+                worker =>
+                {
+                    lock (shares) shares.Add(worker.Share);
+                });
+        }
+        catch (AggregateException errors) when (IsDamage(errors.InnerExceptions[0]))
+        {
+            throw Damaged(errors.InnerExceptions[0]);
+        }
+
+        return shares;
+    }
+
+    IEnumerable<(int Index, SampleTime Time, byte[] Counts)> Ticks()
+    {
+        using SqliteCommand command = Command("SELECT at, period, counts FROM tick WHERE id <= @last ORDER BY at", [("@last", _lastKnown)]);
+        using SqliteDataReader reader = command.ExecuteReader();
+        for (int index = 0; reader.Read(); index++)
+            yield return (index, new SampleTime(DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(0)), TimeSpan.FromMilliseconds(reader.GetInt64(1))), (byte[])reader.GetValue(2));
+    }
+
+    static bool IsDamage(Exception error) => error is SqliteException or InvalidDataException or InvalidCastException;
+
+    APlusPException Damaged(Exception error) => new(ErrorCodes.SurveyStorage, $"the survey {Path} is damaged: {error.Message}. Restore it from a backup.", error);
 
     SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object Value)> values)
     {

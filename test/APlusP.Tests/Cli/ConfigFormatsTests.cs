@@ -12,20 +12,7 @@ public sealed class ConfigFormatsTests : IDisposable
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    (int Exit, string Output, string Error) Run(params string[] arguments)
-    {
-        using Process process = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "aplusp"), arguments)
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = _directory,
-        })!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, error.Result);
-    }
+    (int Exit, string Output, string Error) Run(params string[] arguments) => Executable.Run(_directory, arguments);
 
     string Put(string name, string text)
     {

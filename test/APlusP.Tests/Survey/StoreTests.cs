@@ -208,6 +208,34 @@ public sealed class StoreTests : IDisposable
     });
 
     [Fact]
+    public void A_damaged_store_is_told_whichever_way_it_is_read()
+    {
+        Import(At(1000), Put("1", Tables.Tcp("192.168.2.1", 1, "203.0.113.7", 443)));
+        using (var connection = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={Store};Pooling=False"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = "UPDATE tick SET counts = x'0102030405'";
+            command.ExecuteNonQuery();
+        }
+
+        Assert.Equal(ErrorCodes.SurveyStorage, Assert.Throws<APlusPException>(() => Statistics()).Code);
+        using SurveyStore store = SurveyStore.Open(Store);
+        Assert.Equal(ErrorCodes.SurveyStorage, Assert.Throws<APlusPException>(() => store.Read((_, _) => { })).Code);
+    }
+
+    [Fact]
+    public void What_is_added_while_a_store_is_read_does_not_disturb_the_reader()
+    {
+        Import(At(1000), Put("1", Tables.Tcp("192.168.2.1", 1, "203.0.113.7", 443)));
+        using SurveyStore reader = SurveyStore.Open(Store);
+        Import(At(2000), Put("2", Tables.Tcp("192.168.2.2", 1, "203.0.113.7", 443)));
+        SurveyStatistics statistics = SurveyStatistics.Of(reader, new SurveyPart());
+        Assert.Equal((1, 1, 1), (reader.Samples, statistics.Samples, statistics.Hosts));
+        Assert.Equal((2, 2), (Statistics().Samples, Statistics().Hosts));
+    }
+
+    [Fact]
     public void What_is_exported_is_what_was_imported()
     {
         const string rows = "Date,Ports,dns,http,https,quic,mail,messaging,p2p,games,other\n1267551614,5,0,1,4,0,0,0,0,0,0\n1267551625.5,14,8,1,4,0,0,0,0,0,1\n1267551636,47,40,2,4,0,0,0,0,0,1\n";

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Text.Json;
+using APlusP.Tests.Cli;
 
 namespace APlusP.Tests.Survey;
 
@@ -10,20 +10,7 @@ public sealed class SurveyVerbTests : IDisposable
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    (int Exit, string Output, string Error) Run(params string[] arguments)
-    {
-        using Process process = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "aplusp"), arguments)
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = _directory,
-        })!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, error.Result);
-    }
+    (int Exit, string Output, string Error) Run(params string[] arguments) => Executable.Run(_directory, arguments);
 
     void Put(string name, string text) => File.WriteAllText(Path.Combine(_directory, name), text);
 
