@@ -50,7 +50,7 @@ static class SurveyVerb
     /// <summary>Lines that were left out, where they are.</summary>
     static void Tell(string file, FileResult result)
     {
-        if (result.Damage is { } damage) Console.Error.WriteLine($"{damage} What came before was kept.");
+        if (result.Damage is { } damage) Console.Error.WriteLine($"{file}: warning {ErrorCodes.CaptureDamaged}: {damage} What came before was kept.");
         foreach ((long line, string what) in result.Faults.First) Console.Error.WriteLine($"{file}:{line}: warning {ErrorCodes.SurveyLineFault}: {what}");
         if (result.Faults.Count > result.Faults.First.Count) Console.Error.WriteLine($"{file}: {result.Faults.Count - result.Faults.First.Count:N0} more lines were not understood");
         if (result.Beyond > 0) Console.Error.WriteLine($"{file}: {result.Beyond:N0} connections more than the {TickCounter.DefaultLimit:N0} that are counted were left out");
