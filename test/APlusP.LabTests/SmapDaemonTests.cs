@@ -48,7 +48,7 @@ public sealed class SmapDaemonTests : IDisposable
     }
 
     [Fact]
-    public void A_reload_with_the_same_ports_keeps_the_flows_and_one_with_others_ends_them()
+    public void A_reload_with_the_same_ports_or_more_keeps_the_flows_and_one_with_others_ends_them()
     {
         _host.ConfigureSmap(DaemonHost.Routed);
         _host.StartSmap();
@@ -56,6 +56,9 @@ public sealed class SmapDaemonTests : IDisposable
         Assert.True(_host.Ask("reload").Succeeded);
         Assert.Equal(1, Flows());
         _host.ConfigureSmap(DaemonHost.Routed, ports: "10000-11999");
+        Assert.True(_host.Ask("reload").Succeeded);
+        Assert.Equal(1, Flows());
+        _host.ConfigureSmap(DaemonHost.Routed, ports: "12000-12999");
         Assert.True(_host.Ask("reload").Succeeded);
         Assert.Equal(0, Flows());
         File.WriteAllText(_host.ConfigurationPath, "shared-adress = 1\n");

@@ -130,4 +130,7 @@ public enum DropReason : byte
 
     /// <summary>A source that the LAN cannot have: our own shared address.</summary>
     SourceNotLan,
+
+    /// <summary>The SMAP has no lease of an address and ports now.</summary>
+    NoLease,
 }

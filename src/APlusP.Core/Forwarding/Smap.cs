@@ -5,6 +5,7 @@ using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.Gateways;
 using APlusP.Core.Forwarding.Napt;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
 
 namespace APlusP.Core.Forwarding;
@@ -42,18 +43,17 @@ public sealed partial class Smap : DataPlane
     }
 
     /// <summary>
-    /// To be exchanged between batches only. Flows stay, unless what they stand on changes: the address, the port set, the NAPT's mode or size
-    /// (RFC 7596 section 5.1: all mappings are flushed).
+    /// To be exchanged between batches only. Flows stay, unless what they stand on changes: the address, the NAPT's mode or size, or that we have a lease
+    /// (RFC 7596 section 5.1: all mappings are flushed). With another port set those end whose port is not in it.
     /// </summary>
     public SmapOptions Options
     {
         get => _options;
         set
         {
-            bool flush = value.SharedAddress != _options.SharedAddress || !value.Ports.Equals(_options.Ports) || value.Mode != _options.Mode
-                || value.MaxFlows != _options.MaxFlows;
+            bool flush = value.SharedAddress != _options.SharedAddress || value.Mode != _options.Mode || value.MaxFlows != _options.MaxFlows || value.IsSuspended != _options.IsSuspended;
             if (!value.Ports.Equals(_options.Ports)) _identifications = new IdentificationPool(value.Ports, _random);
-            bool goesAnotherWay = !value.ForwardingRules.SequenceEqual(_options.ForwardingRules) || value.OwnPrefix != _options.OwnPrefix
+            bool goesAnotherWay = !value.ForwardingRules.SequenceEqual(_options.ForwardingRules) || value.OwnPrefix != _options.OwnPrefix || value.PrrAddress != _options.PrrAddress
                 || (value.FtpGateway, value.SipGateway, value.SipPort) != (_options.FtpGateway, _options.SipGateway, _options.SipPort);
             _options = value;
             _mesh = MeshOf(value);
@@ -74,6 +74,9 @@ public sealed partial class Smap : DataPlane
             [.. _napt.Hosts().Select(h => new NaptHostUse(new IPv4Address(h.Address), h.Ports)).OrderByDescending(h => h.Ports)]);
     }
 
+    /// <summary>Whether nothing uses any port of these. Between batches only.</summary>
+    public bool IsIdle(PortSet ports) => _napt.IsIdle(ports);
+
     private protected override byte HopLimit => _options.HopLimit;
 
     private protected override (int PerSecond, int PerHost) ErrorRation => (_options.IcmpErrorsPerSecond, _options.IcmpErrorsPerHost);
@@ -86,7 +89,7 @@ public sealed partial class Smap : DataPlane
         {
             ref PacketSlot slot = ref batch[i];
             int octets = slot.Length;
-            Verdict verdict = slot.Origin switch
+            Verdict verdict = _options.IsSuspended ? Verdict.Drop(DropReason.NoLease) : slot.Origin switch
             {
                 Origin.FromLan => FromLan(batch, i),
                 Origin.FromPrr => FromPrr(batch, i),

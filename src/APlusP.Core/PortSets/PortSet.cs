@@ -131,6 +131,26 @@ public sealed class PortSet : IEquatable<PortSet>
         return false;
     }
 
+    /// <summary>The ports that another set does not have; null for none.</summary>
+    public PortSet? Except(PortSet other)
+    {
+        var left = new List<PortRange>();
+        PortRange[] taken = [.. other.Ranges];
+        foreach (PortRange range in Ranges)
+        {
+            int from = range.First;
+            foreach (PortRange gone in taken.Where(t => t.Overlaps(range)))
+            {
+                if (gone.First > from) left.Add(new PortRange((ushort)from, (ushort)(gone.First - 1)));
+                from = gone.Last + 1;
+            }
+
+            if (from <= range.Last) left.Add(new PortRange((ushort)from, range.Last));
+        }
+
+        return left.Count > 0 ? FromRanges(left) : null;
+    }
+
     /// <summary>
     /// Reads "10000-11000", "10000-11000,12001-12100", "offset=6,length=8,psid=52" or "all". On failure <paramref name="error"/>
     /// says what is wrong and what to write.

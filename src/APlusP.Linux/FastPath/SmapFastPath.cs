@@ -19,7 +19,7 @@ public sealed record SmapFastPathPlan : FastPathPlan
 }
 
 /// <summary>
-/// The SMAP's fast path. Its flows are those of the process before, where address, port set, mode and size are the same and the layout is: programs of before and after forward by the same maps.
+/// The SMAP's fast path. Its flows are those of the process before, where address, mode and size are the same and the layout is: programs of before and after forward by the same maps.
 /// </summary>
 public sealed unsafe class SmapFastPath : AttachedFastPath
 {
@@ -79,9 +79,9 @@ public sealed unsafe class SmapFastPath : AttachedFastPath
         return left;
     }
 
-    /// <summary>RFC 7596 section 5.1: who has another address or port set forgets all flows; and so does who has another mode or size.</summary>
+    /// <summary>RFC 7596 section 5.1: who has another address forgets all flows; and so does who has another mode or size. Of another port set the NAPT takes those that it has ports for.</summary>
     static FlowIdentity IdentityOf(SmapOptions options) =>
-        MemoryMarshal.Read<FlowIdentity>(SHA256.HashData(Encoding.UTF8.GetBytes($"{options.SharedAddress} {options.Ports} {options.Mode} {options.MaxFlows}")));
+        MemoryMarshal.Read<FlowIdentity>(SHA256.HashData(Encoding.UTF8.GetBytes($"{options.SharedAddress} {options.Mode} {options.MaxFlows}")));
 
     /// <summary>For the NAPT.</summary>
     public IFlowOffload Flows => _flows;

@@ -219,7 +219,7 @@ public class SmapOffloadTests
     }
 
     [Fact]
-    public void A_change_of_the_port_set_flushes_the_offload_and_one_of_the_gateways_takes_flows_back()
+    public void A_change_of_the_port_set_takes_flows_whose_ports_went_from_the_offload_and_one_of_the_gateways_takes_flows_back()
     {
         Smap smap = Make();
         Connect(smap, remotePort: 80);

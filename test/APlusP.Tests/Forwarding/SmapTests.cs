@@ -299,14 +299,60 @@ public class SmapTests
     }
 
     [Fact]
-    public void A_change_of_the_port_set_ends_all_mappings_and_a_change_of_timers_none()
+    public void A_change_of_the_port_set_ends_the_mappings_that_it_has_no_ports_for_and_a_change_of_timers_none()
     {
         Smap smap = Make(Options());
         int port = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
         smap.Options = smap.Options with { Timers = new NaptTimers { Udp = 150 } };
         Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Server, 53, Shared, port)));
-        smap.Options = smap.Options with { Ports = PortSet.Parse("10000-11500") };
-        Assert.Equal(Verdict.Drop(DropReason.NoMapping), In(smap, Packets.Udp(Server, 53, Shared, port)));
+        smap.Options = smap.Options with { Ports = PortSet.Parse($"{port}-{port},40000-40010") };
+        Assert.Equal(Verdict.Forward, In(smap, Packets.Udp(Server, 53, Shared, port)));
+        Assert.Equal(port, Out(smap, Packets.Udp(HostB, 5000, Server, 53)));
+        Assert.Equal((1, 1), (smap.Use().Flows, smap.Use().Ports.Single(p => p.Protocol == "udp").Used));
+        smap.Options = smap.Options with { Ports = PortSet.Parse("40000-40010") };
+        Assert.Equal(Verdict.Drop(DropReason.NotOurPort), In(smap, Packets.Udp(Server, 53, Shared, port)));
+        Assert.InRange(Out(smap, Packets.Udp(HostB, 5000, Server, 53)), 40000, 40010);
+        Assert.Equal((1, 1), (smap.Use().Flows, smap.Use().Ports.Single(p => p.Protocol == "udp").Used));
+    }
+
+    [Theory]
+    [InlineData(NaptMode.EndpointIndependent)]
+    [InlineData(NaptMode.FiveTuple)]
+    public void Ports_that_rest_serve_who_has_them_and_nobody_new(NaptMode mode)
+    {
+        PortSet kept = PortSet.Parse("10000-10003"), last = PortSet.Parse("20000-20003"), both = PortSet.Parse("10000-10003,20000-20003");
+        var time = new HandClock();
+        var smap = new Smap(Options() with { Ports = both, Mode = mode, PortsPerHost = 8 }, time, seed: 1);
+        int[] ports = [.. Enumerable.Range(0, 8).Select(i => Out(smap, Packets.Udp(HostB, 5000 + i, Server, 53)))];
+        int resting = Array.FindIndex(ports, p => p >= 20000);
+        smap.Options = smap.Options with { RestingPorts = last };
+        Assert.False(smap.IsIdle(last));
+        Assert.Equal(ports[resting], Out(smap, Packets.Udp(HostB, 5000 + resting, Server, 53)));
+        Assert.Equal(8, smap.Use().Ports.Single(p => p.Protocol == "udp").Used);
+
+        time.Advance(TimeSpan.FromSeconds(301));
+        Assert.Equal(0, smap.Use().Flows);
+        Assert.True(smap.IsIdle(both));
+        for (int i = 0; i < 4; i++) Assert.InRange(Out(smap, Packets.Udp(HostB, 6000 + i, Server, 53)), 10000, 10003);
+        Assert.True(smap.IsIdle(last));
+        Assert.Equal(DropReason.PortsExhausted, Judge(smap, Packets.Udp(HostB, 6004, Server, 53), Origin.FromLan).Reason);
+        smap.Options = smap.Options with { RestingPorts = null };
+        Assert.InRange(Out(smap, Packets.Udp(HostB, 6004, Server, 53)), 20000, 20003);
+        smap.Options = smap.Options with { Ports = kept };
+        Assert.Equal(4, smap.Use().Flows);
+    }
+
+    [Fact]
+    public void Without_a_lease_everything_is_dropped_and_all_mappings_end()
+    {
+        Smap smap = Make(Options());
+        int port = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
+        smap.Options = smap.Options with { IsSuspended = true };
+        Assert.Equal(Verdict.Drop(DropReason.NoLease), Judge(smap, Packets.Udp(HostB, 5000, Server, 53), Origin.FromLan));
+        Assert.Equal(Verdict.Drop(DropReason.NoLease), In(smap, Packets.Udp(Server, 53, Shared, port)));
+        Assert.Equal(0, smap.Use().Flows);
+        smap.Options = Options();
+        Out(smap, Packets.Udp(HostB, 5000, Server, 53));
     }
 
     [Fact]

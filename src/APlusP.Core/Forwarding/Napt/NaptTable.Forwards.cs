@@ -30,19 +30,7 @@ sealed partial class NaptTable
             if (hold.Expires != 0 && hold.Protocol == protocol && (hold.External == external || hold.Inside == inside)) EndHold(at);
         }
 
-        for (int slot = 0; slot < WheelSize; slot++)
-        {
-            int at = _wheel[slot];
-            _wheel[slot] = 0;
-            while (at != 0)
-            {
-                ref Flow flow = ref _flows[at];
-                int next = flow.NextInSlot;
-                if (flow.Protocol == protocol && (flow.External == external || flow.Inside == inside)) End(at);
-                else PutOnWheel(at);
-                at = next;
-            }
-        }
+        EndWhere((in Flow flow) => flow.Protocol == protocol && (flow.External == external || flow.Inside == inside));
 
         // The configuration was checked against the set; what is not in it has no place here.
         if (!_ports[(int)protocol].IsFree(external)) return;

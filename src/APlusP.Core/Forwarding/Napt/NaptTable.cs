@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
 
 namespace APlusP.Core.Forwarding.Napt;
@@ -38,7 +39,7 @@ sealed partial class NaptTable
     {
         _random = random;
         NaptProtocol[] protocols = Enum.GetValues<NaptProtocol>();
-        _ports = [.. protocols.Select(p => new PortPool(options.Ports, hasPortZero: p == NaptProtocol.Icmp))];
+        _ports = [.. protocols.Select(p => PoolOf(p, options, before: null))];
         _users = [.. protocols.Select(_ => new int[65536])];
         _byPort = [.. protocols.Select(_ => new int[65536])];
         int capacity = options.MaxFlows;
@@ -63,7 +64,11 @@ sealed partial class NaptTable
         Options = options;
     }
 
-    /// <summary>May be exchanged while it lives, for timers, filters, limits and forwards: port set, mode and size stay those of the first.</summary>
+    static PortPool PoolOf(NaptProtocol protocol, SmapOptions options, PortPool? before) => new(options.Ports, protocol == NaptProtocol.Icmp, options.RestingPorts, before);
+
+    /// <summary>
+    /// May be exchanged while it lives: mode and size stay those of the first. Where the port set is another, what has a port that is not in it ends, and the rest lives on.
+    /// </summary>
     public SmapOptions Options
     {
         get => _options;
@@ -71,12 +76,44 @@ sealed partial class NaptTable
         [MemberNotNull(nameof(_options))]
         set
         {
+            bool otherPorts = _options is not null && (!value.Ports.Equals(_options.Ports) || !Equals(value.RestingPorts, _options.RestingPorts));
             _options = value;
+            if (otherPorts) SetPorts(value);
             _portsPerHost = value.PortsPerHost > 0 ? value.PortsPerHost : Math.Max(1, value.Ports.Count * 3 / 4);
             _flowsPerHost = value.FlowsPerHost > 0 ? value.FlowsPerHost : Math.Max(1, value.MaxFlows * 3 / 4);
             SetForwards(value.Forwards);
         }
     }
+
+    void SetPorts(SmapOptions options)
+    {
+        for (int at = _highestHold; at > 0; at--)
+            if (_holds[at].Expires != 0 && !options.Ports.Contains(_holds[at].External)) EndHold(at);
+        EndWhere((in Flow flow) => !options.Ports.Contains(flow.External));
+        foreach (NaptProtocol protocol in Enum.GetValues<NaptProtocol>()) _ports[(int)protocol] = PoolOf(protocol, options, _ports[(int)protocol]);
+    }
+
+    delegate bool FlowTest(in Flow flow);
+
+    void EndWhere(FlowTest isOver)
+    {
+        for (int slot = 0; slot < WheelSize; slot++)
+        {
+            int at = _wheel[slot];
+            _wheel[slot] = 0;
+            while (at != 0)
+            {
+                ref Flow flow = ref _flows[at];
+                int next = flow.NextInSlot;
+                if (isOver(flow)) End(at);
+                else PutOnWheel(at);
+                at = next;
+            }
+        }
+    }
+
+    /// <summary>Whether nothing uses any port of these.</summary>
+    public bool IsIdle(PortSet ports) => _ports.All(pool => pool.IsIdle(ports));
 
     bool IsFiveTuple => _options.Mode == NaptMode.FiveTuple;
 
@@ -358,7 +395,7 @@ sealed partial class NaptTable
     }
 
     bool CanShare(NaptProtocol protocol, ushort port, Endpoint remote) =>
-        IsInUse(protocol, port) && FindInbound(protocol, port, remote) == 0 && FindHold(protocol, port) == 0;
+        IsInUse(protocol, port) && !_ports[(int)protocol].IsResting(port) && FindInbound(protocol, port, remote) == 0 && FindHold(protocol, port) == 0;
 
     void End(int at)
     {

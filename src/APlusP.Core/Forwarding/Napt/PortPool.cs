@@ -9,31 +9,45 @@ namespace APlusP.Core.Forwarding.Napt;
 sealed class PortPool
 {
     const int Kinds = 4;
-    const int Reserved = -3, NotInSet = -2, InUse = -1;
+    const int Resting = -4, Reserved = -3, NotInSet = -2, InUse = -1;
 
     readonly ushort[][] _free = new ushort[Kinds][];
     readonly int[] _count = new int[Kinds];
     readonly int[] _position = new int[65536];
     readonly ushort[] _all;
+    readonly PortSet? _resting;
 
     /// <param name="set">The whole set.</param>
     /// <param name="hasPortZero">
     /// Whether 0 is given out where it is in the set: an ICMP identifier like any other, but TCP reserves the port and UDP takes it for "no answer
     /// wanted" (RFC 768).
     /// </param>
-    public PortPool(PortSet set, bool hasPortZero)
+    /// <param name="resting">Ports that are not given out again once they are free.</param>
+    /// <param name="before">The pool of before, whose ports that are in use, and in this set, are in use here too.</param>
+    public PortPool(PortSet set, bool hasPortZero, PortSet? resting = null, PortPool? before = null)
     {
+        _resting = resting;
         Array.Fill(_position, NotInSet);
         if (!hasPortZero && set.Contains(0)) _position[0] = Reserved;
         _all = [.. set.Ranges.SelectMany(range => Enumerable.Range(range.First, range.Count)).Select(port => (ushort)port).Where(port => _position[port] != Reserved)];
         for (int kind = 0; kind < Kinds; kind++) _free[kind] = new ushort[_all.Count(port => Kind(port) == kind)];
-        foreach (ushort port in _all) GiveBack(port);
+        foreach (ushort port in _all)
+        {
+            if (before?._position[port] == InUse)
+            {
+                _position[port] = InUse;
+                Used++;
+            }
+            else PutBack(port);
+        }
+
+        Peak = Used;
     }
 
     /// <summary>Every port that may be given out.</summary>
     public ReadOnlySpan<ushort> All => _all;
 
-    public int Used => _all.Length - _count[0] - _count[1] - _count[2] - _count[3];
+    public int Used { get; private set; }
 
     /// <summary>The most that were ever in use at once.</summary>
     public int Peak { get; private set; }
@@ -41,6 +55,12 @@ sealed class PortPool
     public bool Contains(ushort port) => _position[port] != NotInSet;
 
     public bool IsFree(ushort port) => _position[port] >= 0;
+
+    /// <summary>Whether no port of these is in use.</summary>
+    public bool IsIdle(PortSet ports) => ports.Ranges.All(range => !_position.AsSpan(range.First, range.Count).Contains(InUse));
+
+    /// <summary>Whether a port is one of those that are not given out again.</summary>
+    public bool IsResting(ushort port) => _resting?.Contains(port) == true;
 
     /// <summary>Takes this port; it must be free.</summary>
     public void Take(ushort port)
@@ -50,7 +70,7 @@ sealed class PortPool
         _free[kind][at] = last;
         _position[last] = at;
         _position[port] = InUse;
-        Peak = Math.Max(Peak, Used);
+        Peak = Math.Max(Peak, ++Used);
     }
 
     /// <summary>
@@ -103,6 +123,18 @@ sealed class PortPool
     /// <summary>Gives a taken port back.</summary>
     public void GiveBack(ushort port)
     {
+        Used--;
+        PutBack(port);
+    }
+
+    void PutBack(ushort port)
+    {
+        if (IsResting(port))
+        {
+            _position[port] = Resting;
+            return;
+        }
+
         int kind = Kind(port);
         _position[port] = _count[kind];
         _free[kind][_count[kind]++] = port;
