@@ -24,17 +24,18 @@ static class RegistryVerb
         Option<string?> data = DataOption(), database = DatabaseOption();
         var config = new Option<FileInfo?>("--config", "-c") { Description = "The configuration file (TOML; see docs/configuration.md), in place of the other options." };
         var pool = new Option<string[]>("--pool") { Description = "A prefix of shared IPv4 addresses, such as 192.0.2.0/24. May be given several times." };
+        var prr = new Option<string?>("--prr") { Description = "The PRR's end of the softwires, told to each SMAP with its lease." };
         var ports = new Option<int?>("--ports") { Description = $"Ports of a block, and of a lease at its start; {RegistrySettings.DefaultBlock} when left out." };
         var listen = new Option<string[]>("--listen") { Description = $"Address and port; 127.0.0.1:{RegistrySettings.DefaultPort} when left out. May be given several times." };
         var certificate = new Option<string?>("--certificate") { Description = "PEM file; needed beyond loopback." };
         var key = new Option<string?>("--key") { Description = "PEM file of the certificate's key." };
         Option<string> format = LogOutput.FormatOption();
-        var command = new Command("registry", "Run a registry: leases of ports, and who had which when. It needs no configuration file: --data DIR --pool PREFIX.") { config, data, pool, ports, listen, database, certificate, key, format };
+        var command = new Command("registry", "Run a registry: leases of ports, and who had which when. It needs no configuration file: --data DIR --pool PREFIX.") { config, data, pool, prr, ports, listen, database, certificate, key, format };
         command.SetAction(async parsed =>
         {
             RegistrySettings settings = parsed.GetValue(config) is { } file
-                ? Alone(parsed, [data, pool, ports, listen, database, certificate, key], () => RegistryConfigurationFile.Load(file.FullName))
-                : Settings(parsed.GetValue(data), parsed.GetValue(pool) ?? [], parsed.GetValue(ports) ?? RegistrySettings.DefaultBlock, parsed.GetValue(listen) ?? [],
+                ? Alone(parsed, [data, pool, prr, ports, listen, database, certificate, key], () => RegistryConfigurationFile.Load(file.FullName))
+                : Settings(parsed.GetValue(data), parsed.GetValue(pool) ?? [], parsed.GetValue(prr), parsed.GetValue(ports) ?? RegistrySettings.DefaultBlock, parsed.GetValue(listen) ?? [],
                     parsed.GetValue(database), parsed.GetValue(certificate), parsed.GetValue(key));
             await using RegistryServer server = await RegistryServer.Start(settings, builder => LogOutput.Configure(builder, parsed.GetValue(format) == "json"));
             await server.WaitForShutdown();
@@ -54,11 +55,13 @@ static class RegistryVerb
         return load();
     }
 
-    static RegistrySettings Settings(string? data, string[] pools, int ports, string[] listen, string? database, string? certificate, string? key)
+    static RegistrySettings Settings(string? data, string[] pools, string? prr, int ports, string[] listen, string? database, string? certificate, string? key)
     {
         if (string.IsNullOrEmpty(data)) throw Wrong("--data is missing: the directory where the registry keeps what it knows.");
         if (pools.Length == 0) throw Wrong("--pool is missing: the IPv4 addresses that are shared, such as --pool 192.0.2.0/24.");
         if (certificate is null != key is null) throw Wrong("--certificate and --key go together.");
+        IPv6Address prrAddress = default;
+        if (prr is not null && !(IPv6Address.TryParse(prr, out prrAddress) && prrAddress.IsUnicast)) throw Wrong($"--prr: '{prr}' is not an IPv6 address such as 2001:db8::1.");
         var made = new List<Pool>();
         foreach (string text in pools)
         {
@@ -66,7 +69,7 @@ static class RegistryVerb
             if (RegistryConfigurationFile.FaultOf(prefix, made) is { } fault) throw Wrong($"--pool: {fault}");
             try
             {
-                made.Add(new Pool(prefix, PoolLayout.Blocks(ports, PoolLayout.WithoutSystemPorts)));
+                made.Add(new Pool(prefix, PoolLayout.Blocks(ports, PoolLayout.WithoutSystemPorts)) { Prr = prr is null ? null : prrAddress });
             }
             catch (ArgumentException refused)
             {

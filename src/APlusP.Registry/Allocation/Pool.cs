@@ -13,6 +13,12 @@ public sealed record Pool(IPv4Prefix Prefix, PoolLayout Layout)
     /// <summary>Classes whose subscribers are served from it; none for all.</summary>
     public IReadOnlyList<string> Classes { get; init; } = [];
 
+    /// <summary>The PRR's end of the softwires of its subscribers; null where SMAPs know it otherwise.</summary>
+    public IPv6Address? Prr { get; init; }
+
+    /// <summary>Largest IPv4 packet that their softwires carry; null where SMAPs know it otherwise.</summary>
+    public int? PayloadMtu { get; init; }
+
     public string Name => Prefix.ToString();
 
     public bool Serves(SubscriberClass subscribers) => Classes.Count == 0 || Classes.Contains(subscribers.Name);

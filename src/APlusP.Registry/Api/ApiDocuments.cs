@@ -2,18 +2,23 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using APlusP.Registry.Access;
+using APlusP.Registry.Allocation;
 using APlusP.Registry.Leases;
 using APlusP.Registry.Memory;
 
 namespace APlusP.Registry.Api;
 
-/// <summary>A lease, as the API tells it. <c>ranges</c> are first and last port of each range; a port set that is a PSID says so too.</summary>
+/// <summary>
+/// A lease, as the API tells it. <c>ranges</c> are first and last port of each range; a port set that is a PSID says so too. What its pool says of softwires is called as in RFC 8676.
+/// </summary>
 public sealed record LeaseDocument(
-    string Id, string Subscriber, string Class, string Softwire, string Address, int Ports, IReadOnlyList<int[]> Ranges, PsidDocument? Psid, string From, string Until)
+    string Id, string Subscriber, string Class, string Softwire, string Address, int Ports, IReadOnlyList<int[]> Ranges, PsidDocument? Psid, string From, string Until,
+    [property: JsonPropertyName("br-ipv6-addr")] string? Prr, [property: JsonPropertyName("softwire-payload-mtu")] int? PayloadMtu)
 {
-    internal static LeaseDocument Of(Lease lease) => new(
+    internal static LeaseDocument Of(Lease lease, LeasePolicy policy) => new(
         lease.Id, lease.Subscriber, lease.Class, lease.Softwire.ToString(), lease.Address.ToString(), lease.Ports.Count, [.. lease.Ports.Ranges.Select(r => new int[] { r.First, r.Last })],
-        lease.Ports.Psid is { } psid ? new PsidDocument(psid.Offset, psid.Length, psid.Value) : null, Moment.Write(lease.From), Moment.Write(lease.Until));
+        lease.Ports.Psid is { } psid ? new PsidDocument(psid.Offset, psid.Length, psid.Value) : null, Moment.Write(lease.From), Moment.Write(lease.Until),
+        policy.PoolOf(lease.Address)?.Prr?.ToString(), policy.PoolOf(lease.Address)?.PayloadMtu);
 }
 
 /// <summary>What is asked of <c>POST /v1/leases</c>; with an address and ranges, those very ports.</summary>

@@ -3,6 +3,7 @@ using System.Net;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
+using APlusP.Core.Wire;
 using APlusP.Registry.Allocation;
 using APlusP.Registry.Dhcpv6;
 
@@ -17,7 +18,7 @@ public static class RegistryConfigurationFile
         [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class", "dhcpv6"],
         ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
         ["ipfix"] = ["collector", "transport", "observation-domain"],
-        ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes"],
+        ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes", "prr", "path-mtu"],
         ["pool.psid"] = ["offset", "length"],
         ["class"] = ["name", "start", "add", "limit"],
         ["dhcpv6"] = ["interfaces", "border-relay", "mechanisms", "prefixes", "prefix-length", "class", "preference", "rapid-commit", "rule"],
@@ -29,6 +30,8 @@ public static class RegistryConfigurationFile
 
     /// <summary>Values of `transport`.</summary>
     static readonly string[] s_transports = ["tcp", "udp"];
+    // RFC 8200 section 5.
+    const int LeastPathMtu = 1280;
 
     const int MostSeconds = 31_536_000;
 
@@ -129,7 +132,7 @@ public static class RegistryConfigurationFile
             PoolLayout? layout = ReadLayout(section);
             if (prefix is not { } addresses || layout is null) continue;
             if (FaultOf(addresses, pools) is { } fault) section.Refuse("prefix", ErrorCodes.ConfigurationBadValue, fault);
-            else pools.Add(new Pool(addresses, layout) { Classes = section.Texts("classes") });
+            else pools.Add(new Pool(addresses, layout) { Classes = section.Texts("classes"), Prr = section.IPv6("prr"), PayloadMtu = section.Has("path-mtu") ? section.Number("path-mtu", 1500, LeastPathMtu, 65535, "octets") - IPv6Header.Size : null });
         }
 
         if (!any) top.Require("pool", "[{ prefix = \"192.0.2.0/24\" }]");
