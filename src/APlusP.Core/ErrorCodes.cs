@@ -157,6 +157,12 @@ public static class ErrorCodes
     /// <summary>A binding is a registry's, which alone changes it.</summary>
     public const string LeasedBinding = "AP3012";
 
+    /// <summary>A SMAP cannot keep or read its identity and lease.</summary>
+    public const string HomeState = "AP3013";
+
+    /// <summary>A SMAP's lease was not given back.</summary>
+    public const string LeaseNotReleased = "AP3014";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 

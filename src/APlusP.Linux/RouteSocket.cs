@@ -38,6 +38,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
 {
     const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, RtmNewRule = 32, RtmDelRule = 33, NlmsgError = 2;
     const ushort RtmNewAddress = 20, RtmDelAddress = 21, IfaAddress = 1, IfaCacheInfo = 6;
+    const ushort RtmNewNeighbour = 28, RtmDelNeighbour = 29, NdaDst = 1;
     const ushort FraIifName = 3, FraPriority = 6, FraSuppressPrefixLength = 14, FraTable = 15, RtaTable = 15;
     const byte ActionToTable = 1;
     const uint FibRuleInvert = 2;
@@ -180,6 +181,24 @@ public sealed unsafe partial class RouteSocket : IDisposable
         if (rule.NotFrom is { } device) AppendAttribute(FraIifName, Encoding.UTF8.GetBytes($"{device}\0"));
         if (rule.WithoutDefault) AppendAttribute(FraSuppressPrefixLength, 0);
         return Exchange($"{what} '{rule}'", accept);
+    }
+
+    /// <summary>Has the kernel answer in our place who asks on a device's link for this IPv6 address (RFC 4861 section 7.2.8); true also where it does already.</summary>
+    public bool AddProxy(ReadOnlySpan<byte> address, int device) => Proxy(RtmNewNeighbour, FlagRequest | FlagAck | FlagCreate, address, device, "answer for", accept: LibC.EEXIST);
+
+    /// <summary>Ends that; false where it has ended already.</summary>
+    public bool TryRemoveProxy(ReadOnlySpan<byte> address, int device) => Proxy(RtmDelNeighbour, FlagRequest | FlagAck, address, device, "no longer answer for", accept: LibC.ENOENT);
+
+    bool Proxy(ushort type, ushort flags, ReadOnlySpan<byte> address, int device, string what, int accept)
+    {
+        const byte ntfProxy = 8;
+        Begin(type, flags);
+        Span<byte> message = Append(12);
+        message[0] = LibC.AF_INET6;
+        MemoryMarshal.Write(message[4..], in device);
+        message[10] = ntfProxy;
+        AppendAttribute(NdaDst, address);
+        return Exchange($"{what} {new System.Net.IPAddress(address)}", accept);
     }
 
     void Begin(ushort type, ushort flags)

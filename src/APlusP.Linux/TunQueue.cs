@@ -12,15 +12,27 @@ namespace APlusP.Linux;
 /// <param name="queue">Which of its queues.</param>
 /// <param name="ipv4">Where IPv4 packets come from.</param>
 /// <param name="ipv6">Where IPv6 packets come from.</param>
-/// <param name="softwires">Raw sockets for softwire ends that are addresses of the machine; read by this queue alone.</param>
 /// <param name="ownAddress">The raw socket for packets from the machine's own IPv4 address, or null.</param>
-public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Origin ipv6, IReadOnlyList<SoftwireSocket> softwires,
-    OwnAddressSocket? ownAddress) : IPacketDevice, IDisposable
+public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Origin ipv6, OwnAddressSocket? ownAddress) : IPacketDevice, IDisposable
 {
     readonly int _fd = device.Queue(queue);
     readonly int _wake = OpenEvent();
-    readonly SoftwireSocket[] _softwires = [.. softwires];
     readonly Segmenter _segmenter = new();
+
+    /// <summary>
+    /// Raw sockets for softwire ends that are addresses of the machine; read by this queue alone, and disposed when it is or gets others. To be exchanged between batches only.
+    /// </summary>
+    public IReadOnlyList<SoftwireSocket> Softwires
+    {
+        get => _softwires;
+        set
+        {
+            foreach (SoftwireSocket before in _softwires) before.Dispose();
+            _softwires = [.. value];
+        }
+    }
+
+    SoftwireSocket[] _softwires = [];
 
     /// <summary>Packets that the kernel did not take, after the data plane had judged them.</summary>
     public long SendFailures { get; private set; }
@@ -131,5 +143,9 @@ public sealed unsafe class TunQueue(TunDevice device, int queue, Origin ipv4, Or
         return fd >= 0 ? fd : throw new System.ComponentModel.Win32Exception(Marshal.GetLastPInvokeError());
     }
 
-    public void Dispose() => _ = LibC.Close(_wake);
+    public void Dispose()
+    {
+        Softwires = [];
+        _ = LibC.Close(_wake);
+    }
 }

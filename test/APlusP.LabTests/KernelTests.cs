@@ -190,7 +190,7 @@ public sealed class KernelTests : IDisposable
     {
         TunQueue here = Queue(Make(), softwires: [s_here]);
         TunDevice peer = Hold(_there.Call(() => TunDevice.Create(Device, 1)));
-        TunQueue there = Hold(new TunQueue(peer, 0, Origin.FromLan, Origin.FromPrr, [Hold(_there.Call(() => new SoftwireSocket(s_there)))], null));
+        TunQueue there = Hold(new TunQueue(peer, 0, Origin.FromLan, Origin.FromPrr, null) { Softwires = [_there.Call(() => new SoftwireSocket(s_there))] });
 
         byte[] packet = Softwire(s_here, s_there, trafficClass: 0x02);
         Write(here, packet, Origin.FromSmap);
@@ -218,7 +218,7 @@ public sealed class KernelTests : IDisposable
     {
         TunDevice device = Make();
         OwnAddressSocket? own = bySocket ? Hold(_here.Call(() => new OwnAddressSocket(IPv4Address.Parse("198.51.100.1")))) : null;
-        TunQueue queue = Hold(new TunQueue(device, 0, Origin.FromInternet, Origin.FromSmap, [], own));
+        TunQueue queue = Hold(new TunQueue(device, 0, Origin.FromInternet, Origin.FromSmap, own));
         using Socket errors = Raw(_there, AddressFamily.InterNetwork, ProtocolType.Icmp);
         byte[] icmp = [3, 1, 0xfc, 0xfe, 0, 0, 0, 0];
         byte[] packet = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 198, 51, 100, 1, 198, 51, 100, 2, .. icmp];
@@ -284,8 +284,8 @@ public sealed class KernelTests : IDisposable
     TunQueue Queue(TunDevice device, string? v4 = null, string? v6 = null, IPv6Address[]? softwires = null)
     {
         foreach (string address in ((string?[])[v4, v6]).OfType<string>()) _here.Ip($"route add {address} dev {Device}");
-        SoftwireSocket[] sockets = [.. (softwires ?? []).Select(s => Hold(_here.Call(() => new SoftwireSocket(s))))];
-        return Hold(new TunQueue(device, 0, Origin.FromInternet, Origin.FromSmap, sockets, null));
+        SoftwireSocket[] sockets = [.. (softwires ?? []).Select(s => _here.Call(() => new SoftwireSocket(s)))];
+        return Hold(new TunQueue(device, 0, Origin.FromInternet, Origin.FromSmap, null) { Softwires = sockets });
     }
 
     // The first packet from this side; noise of the kernel (MLD reports) is passed over.

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using APlusP.Core;
 using APlusP.Node.Configuration;
+using APlusP.Node.Control;
 using APlusP.Node.Daemons;
 using Microsoft.Extensions.Logging;
 
@@ -37,28 +38,64 @@ static class DaemonVerbs
 
     public static Command CreateSmap()
     {
+        var registry = new Option<string?>("--registry") { Description = "Address of a registry, such as https://registry.example:8646, that gives address and ports; in place of --config." };
+        var token = new Option<string?>("--token-file") { Description = "File with an enrolment token of the registry's." };
+        var state = new Option<string?>("--state") { Description = "Directory for this SMAP's identity, key and lease; /var/lib/aplusp/smap when left out." };
+        var ca = new Option<string?>("--ca-file") { Description = "PEM file of who may make the registry's certificate." };
+        var pin = new Option<string?>("--pin") { Description = "SHA-256 of the registry's certificate." };
+        (string Key, Option<string?> Option, bool IsPath)[] keys = [("url", registry, false), ("token-file", token, true), ("state", state, true), ("ca-file", ca, true), ("pin", pin, false)];
         Command smap = Create(
-            "smap", "Run a SMAP (CE, lwB4) in a subscriber's home.",
+            "smap", "Run a SMAP (CE, lwB4) in a subscriber's home. It needs no configuration file: --registry URL --token-file FILE.",
             (path, log) =>
             {
                 var daemon = new SmapDaemon(path, log);
                 return (daemon, daemon.Start);
+            },
+            [.. keys.Select(k => k.Option)],
+            parsed => parsed.GetValue(registry) is null ? null : (_, log) =>
+            {
+                string text = "[registry]\n" + string.Concat(keys.Where(k => parsed.GetValue(k.Option) is not null).Select(k => $"{k.Key} = {Quoted(k.IsPath ? Path.GetFullPath(parsed.GetValue(k.Option)!) : parsed.GetValue(k.Option)!)}\n"));
+                var daemon = new SmapDaemon("the command line", () => ConfigurationFile.CheckSmap("the command line", text).Require("the command line"), log);
+                return (daemon, daemon.Start);
             });
         smap.Add(CreateDetach("SMAP", path => SmapDaemon.Detach(ConfigurationFile.LoadSmap(path))));
+        smap.Add(CreateRelease());
         return smap;
     }
 
-    static Command Create(string name, string description, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make)
+    /// <summary>A basic string of TOML.</summary>
+    static string Quoted(string text) => $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+
+    static Command CreateRelease()
+    {
+        var socket = new Option<string>("--socket", "-s") { Description = "Control socket of the SMAP.", DefaultValueFactory = _ => SmapConfiguration.DefaultControlSocket };
+        var command = new Command("release", "Give the lease of the SMAP that runs here back to the registry; until its next start it forwards nothing.") { socket };
+        command.SetAction(parsed => Console.WriteLine($"gave back {ControlClient.Ask(parsed.GetValue(socket)!, "release").Released}"));
+        return command;
+    }
+
+    /// <param name="name">The verb.</param>
+    /// <param name="description">What it does.</param>
+    /// <param name="make">Makes the daemon of a configuration file.</param>
+    /// <param name="others">Options that may stand in place of the file.</param>
+    /// <param name="alone">What makes the daemon by those; null where they do not say enough.</param>
+    static Command Create(
+        string name, string description, Func<string, DaemonLog, (Daemon Daemon, Action Start)> make, Option[]? others = null,
+        Func<ParseResult, Func<string, DaemonLog, (Daemon Daemon, Action Start)>?>? alone = null)
     {
         var config = new Option<FileInfo?>("--config", "-c") { Description = "The configuration file (TOML; see docs/configuration.md). Required." };
         Option<string> format = LogOutput.FormatOption();
         var command = new Command(name, description + " SIGHUP reads the configuration again. SIGTERM stops, and leaves a fast path for the next start; SIGINT stops and takes it away.") { config, format };
+        foreach (Option other in others ?? []) command.Add(other);
         command.Validators.Add(result =>
         {
             // Not required by itself, since the option would then be required of subcommands too.
-            if (result.GetValue(config) is null) result.AddError("Option '--config' is required.");
+            bool isAlone = others?.FirstOrDefault() is { } first && result.GetResult(first) is { Implicit: false };
+            if (result.GetValue(config) is null && !isAlone) result.AddError(others is null ? "Option '--config' is required." : "Option '--config' is required, or '--registry'.");
+            else if (result.GetValue(config) is not null && others?.FirstOrDefault(o => result.GetResult(o) is { Implicit: false }) is { } beside)
+                result.AddError($"Option '{beside.Name}' stands beside '--config'; write it into the file.");
         });
-        command.SetAction(async parsed => await Run(parsed.GetValue(config)!.FullName, parsed.GetValue(format) == "json", make));
+        command.SetAction(async parsed => await Run(parsed.GetValue(config)?.FullName ?? "", parsed.GetValue(format) == "json", alone?.Invoke(parsed) ?? make));
         return command;
     }
 

@@ -132,8 +132,20 @@ static class StatusVerbs
 
     static void Print(SmapStatus smap)
     {
-        AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.OwnPrefix ?? smap.SharedAddress}: {smap.Ports}");
+        if (smap.Lease is { } lease)
+        {
+            AnsiConsole.WriteLine($"{lease.State}: {lease.Sentence}");
+            AnsiConsole.WriteLine($"{lease.Subscriber} of the registry {lease.Registry}" + (lease.Until is { } until ? $", lease {lease.Id} until {until:yyyy-MM-ddTHH:mm:ssZ}" : ""));
+        }
+
         if (smap.Dhcpv6 is { } dhcp) AnsiConsole.WriteLine(Describe(dhcp));
+        if (smap.IsSuspended)
+        {
+            AnsiConsole.WriteLine("no softwire: nothing is forwarded");
+            return;
+        }
+
+        AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.OwnPrefix ?? smap.SharedAddress}: {smap.Ports}");
         if (smap.ForwardingRules.Count > 0) AnsiConsole.WriteLine($"directly to subscribers of {string.Join(", ", smap.ForwardingRules)}");
         foreach (ForwardStatus forward in smap.Forwards) AnsiConsole.WriteLine($"{forward.Protocol} port {forward.Port} leads to {forward.To}");
         if (smap.Outgoing != "softwire") AnsiConsole.WriteLine("packets leave as plain IPv4; only what comes in is in the softwire");

@@ -5,7 +5,7 @@ using APlusP.Core.PortSets;
 namespace APlusP.Core.Dhcpv6;
 
 /// <summary>All that a SMAP must be told about its softwire.</summary>
-/// <param name="Mechanism">The container that said it.</param>
+/// <param name="Mechanism">The container that said it; a registry's leases are lightweight 4over6.</param>
 /// <param name="Softwire">Our end.</param>
 /// <param name="Prr">The other end.</param>
 /// <param name="Address">The IPv4 address.</param>
@@ -21,9 +21,18 @@ public sealed record SoftwireParameters(DhcpOption Mechanism, IPv6Address Softwi
     /// <summary>Prefixes that a server has routed to us. What of them we have no other route for ends here, and does not go back and forth (RFC 7084 WPD-5).</summary>
     public IReadOnlyList<IPv6Prefix> Delegated { get; init; } = [];
 
+    /// <summary>Ports of ours that no new flow gets, since they are about to be given back; null for none.</summary>
+    public PortSet? Resting { get; init; }
+
+    /// <summary>Largest IPv4 packet that it carries; null where the configuration says.</summary>
+    public int? PayloadMtu { get; init; }
+
+    /// <summary>The device on whose link our end is, as an address that no interface has; null where it is on none.</summary>
+    public string? Link { get; init; }
+
     public bool Equals(SoftwireParameters? other) =>
-        other is not null && (Mechanism, Softwire, Prr, Address, OwnPrefix) == (other.Mechanism, other.Softwire, other.Prr, other.Address, other.OwnPrefix)
-        && Ports.Equals(other.Ports) && ForwardingRules.SequenceEqual(other.ForwardingRules) && Delegated.SequenceEqual(other.Delegated);
+        other is not null && (Mechanism, Softwire, Prr, Address, OwnPrefix, PayloadMtu, Link) == (other.Mechanism, other.Softwire, other.Prr, other.Address, other.OwnPrefix, other.PayloadMtu, other.Link)
+        && Ports.Equals(other.Ports) && Equals(Resting, other.Resting) && ForwardingRules.SequenceEqual(other.ForwardingRules) && Delegated.SequenceEqual(other.Delegated);
 
     public override int GetHashCode() => HashCode.Combine(Mechanism, Softwire, Prr, Address, Ports);
 

@@ -131,6 +131,6 @@ public enum DropReason : byte
     /// <summary>A source that the LAN cannot have: our own shared address.</summary>
     SourceNotLan,
 
-    /// <summary>The SMAP has no lease of an address and ports now.</summary>
-    NoLease,
+    /// <summary>Nobody has told the SMAP yet what its softwire is, or it has lost it.</summary>
+    NoSoftwire,
 }

@@ -43,7 +43,7 @@ public sealed partial class Smap : DataPlane
     }
 
     /// <summary>
-    /// To be exchanged between batches only. Flows stay, unless what they stand on changes: the address, the NAPT's mode or size, or that we have a lease
+    /// To be exchanged between batches only. Flows stay, unless what they stand on changes: the address, the NAPT's mode or size, or that we have a softwire
     /// (RFC 7596 section 5.1: all mappings are flushed). With another port set those end whose port is not in it.
     /// </summary>
     public SmapOptions Options
@@ -89,7 +89,7 @@ public sealed partial class Smap : DataPlane
         {
             ref PacketSlot slot = ref batch[i];
             int octets = slot.Length;
-            Verdict verdict = _options.IsSuspended ? Verdict.Drop(DropReason.NoLease) : slot.Origin switch
+            Verdict verdict = _options.IsSuspended ? Verdict.Drop(DropReason.NoSoftwire) : slot.Origin switch
             {
                 Origin.FromLan => FromLan(batch, i),
                 Origin.FromPrr => FromPrr(batch, i),

@@ -63,7 +63,7 @@ public sealed record SmapOptions
     /// <summary>Ports of ours that no new flow gets, since they are about to be given back; null for none.</summary>
     public PortSet? RestingPorts { get; init; }
 
-    /// <summary>We have no address and no ports now, and forward nothing.</summary>
+    /// <summary>We have no softwire now, and forward nothing.</summary>
     public bool IsSuspended { get; init; }
 
     /// <summary>The IPv4 prefix that we have whole by a mapping rule; hosts of the LAN with addresses in it are not translated. Null where we have an address or ports of it.</summary>

@@ -82,14 +82,17 @@ public static class ConfigurationFile
     {
         var diagnostics = new DiagnosticList();
         var top = new SectionReader(TomlTree.Parse(new SourceText(path, text), diagnostics), ConfigurationSchema.Smap, diagnostics);
-        return ConfigurationCheck<SmapConfiguration>.Finish(ReadSmap(top), diagnostics);
+        return ConfigurationCheck<SmapConfiguration>.Finish(ReadSmap(path, top), diagnostics);
     }
 
     /// <summary>Whether a file is a SMAP's rather than a PRR's, by the keys it has.</summary>
     public static bool IsSmap(string path, string text)
     {
         TomlTable table = TomlTree.Parse(new SourceText(path, text), new DiagnosticList());
-        return Score(ConfigurationSchema.Smap) > Score(ConfigurationSchema.Prr);
+        int smap = Score(ConfigurationSchema.Smap), prr = Score(ConfigurationSchema.Prr);
+
+        // Both may have a registry, but a PRR says its end of the softwires itself.
+        return smap > prr || (smap == prr && table.Values.ContainsKey("registry") && !table.Values.ContainsKey("softwire-address"));
 
         int Score(IReadOnlyDictionary<string, string[]> schema) => table.Values.Keys.Count(key => schema[""].Any(known => Spelling.Distance(key.Length > 64 ? "" : key, known) <= 1));
     }
@@ -174,13 +177,16 @@ public static class ConfigurationFile
         }
     }
 
-    static SmapConfiguration ReadSmap(SectionReader top)
+    static SmapConfiguration ReadSmap(string path, SectionReader top)
     {
+        SmapRegistry? registry = SmapRegistry.Read(top, Path.GetDirectoryName(path) ?? "");
         DhcpSettings? dhcp = DhcpSettings.Read(top);
-        SmapRules rules = dhcp is null ? SmapRules.Read(top) : SmapRules.None;
-        bool byRule = dhcp is null && top.Has("end-user-prefix"), written = dhcp is null && !byRule;
+
+        // What others tell is not in the file; until they have, nothing is forwarded.
+        bool isTold = top.Has("registry") || dhcp is not null, byRule = !isTold && top.Has("end-user-prefix"), written = !isTold && !byRule;
+        SmapRules rules = isTold ? SmapRules.None : SmapRules.Read(top);
         if (written) top.Require("softwire-address", "\"2001:db8:1::1\"");
-        if (dhcp is null) top.Require("prr-address", "\"2001:db8::1\"");
+        if (!isTold) top.Require("prr-address", "\"2001:db8::1\"");
         if (written) top.Require("shared-address", "\"192.0.2.1\"");
         IPv6Address? softwire = byRule ? rules.Own?.Ce : top.IPv6("softwire-address"), prr = top.IPv6("prr-address");
         PortSet? ports = byRule ? rules.Own?.Ports : written ? top.Ports(ConfigurationSchema.Smap) : null;
@@ -197,6 +203,7 @@ public static class ConfigurationFile
             ForwardingRules = rules.Forwarding,
             Outgoing = (SmapOutgoing)top.Word("outgoing", (int)SmapOutgoing.Softwire, ConfigurationSchema.Outgoings),
             Ports = ports ?? PortSet.WholeAddress,
+            IsSuspended = isTold,
             PayloadMtu = (PathMtu(top) ?? 1500) - ReadBindings.Overhead,
             IcmpSource = top.IPv4("icmp-source"),
         };
@@ -226,7 +233,7 @@ public static class ConfigurationFile
                 IcmpErrorsPerSecond = icmp.Number("errors-per-second", options.IcmpErrorsPerSecond, 0, 1_000_000),
                 IcmpErrorsPerHost = icmp.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000),
             };
-        var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp };
+        var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp, Registry = registry };
         return configuration with
         {
             Device = Device(top, configuration.Device),

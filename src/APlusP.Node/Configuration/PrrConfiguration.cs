@@ -80,12 +80,17 @@ public sealed record SmapConfiguration
 {
     public required SmapOptions Options { get; init; }
 
-    /// <summary>How softwire, address and ports are found out where the file does not say them; null where it does.</summary>
+    /// <summary>How softwire, address and ports are found out by DHCPv6, or with a registry the machine's own address and prefix; null where they are not.</summary>
     public DhcpSettings? Dhcpv6 { get; init; }
 
     public string Device { get; init; } = "aplusp-smap";
 
-    public string ControlSocket { get; init; } = "/run/aplusp/smap.sock";
+    public string ControlSocket { get; init; } = DefaultControlSocket;
+
+    public const string DefaultControlSocket = "/run/aplusp/smap.sock";
+
+    /// <summary>The registry that gives it address and ports; null where the file does.</summary>
+    public SmapRegistry? Registry { get; init; }
 
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;

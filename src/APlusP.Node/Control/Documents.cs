@@ -121,6 +121,9 @@ public sealed record RuleStatus(string? Name, string RuleIpv4Prefix, string Rule
 
 public sealed record SmapStatus
 {
+    /// <summary>Nobody has said what the softwire is, or not any more; address and ports are none then.</summary>
+    public bool IsSuspended { get; init; }
+
     public required string SharedAddress { get; init; }
 
     public required string PrrAddress { get; init; }
@@ -151,8 +154,11 @@ public sealed record SmapStatus
 
     public required IReadOnlyList<HostUse> Hosts { get; init; }
 
-    /// <summary>How the DHCPv6 client stands, where the softwire is its to find out.</summary>
+    /// <summary>How the DHCPv6 client stands; null where there is none.</summary>
     public DhcpStatusDocument? Dhcpv6 { get; init; }
+
+    /// <summary>How it stands with the registry and the lease; null where the softwire is not by one.</summary>
+    public LeaseStatus? Lease { get; init; }
 
     /// <summary>Ports that always lead to a server of the LAN.</summary>
     public IReadOnlyList<ForwardStatus> Forwards { get; init; } = [];
@@ -169,6 +175,19 @@ public sealed record DhcpStatusDocument(string Interface, string State, string? 
 {
     /// <summary>Seconds until the first lease ends, unless it is renewed.</summary>
     public long? ValidSeconds { get; init; }
+}
+
+/// <summary>How it stands with a SMAP's lease.</summary>
+/// <param name="State">"online", "online-alone" where the registry or the address is away, "no-address", "enrolling", "leasing", "waiting", "refused", "revoked", "ended", "expired", "duplicate" or "released".</param>
+/// <param name="Sentence">That, and why.</param>
+/// <param name="Subscriber">Who we are to the registry.</param>
+/// <param name="Registry">Its address.</param>
+public sealed record LeaseStatus(string State, string Sentence, string Subscriber, string Registry)
+{
+    public string? Id { get; init; }
+
+    /// <summary>When the lease runs out, by the registry's clock.</summary>
+    public DateTimeOffset? Until { get; init; }
 }
 
 /// <summary>A static forward: protocol ("tcp" or "udp"), our port, and the server's address and port.</summary>
@@ -194,6 +213,9 @@ public sealed record ControlAnswer
 
     /// <summary>What a reload changed.</summary>
     public string? Reloaded { get; init; }
+
+    /// <summary>The lease that was given back, for people.</summary>
+    public string? Released { get; init; }
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

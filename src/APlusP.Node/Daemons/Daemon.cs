@@ -69,14 +69,6 @@ public abstract class Daemon : IDisposable
         if (values.FastPath == FastPathMode.Off && File.Exists(LeftBeside(values.ControlSocket).Settings)) Detach(values.Device, values.ControlSocket);
         Device = Hold(TunDevice.Create(values.Device, dataPlanes.Count, mayBeThere: values.FastPath != FastPathMode.Off));
 
-        var sockets = new List<SoftwireSocket>();
-        foreach (IPv6Address end in values.SoftwireEnds.Where(e => KernelClaims.IsAddressOfThisMachine(e.ToString())))
-        {
-            sockets.Add(Hold(new SoftwireSocket(end)));
-            sockets.Add(Hold(new SoftwireSocket(end, IpProtocol.IcmpV6)));
-            Log.SoftwireBySocket(end.ToString());
-        }
-
         OwnAddressSocket? own = values.IcmpSource is { } address && KernelClaims.IsAddressOfThisMachine(address.ToString())
             ? Hold(new OwnAddressSocket(address)) : null;
 
@@ -84,7 +76,8 @@ public abstract class Daemon : IDisposable
         AttachedFastPath? fastPath = NeedsFlowsFirst ? Load() : null;
         _dataPlanes = dataPlanes;
         Workers = [.. dataPlanes.Select((dataPlane, i) => Hold(new Worker(
-            $"{Role}-{i}", new TunQueue(Device, i, ipv4, ipv6, i == 0 ? sockets : [], own), dataPlane, Fail)))];
+            $"{Role}-{i}", new TunQueue(Device, i, ipv4, ipv6, own), dataPlane, Fail)))];
+        Workers[0].Softwires = SocketsFor(values.SoftwireEnds);
         Hold(new FragmentWatch(dataPlanes, values.Fragments.WarnAt, Log, TimeProvider.System));
         foreach (Worker worker in Workers) worker.Start();
 
@@ -97,6 +90,20 @@ public abstract class Daemon : IDisposable
         if (fastPath is not null) AttachFastPath(fastPath);
         control.Start();
         Log.Started(Role, ProgramVersion, values.Device, Workers.Count, values.ControlSocket, what);
+    }
+
+    /// <summary>Sockets for what comes to softwire ends that are addresses of this machine, whose packets the kernel keeps from the device.</summary>
+    private protected IReadOnlyList<SoftwireSocket> SocketsFor(IEnumerable<IPv6Address> ends)
+    {
+        var sockets = new List<SoftwireSocket>();
+        foreach (IPv6Address end in ends.Where(e => KernelClaims.IsAddressOfThisMachine(e.ToString())))
+        {
+            sockets.Add(new SoftwireSocket(end));
+            sockets.Add(new SoftwireSocket(end, IpProtocol.IcmpV6));
+            Log.SoftwireBySocket(end.ToString());
+        }
+
+        return sockets;
     }
 
     // ---- The fast path, which stays when the process ends
@@ -223,8 +230,12 @@ public abstract class Daemon : IDisposable
         "status" => new ControlAnswer { Status = Status() },
         "counters" => new ControlAnswer { Counters = Counters() },
         "reload" => new ControlAnswer { Reloaded = Reload() },
-        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a {Role}; there are status, counters and reload, and bindings of a PRR."),
+        _ when AnswerOwn(verb) is { } own => own,
+        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a {Role}; there are status, counters and reload, bindings of a PRR, and release of a SMAP with a lease."),
     };
+
+    /// <summary>Answers what daemons of the other role do not know; null for what is nothing here either.</summary>
+    private protected virtual ControlAnswer? AnswerOwn(string verb) => null;
 
     /// <summary>The stream of requests that a verb begins; null where it is a question.</summary>
     private protected virtual ILineStream? Stream(string verb) => null;

@@ -86,4 +86,16 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(12, LogLevel.Warning, "fragments of {Kind} have reached {Percent} % of what [fragments] lets a worker hold: {Packets} of {MaxPackets} packets, {Kibibytes} of {MaxKibibytes} KiB. "
         + "At the end of it those of whoever holds most are dropped (fragments-exceeded); raise max-packets and max-memory if they are no attack. Told once a minute at most")]
     public partial void FragmentsRunShort(string kind, int percent, int packets, int maxPackets, long kibibytes, long maxKibibytes);
+
+    [LoggerMessage(40, LogLevel.Information, "{State}: {Sentence}")]
+    public partial void Home(string state, string sentence);
+
+    [LoggerMessage(41, LogLevel.Warning, "{State}: {Sentence}")]
+    public partial void HomeFault(string state, string sentence);
+
+    [LoggerMessage(42, LogLevel.Warning, "what is kept in {Directory} is of another machine, whose disk this one's is a copy of: this one begins anew as {Subscriber}")]
+    public partial void HomeIsCopy(string directory, string subscriber);
+
+    [LoggerMessage(43, LogLevel.Error, "the lease goes on, but would not outlive a restart: {Code}: {Fault}")]
+    public partial void HomeNotKept(string code, string fault);
 }

@@ -13,6 +13,7 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
     readonly Sysctls _sysctls = new();
     readonly Dictionary<string, DeviceRoute> _routes = new(StringComparer.Ordinal);
     readonly HashSet<PolicyRule> _rules = [];
+    string? _settings;
 
     /// <summary>
     /// Lets the kernel forward both families. A host that takes its own IPv6 address from router advertisements would stop doing so as a
@@ -66,6 +67,7 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
     public void Stay(string file)
     {
         if (device.WasThere && File.Exists(file)) _sysctls.TakeOver(File.ReadAllLines(file));
+        _settings = file;
         File.WriteAllLines(file, _sysctls.Remember());
         device.Stays(true);
     }
@@ -75,6 +77,7 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
     {
         _rules.Clear();
         _routes.Clear();
+        _proxied = null;
         _sysctls.Keep();
     }
 
@@ -117,6 +120,36 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
             .SelectMany(i => i.GetIPProperties().UnicastAddresses)
             .Any(a => a.Address.ToString().Split('%')[0] == address);
 
+    // ---- An address of a link that no interface has
+
+    (string Device, IPv6Address Address)? _proxied;
+
+    /// <summary>
+    /// Has the kernel answer neighbour solicitations for one address of a device's link, whose packets a route then takes to our device: the softwire's end is an address of its own, and not the
+    /// machine's. Null for none.
+    /// </summary>
+    public void AnswerFor((string Device, IPv6Address Address)? wanted)
+    {
+        if (wanted == _proxied) return;
+        byte[] octets = new byte[IPv6Address.Size];
+        if (_proxied is { } before && RouteSocket.Exists(before.Device))
+        {
+            before.Address.Write(octets);
+            _netlink.TryRemoveProxy(octets, RouteSocket.IndexOf(before.Device));
+        }
+
+        _proxied = null;
+        if (wanted is not { } now || !RouteSocket.Exists(now.Device)) return;
+        _sysctls.Set($"net/ipv6/conf/{now.Device}/proxy_ndp", "1");
+
+        // Without it the kernel waits up to 0.8 s before it answers.
+        _sysctls.Set($"net/ipv6/neigh/{now.Device}/proxy_delay", "0");
+        now.Address.Write(octets);
+        _netlink.AddProxy(octets, RouteSocket.IndexOf(now.Device));
+        _proxied = now;
+        if (_settings is not null) File.WriteAllLines(_settings, _sysctls.Remember());
+    }
+
     public static DeviceRoute RouteTo(IPv4Prefix prefix)
     {
         byte[] bytes = new byte[IPv4Address.Size];
@@ -138,6 +171,7 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
     public void Dispose()
     {
         Choose([]);
+        AnswerFor(null);
         foreach (DeviceRoute route in _routes.Values) _netlink.TryRemoveRoute(route, device.Index);
         _routes.Clear();
         _sysctls.Dispose();

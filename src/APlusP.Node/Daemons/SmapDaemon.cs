@@ -4,26 +4,44 @@ using APlusP.Core.Devices;
 using APlusP.Core.Dhcpv6;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Core.PortSets;
 using APlusP.Linux;
 using APlusP.Linux.Bpf;
 using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 using APlusP.Node.Dhcpv6;
+using APlusP.Node.Home;
 
 namespace APlusP.Node.Daemons;
 
 /// <summary>A SMAP as a process: one worker, since its NAPT is one table.</summary>
 public sealed class SmapDaemon : Daemon
 {
+    /// <summary>How long a start waits for a DHCPv6 server where a fast path of before may go on by the same softwire.</summary>
+    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
+    readonly Func<SmapConfiguration> _load;
     readonly Smap _smap;
     SmapConfiguration _file, _configuration;
-    DhcpSource? _source;
+    SoftwireParameters? _told;
+    DhcpSource? _dhcp;
+    LeasedHome? _home;
+    IDisposable? _following;
 
     public SmapDaemon(string configurationPath, DaemonLog log)
-        : base("smap", configurationPath, log)
+        : this(configurationPath, () => ConfigurationFile.LoadSmap(configurationPath), log)
     {
-        _configuration = _file = AroundTun(ConfigurationFile.LoadSmap(configurationPath));
+    }
+
+    /// <param name="name">How the configuration is called.</param>
+    /// <param name="load">Reads it.</param>
+    /// <param name="log">Told of everything.</param>
+    public SmapDaemon(string name, Func<SmapConfiguration> load, DaemonLog log)
+        : base("smap", name, log)
+    {
+        _load = load;
+        _configuration = _file = AroundTun(load());
         Paths = new PathMtuTable(_configuration.Discovery, TimeProvider.System, Secret);
         _smap = new Smap(_configuration.Options, TimeProvider.System, paths: Paths);
     }
@@ -34,44 +52,64 @@ public sealed class SmapDaemon : Daemon
 
     private protected override Origin Inside => Origin.FromLan;
 
-    /// <summary>Starts, where the file does not say what the softwire is as soon as a DHCPv6 server does.</summary>
+    /// <summary>Who tells what the softwire is, where the file does not: the registry, where there is one.</summary>
+    ISoftwireSource? Source => _home ?? (ISoftwireSource?)_dhcp;
+
+    /// <summary>Starts. Where the file does not say what the softwire is, and nobody else has yet, nothing is forwarded until somebody does.</summary>
     /// <exception cref="OperationCanceledException">It was disposed before that.</exception>
     public void Start()
     {
-        if (_configuration.Dhcpv6 is { } settings)
-        {
-            // Held first, so that what was given goes back when nothing uses it any more; and not before a next start, which is to have it again.
-            _source = Hold(new DhcpSource(settings, Log, givesBack: () => !Leaves && !Failure.IsCompleted));
-            _configuration = With(_source.WaitForFirst());
-            _smap.Options = _configuration.Options;
-        }
-
-        Start(
-            StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr,
-            () => Claim(_configuration),
-            $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}");
-        if (_source is not null) Hold(_source.Follow(told => Exclusively(() => Adopt(told))));
+        // Held first, so that what was given goes back when nothing uses it any more; and not before a next start, which is to have it again.
+        if (_file.Dhcpv6 is { } settings) _dhcp = Hold(new DhcpSource(settings, Log, givesBack: () => !Leaves && !Failure.IsCompleted));
+        if (_file.Registry is { } registry) _home = Hold(new LeasedHome(registry, Surroundings(), Log, TimeProvider.System));
+        else if (_file.FastPath != FastPathMode.Off) _dhcp?.WaitForFirst(s_patience);
+        _configuration = With(_told = Source?.Current);
+        _smap.Options = _configuration.Options;
+        Start(StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr, () => Claim(_configuration), What);
+        _following = Source?.Follow(told => Exclusively(() => Adopt(told)));
     }
 
-    /// <summary>Goes by what the softwire now is. Without any, nothing is routed here until there is one again.</summary>
+    private protected override void StopFollowing() => _following?.Dispose();
+
+    string What => _configuration.Options.IsSuspended ? "no softwire yet" : $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}";
+
+    HomeSurroundings Surroundings() => new()
+    {
+        Softwire = Known(_file.Options.SoftwireAddress),
+        Prr = Known(_file.Options.PrrAddress),
+        Delegated = () => _dhcp?.Delegated ?? [],
+        Use = Use,
+    };
+
+    static IPv6Address? Known(IPv6Address address) => address == default ? null : address;
+
+    /// <summary>How the ports are used, and whether those that rest are idle.</summary>
+    PortsUsed Use(PortSet? resting)
+    {
+        NaptUse use = null!;
+        bool isIdle = false;
+        Workers[0].Between(() =>
+        {
+            use = _smap.Use();
+            isIdle = resting is not null && _smap.IsIdle(resting);
+        });
+        return new PortsUsed(use.Ports.Max(p => p.Used), use.Exhausted, isIdle);
+    }
+
+    private protected override ControlAnswer? AnswerOwn(string verb) => verb != "release" ? null
+        : _home is null ? throw new APlusPException(ErrorCodes.LeaseNotReleased, "this SMAP has no registry, and so no lease to give back.")
+        : new ControlAnswer { Released = _home.Release() };
+
+    /// <summary>Goes by what the softwire now is. Without any, nothing is forwarded, nor routed here, until there is one again.</summary>
     void Adopt(SoftwireParameters? told)
     {
+        if (Equals(told, _told)) return;
+        _told = told;
         try
         {
-            if (told is null)
-            {
-                Claims.Route([]);
-                Claims.Choose([]);
-                Log.SoftwireOver();
-            }
-            else if (KernelClaims.IsAddressOfThisMachine(told.Softwire.ToString()))
-            {
-                Log.SoftwireRefused($"{told.Softwire} is an address of this machine, whose packets the kernel keeps to itself; restart the daemon");
-            }
-            else
-            {
-                Log.SoftwireTold($"{told.Softwire}", $"{told.Prr}", told.Ports.Count, $"{told.Address}", SoftwireMechanisms.NameOf(told.Mechanism), Apply(With(told)));
-            }
+            int ended = Apply(With(told));
+            if (told is null) Log.SoftwireOver();
+            else Log.SoftwireTold($"{told.Softwire}", $"{told.Prr}", told.Ports.Count, $"{told.Address}", SoftwireMechanisms.NameOf(told.Mechanism), ended);
         }
         catch (APlusPException fault)
         {
@@ -110,9 +148,18 @@ public sealed class SmapDaemon : Daemon
     /// </summary>
     void Claim(SmapConfiguration configuration)
     {
+        if (configuration.Options.IsSuspended)
+        {
+            Claims.Route([]);
+            Claims.Choose([]);
+            Claims.AnswerFor(null);
+            return;
+        }
+
         bool plain = configuration.DefaultRoute && configuration.Options.Outgoing == SmapOutgoing.Plain;
+        Claims.AnswerFor(_told?.Link is { } link ? (link, _told.Softwire) : null);
         var routes = new List<DeviceRoute>(SoftwireRoutes([configuration.Options.SoftwireAddress]));
-        if (_source?.Current is { } told) routes.AddRange(told.Delegated.Select(KernelClaims.RouteTo));
+        if (_told is not null) routes.AddRange(_told.Delegated.Select(KernelClaims.RouteTo));
         if (plain) routes.Add(KernelClaims.RouteTo(new IPv4Prefix(configuration.Options.SharedAddress, 32)));
         if (configuration.DefaultRoute) routes.Add(KernelClaims.DefaultRoute() with { Table = plain ? PlainTable : DeviceRoute.MainTable });
         Claims.Route(routes);
@@ -132,18 +179,17 @@ public sealed class SmapDaemon : Daemon
 
     private protected override string ReloadConfiguration()
     {
-        SmapConfiguration file = AroundTun(ConfigurationFile.LoadSmap(ConfigurationPath));
+        SmapConfiguration file = AroundTun(_load());
         RefuseChange(StartValues.Of(_file), StartValues.Of(file));
         _file = file;
-        if (_source is { Current: null }) return "no softwire now; it is in force when there is one";
-        SmapConfiguration next = _source?.Current is { } told ? With(told) : file;
-        int ended = Apply(next);
-        return $"{next.Options.Ports.Count} port(s) of {next.Options.SharedAddress}{(ended > 0 ? $"; {ended} flow(s) stood in the way and ended" : "")}";
+        int ended = Apply(With(_told));
+        return What + (ended > 0 ? $"; {ended} flow(s) stood in the way and ended" : "");
     }
 
     /// <summary>The file's configuration with what we were told beside it.</summary>
-    SmapConfiguration With(SoftwireParameters told)
+    SmapConfiguration With(SoftwireParameters? told)
     {
+        if (told is null) return _file;
         foreach (PortForward outside in _file.Options.Forwards.Where(f => !told.Ports.Contains(f.Port))) Log.ForwardOutside(outside.Port, $"{told.Ports}");
         return _file with
         {
@@ -153,6 +199,9 @@ public sealed class SmapDaemon : Daemon
                 PrrAddress = told.Prr,
                 SharedAddress = told.Address,
                 Ports = told.Ports,
+                RestingPorts = told.Resting,
+                PayloadMtu = Math.Min(_file.Options.PayloadMtu, told.PayloadMtu ?? int.MaxValue),
+                IsSuspended = false,
                 OwnPrefix = told.OwnPrefix,
                 ForwardingRules = told.ForwardingRules,
                 Forwards = [.. _file.Options.Forwards.Where(f => told.Ports.Contains(f.Port))],
@@ -169,6 +218,7 @@ public sealed class SmapDaemon : Daemon
             ended = _smap.Use().Flows;
             _smap.Options = next.Options;
             ended -= _smap.Use().Flows;
+            if (next.Options.SoftwireAddress != _configuration.Options.SoftwireAddress) Workers[0].Softwires = SocketsFor([next.Options.SoftwireAddress]);
             (FastPath as SmapFastPath)?.Options = next.Options;
         });
         Paths.Options = next.Discovery;
@@ -184,21 +234,23 @@ public sealed class SmapDaemon : Daemon
         SmapOptions options = _configuration.Options;
         return status with
         {
-            SoftwireAddresses = [options.SoftwireAddress.ToString()],
+            SoftwireAddresses = options.IsSuspended ? [] : [options.SoftwireAddress.ToString()],
             Smap = new SmapStatus
             {
+                IsSuspended = options.IsSuspended,
                 SharedAddress = options.SharedAddress.ToString(),
                 PrrAddress = options.PrrAddress.ToString(),
                 OwnPrefix = options.OwnPrefix?.ToString(),
                 ForwardingRules = [.. options.ForwardingRules.Select(r => $"{r.IPv4}")],
                 Outgoing = ConfigurationSchema.Outgoings[(int)options.Outgoing],
-                Ports = options.Ports.ToString(),
-                PortCount = options.Ports.Count,
+                Ports = options.IsSuspended ? "none" : options.Ports.ToString(),
+                PortCount = options.IsSuspended ? 0 : options.Ports.Count,
                 PortsInUse = [.. use.Ports.Select(p => new PortUse(p.Protocol, p.Used, p.Peak))],
                 Flows = use.Flows,
                 MaxFlows = options.MaxFlows,
                 Exhausted = use.Exhausted,
-                Dhcpv6 = _source?.Status,
+                Dhcpv6 = _dhcp?.Status,
+                Lease = _home?.Status,
                 Forwards = [.. options.Forwards.Select(f => new ForwardStatus(f.Protocol.ToString().ToLowerInvariant(), f.Port, $"{f.Host}:{f.HostPort}"))],
                 Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports))],
             },

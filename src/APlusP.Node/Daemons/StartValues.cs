@@ -22,11 +22,14 @@ sealed record StartValues(
     /// <summary>The registry that a PRR follows.</summary>
     public PrrRegistry? Registry { get; init; }
 
+    /// <summary>The registry that a SMAP has its lease of.</summary>
+    public SmapRegistry? SmapRegistry { get; init; }
+
     public static StartValues Of(PrrConfiguration c) =>
         new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null) { Registry = c.Registry };
 
     public static StartValues Of(SmapConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6);
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry };
 
     /// <summary>The first key, if any, whose value is another, with both for people.</summary>
     public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)
@@ -48,6 +51,6 @@ sealed record StartValues(
         ("icmp-source", $"{IcmpSource}"),
         ("[fragments]", $"{Fragments}"),
         ("max-paths", $"{MaxPaths}"),
-        ("[registry]", $"{Registry}"),
+        ("[registry]", $"{Registry}{SmapRegistry}"),
     ];
 }

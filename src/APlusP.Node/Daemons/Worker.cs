@@ -37,6 +37,13 @@ sealed class Worker : IDisposable
 
     public long SendFailures => _queue.SendFailures;
 
+    /// <inheritdoc cref="TunQueue.Softwires"/>
+    public IReadOnlyList<SoftwireSocket> Softwires
+    {
+        get => _queue.Softwires;
+        set => _queue.Softwires = value;
+    }
+
     public void Start() => _thread.Start();
 
     /// <summary>Runs something between two batches on the worker's own thread, and waits for it: how others read or change what the worker owns.</summary>

@@ -31,6 +31,7 @@ sealed class DhcpSource : ISoftwireSource
     readonly Lock _telling = new();
     Action<SoftwireParameters?>? _changed;
     volatile SoftwireParameters? _current;
+    volatile IReadOnlyList<IPv6Prefix> _delegated = [];
     volatile bool _release;
     volatile DhcpStatusDocument _status;
     string? _fault;
@@ -55,14 +56,15 @@ sealed class DhcpSource : ISoftwireSource
     /// <summary>How it stands, for people.</summary>
     public DhcpStatusDocument Status => _status;
 
-    public SoftwireParameters WaitForFirst()
+    /// <summary>Prefixes that we hold now, by which a registry's softwire can have its end.</summary>
+    public IReadOnlyList<IPv6Prefix> Delegated => _delegated;
+
+    /// <summary>Waits a while until there is something.</summary>
+    /// <exception cref="OperationCanceledException">It was disposed before.</exception>
+    public void WaitForFirst(TimeSpan patience)
     {
         _log.WaitsForDhcp(_settings.Interface);
-        while (true)
-        {
-            _first.Wait(_stop.Token);
-            if (_current is { } first) return first;
-        }
+        _first.Wait(patience, _stop.Token);
     }
 
     public IDisposable Follow(Action<SoftwireParameters?> changed)
@@ -106,6 +108,7 @@ sealed class DhcpSource : ISoftwireSource
                 if (client?.Binding is null)
                 {
                     Tell(null);
+                    _delegated = [];
                     _status = new DhcpStatusDocument(_settings.Interface, "waiting", null, null, [], error.Message);
                 }
 
@@ -184,7 +187,7 @@ sealed class DhcpSource : ISoftwireSource
             Prefix = _settings.Prefix,
             PrefixLength = _settings.PrefixLength,
             RapidCommit = _settings.RapidCommit,
-            Requested = [.. _settings.Mechanisms, DhcpOption.S46Priority],
+            Requested = _settings.Mechanisms.Count == 0 ? [] : [.. _settings.Mechanisms, DhcpOption.S46Priority],
         },
         TimeProvider.System);
 
@@ -214,8 +217,9 @@ sealed class DhcpSource : ISoftwireSource
         foreach (string note in client.TakeNotes()) _log.DhcpNote(_settings.Interface, note);
         string why = "";
         SoftwireParameters? now = null;
-        if (client.Binding is { } binding && (now = SoftwireParameters.Choose(binding.Softwires, [.. Prefixes(binding, link)], out why)) is not null)
-            now = now with { Delegated = [.. DelegatedOf(binding)] };
+        _delegated = client.Binding is { } held ? [.. DelegatedOf(held)] : [];
+        if (_settings.Mechanisms.Count > 0 && client.Binding is { } binding && (now = SoftwireParameters.Choose(binding.Softwires, [.. Prefixes(binding, link)], out why)) is not null)
+            now = now with { Delegated = _delegated };
         _status = new DhcpStatusDocument(
             _settings.Interface, client.State.ToString().ToLowerInvariant(), client.Binding?.Server.ToString(), now is null ? null : SoftwireMechanisms.NameOf(now.Mechanism),
             [.. (client.Binding?.Leases ?? []).Select(l => $"{l.Prefix}")], why.Length > 0 ? why : null)

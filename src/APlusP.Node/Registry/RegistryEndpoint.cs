@@ -58,6 +58,9 @@ sealed class RegistryEndpoint : IDisposable
 
     public Uri Url { get; }
 
+    /// <summary>What the registry's clock said at its last answer, to the second; null before one.</summary>
+    public DateTimeOffset? TheirClock { get; private set; }
+
     /// <summary>Asks for a document.</summary>
     /// <param name="path">Below the registry's address, such as "v1/leases".</param>
     /// <exception cref="RegistryFault">It refuses, or does not answer.</exception>
@@ -124,6 +127,7 @@ sealed class RegistryEndpoint : IDisposable
         try
         {
             answer = await _client.SendAsync(request, until, patience.Token);
+            TheirClock = answer.Headers.Date ?? TheirClock;
             return answer.IsSuccessStatusCode ? answer : throw await Refused(answer, patience.Token);
         }
         catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)

@@ -15,7 +15,7 @@ public class PortRangeRouterTests
     static readonly DropReason[] s_onlySmap =
     [
         DropReason.None, DropReason.NotFromPrr, DropReason.SourceNotByRule, DropReason.NotOurPort, DropReason.NoMapping, DropReason.Filtered, DropReason.PortsExhausted,
-        DropReason.HostLimit, DropReason.FlowTableFull, DropReason.SourceNotLan, DropReason.NoLease,
+        DropReason.HostLimit, DropReason.FlowTableFull, DropReason.SourceNotLan, DropReason.NoSoftwire,
     ];
 
     /// <summary>What one packet alone cannot meet; <see cref="FragmentTests"/> shows these.</summary>

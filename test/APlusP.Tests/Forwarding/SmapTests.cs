@@ -348,8 +348,8 @@ public class SmapTests
         Smap smap = Make(Options());
         int port = Out(smap, Packets.Udp(HostB, 5000, Server, 53));
         smap.Options = smap.Options with { IsSuspended = true };
-        Assert.Equal(Verdict.Drop(DropReason.NoLease), Judge(smap, Packets.Udp(HostB, 5000, Server, 53), Origin.FromLan));
-        Assert.Equal(Verdict.Drop(DropReason.NoLease), In(smap, Packets.Udp(Server, 53, Shared, port)));
+        Assert.Equal(Verdict.Drop(DropReason.NoSoftwire), Judge(smap, Packets.Udp(HostB, 5000, Server, 53), Origin.FromLan));
+        Assert.Equal(Verdict.Drop(DropReason.NoSoftwire), In(smap, Packets.Udp(Server, 53, Shared, port)));
         Assert.Equal(0, smap.Use().Flows);
         smap.Options = Options();
         Out(smap, Packets.Udp(HostB, 5000, Server, 53));

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 using APlusP.Registry.Api;
 using APlusP.Registry.Configuration;
 
@@ -25,6 +26,15 @@ public class ApiTests
         Assert.Equal(first.Text, (await scene.Ask("GET", $"/v1/leases/{first["id"]}")).Text);
         Assert.Equal($"{{\"leases\":[{first.Text}],\"next\":null}}", (await scene.Ask("GET", "/v1/leases?subscriber=cpe-1")).Text);
         Assert.Equal("{\"leases\":[],\"next\":null}", (await scene.Ask("GET", "/v1/leases?subscriber=cpe-2")).Text);
+    }
+
+    [Fact]
+    public async Task A_lease_says_where_its_softwire_ends_and_what_that_carries()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Policy = s.Policy with { Pools = [.. s.Policy.Pools.Select(p => p with { Prr = IPv6Address.Parse("2001:db8:9::1"), PayloadMtu = 1440 })] } });
+        Answer lease = await scene.Ask("POST", "/v1/leases", Cpe1);
+        Assert.Equal(("2001:db8:9::1", "1440"), (lease["br-ipv6-addr"], lease["softwire-payload-mtu"]));
+        Assert.Equal(lease.Text, (await scene.Ask("GET", $"/v1/leases/{lease["id"]}")).Text);
     }
 
     [Fact]

@@ -1,0 +1,91 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using APlusP.Core.Addresses;
+
+namespace APlusP.Linux;
+
+/// <summary>An IPv6 address that this machine has for good: assigned, not tentative, not deprecated, and not one of those that change for privacy (RFC 8981).</summary>
+public readonly record struct OwnAddress(string Device, IPv6Address Address, int PrefixLength);
+
+/// <summary>A default route of IPv6.</summary>
+public readonly record struct DefaultRouter(string Device, uint Metric);
+
+/// <summary>
+/// The machine's own IPv6 addresses and default routes, which the kernel takes from router advertisements, and word that they have changed.
+/// </summary>
+public sealed unsafe class AddressWatch : IDisposable
+{
+    const int SolNetlink = 270, AddMembership = 1;
+
+    // RTNLGRP_LINK, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE.
+    static readonly int[] s_groups = [1, 9, 11];
+
+    // IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED and IFA_F_TENTATIVE of linux/if_addr.h.
+    const uint Unfit = 0x01 | 0x08 | 0x20 | 0x40;
+
+    readonly int _fd;
+
+    public AddressWatch()
+    {
+        _fd = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK, 0);
+        if (_fd < 0) throw RouteSocket.Failure("open a netlink socket", Marshal.GetLastPInvokeError(), null);
+        long* address = stackalloc long[2] { LibC.AF_NETLINK, 0 };
+        if (LibC.Bind(_fd, address, 12) < 0) throw RouteSocket.Failure("listen for changes of addresses", Marshal.GetLastPInvokeError(), null);
+        foreach (int group in s_groups)
+        {
+            int wanted = group;
+            _ = LibC.SetSockOpt(_fd, SolNetlink, AddMembership, &wanted, sizeof(int));
+        }
+    }
+
+    /// <summary>Waits until something has changed, at most so many milliseconds; whether it has. What was lost for want of room has changed too.</summary>
+    public bool Wait(int milliseconds)
+    {
+        var poll = new PollFd { Fd = _fd, Events = LibC.POLLIN };
+        if (LibC.Poll(&poll, 1, milliseconds) <= 0) return false;
+        byte* buffer = stackalloc byte[4096];
+        while (LibC.Receive(_fd, buffer, 4096, 0) > 0)
+        {
+        }
+
+        return true;
+    }
+
+    /// <summary>Addresses of global scope, ready for use.</summary>
+    public static IReadOnlyList<OwnAddress> Addresses() => ReadAddresses(Lines("/proc/net/if_inet6"));
+
+    /// <summary>Default routes, nearest first.</summary>
+    public static IReadOnlyList<DefaultRouter> DefaultRouters() => ReadRouters(Lines("/proc/net/ipv6_route"));
+
+    // A kernel without IPv6 has no such file, and no addresses.
+    static IEnumerable<string> Lines(string path) => File.Exists(path) ? File.ReadLines(path) : [];
+
+    /// <summary>Reads lines of <c>address index length scope flags device</c>, all but the last hexadecimal.</summary>
+    public static IReadOnlyList<OwnAddress> ReadAddresses(IEnumerable<string> lines)
+    {
+        var addresses = new List<OwnAddress>();
+        foreach (string line in lines)
+        {
+            string[] parts = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            const int globalScope = 0;
+            if (parts.Length == 6 && Hex(parts[3]) == globalScope && (Hex(parts[4]) & Unfit) == 0)
+                addresses.Add(new OwnAddress(parts[5], new IPv6Address(UInt128.Parse(parts[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture)), (int)Hex(parts[2])));
+        }
+
+        return addresses;
+    }
+
+    /// <summary>Reads lines of <c>destination length source length gateway metric users uses flags device</c>, as hexadecimal.</summary>
+    public static IReadOnlyList<DefaultRouter> ReadRouters(IEnumerable<string> lines)
+    {
+        // The kernel lists routes that refuse everything here too, on the loopback device.
+        return [.. lines.Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(p => p.Length == 10 && p[1] == "00" && p[3] == "00" && p[9] != "lo")
+            .Where(p => UInt128.Parse(p[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture) == 0)
+            .Select(p => new DefaultRouter(p[9], Hex(p[5]))).OrderBy(r => r.Metric)];
+    }
+
+    static uint Hex(string text) => uint.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    public void Dispose() => _ = LibC.Close(_fd);
+}
