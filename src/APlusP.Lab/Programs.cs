@@ -25,6 +25,7 @@ public static class Programs
         ("nginx", "nginx-light"),
         ("openssl", "openssl"),
         ("ping", "iputils-ping"),
+        ("radvd", "radvd"),
         ("scp", "openssh-client"),
         ("setsid", "util-linux"),
         ("sipp", "sip-tester"),

@@ -19,6 +19,16 @@ public sealed class DemoTests : IDisposable
     }
 
     [Fact]
+    public void The_demo_of_homes_that_nobody_configured_shows_growth_a_revocation_and_who_it_was_then_cleans_up()
+    {
+        CommandResult demo = Commands.Run([LabFixture.Executable, "demo", "zero-touch"], timeout: TimeSpan.FromMinutes(5));
+        Assert.True(demo.Succeeded, demo.Text);
+        Assert.All((string[])["192.0.2.0", "160 connections", "revoked: forwards nothing", "aplusp who 192.0.2.0:"], part => Assert.Contains(part, demo.Output));
+        Assert.DoesNotContain("WRONG", demo.Output);
+        Assert.Empty(NetworkNamespace.FindAll("ap-zero-touch-"));
+    }
+
+    [Fact]
     public async Task The_demo_interrupted_leaves_nothing()
     {
         using var demo = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("env", ["--default-signal=INT", LabFixture.Executable, "demo"])

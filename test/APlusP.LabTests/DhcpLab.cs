@@ -1,3 +1,4 @@
+using System.Text.Json;
 using APlusP.Lab;
 using APlusP.Linux;
 
@@ -131,7 +132,14 @@ sealed class DhcpLab : IDisposable
     // ---- The home
 
     /// <summary>Starts the SMAP, which knows the link and nothing else, and waits until it has a softwire.</summary>
-    public LabProcess StartSmap(string more = "") => Started(BeginSmap(more), "smap.sock");
+    public LabProcess StartSmap(string more = "")
+    {
+        LabProcess smap = BeginSmap(more);
+        smap.WaitUntil(HasSoftwire, TimeSpan.FromSeconds(60), "have a softwire");
+        return smap;
+    }
+
+    public bool HasSoftwire() => Ask("smap", "status", "--json") is { Succeeded: true } status && !JsonDocument.Parse(status.Output).RootElement.GetProperty("smap").GetProperty("isSuspended").GetBoolean();
 
     /// <summary>Starts it, and does not wait.</summary>
     public LabProcess BeginSmap(string more = "")

@@ -14,6 +14,7 @@ static class DemoVerb
         var keep = new Option<bool>("--keep") { Description = "Leave the lab up afterwards, to look around; `aplusp lab down demo` removes it." };
         var command = new Command("demo", "Show two homes sharing one IPv4 address, with real programs (root, some seconds).") { keep };
         command.SetAction(parse => Run(parse.GetValue(keep)));
+        command.Add(ZeroTouchDemo.Create());
         return command;
     }
 
@@ -42,7 +43,7 @@ static class DemoVerb
         }
     }
 
-    static void Progress(string step) => AnsiConsole.MarkupLineInterpolated($"[grey]{step} ...[/]");
+    internal static void Progress(string step) => AnsiConsole.MarkupLineInterpolated($"[grey]{step} ...[/]");
 
     static void Show(Demonstration shown)
     {
@@ -80,8 +81,10 @@ static class DemoVerb
         AnsiConsole.MarkupLineInterpolated($"  at the server {(spoof.Arrived ? "it ARRIVED" : "nothing arrived")}");
         AnsiConsole.WriteLine();
         foreach (DemonstratedFact fact in shown.Facts)
-            AnsiConsole.MarkupLine($"{(fact.True ? "[green]  ok  [/]" : "[red] WRONG[/]")} {Markup.Escape(fact.Text)}");
+            Show(fact);
     }
+
+    internal static void Show(DemonstratedFact fact) => AnsiConsole.MarkupLine($"{(fact.True ? "[green]  ok  [/]" : "[red] WRONG[/]")} {Markup.Escape(fact.Text)}");
 
     static string Shorten(IReadOnlyList<int> ports) =>
         ports.Count <= 4 ? string.Join(' ', ports) : $"{ports[0]} {ports[1]} ... {ports[^1]}";

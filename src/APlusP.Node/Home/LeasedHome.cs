@@ -144,7 +144,7 @@ sealed class LeasedHome : ISoftwireSource
 
     void Run()
     {
-        long looked = long.MinValue;
+        long looked = 0;
         try
         {
             while (!_stop.IsCancellationRequested)

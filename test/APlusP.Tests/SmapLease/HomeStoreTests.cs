@@ -93,6 +93,19 @@ public sealed class HomeStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_delegated_prefix_leads_here_by_itself_and_so_comes_before_that_of_the_link()
+    {
+        IPv6Prefix[] delegated = [IPv6Prefix.Parse("2001:db8:ff00::/56"), IPv6Prefix.Parse("2001:db8:fe00::/56")];
+        SoftwireEndChoice choice = SoftwireEndChoice.Make(null, "secret", delegated, [Own("wan", "2001:db8:1::7")], s_router, null);
+        Assert.Null(choice.Device);
+        Assert.True(IPv6Prefix.Parse("2001:db8:ff00::/64").Contains(choice.Address!.Value));
+
+        // The first one may come second the next time.
+        Assert.Equal(choice, SoftwireEndChoice.Make(null, "secret", [.. delegated.Reverse()], [], [], choice.Address));
+        Assert.Equal("wan", SoftwireEndChoice.Make(null, "secret", [IPv6Prefix.Parse("2001:db8:ff00::/80")], [Own("wan", "2001:db8:1::7")], s_router, null).Device);
+    }
+
+    [Fact]
     public void What_is_missing_is_told()
     {
         Assert.Contains("no router has advertised itself", SoftwireEndChoice.Make(null, "s", [], [Own("wan", "2001:db8:1::7")], [], null).Why, StringComparison.Ordinal);

@@ -24,6 +24,22 @@ public class LeasedSmapConfigurationTests
         Assert.Empty(StartValues.Of(configuration).SoftwireEnds);
     }
 
+    [Fact]
+    public void DHCPv6_beside_it_is_for_the_machines_own_prefix_alone()
+    {
+        ConfigurationCheck<SmapConfiguration> check = Check("[dhcpv6]\ninterface = \"wan\"\n" + Registry);
+        Assert.Empty(check.Diagnostics);
+        Assert.Empty(check.Configuration!.Dhcpv6!.Mechanisms);
+        Assert.NotNull(check.Configuration.Registry);
+        Assert.Equal([ErrorCodes.ConfigurationContradiction], Check("[dhcpv6]\ninterface = \"wan\"\nmechanisms = [\"lw4o6\"]\n" + Registry).Diagnostics.Select(d => d.Code));
+    }
+
+    [Theory]
+    [InlineData(Registry, true)]
+    [InlineData("control-socket = \"/run/s\"\n" + Registry, true)]
+    [InlineData("softwire-address = \"2001:db8::1\"\n" + Registry, false)]
+    public void A_file_with_a_registry_is_a_smaps_unless_it_has_a_softwire_end_of_many(string text, bool isSmap) => Assert.Equal(isSmap, ConfigurationFile.IsSmap("any.toml", text));
+
     [Theory]
     [InlineData("", "srv:///")]
     [InlineData("url = \"srv://example.net\"", "srv://example.net/")]

@@ -1,0 +1,358 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+
+namespace APlusP.Lab;
+
+/// <summary>
+/// An access network with a router that advertises itself (radvd), a PRR and a registry on it, and homes that know nothing but where the registry is, and a token.
+/// <code>
+///   home 0 .. home n                    prr                                              internet
+///   wan: by SLAAC -- access 2001:db8:1::1 | softwire end 2001:db8:9::1 | 198.51.100.1 -- 198.51.100.2
+///                    registry: https://[2001:db8:1::1]:8646                              nginx 80, echo 7
+/// </code>
+/// Nothing runs until it is started; each part may come late, go and come again.
+/// </summary>
+public sealed class ZeroTouchLab : IDisposable
+{
+    public const string Server = "198.51.100.2", PrrEnd = "2001:db8:9::1", Pool = "192.0.2.0/28", Registry = "https://[2001:db8:1::1]:8646", FirstPrefix = "2001:db8:1::";
+
+    /// <summary>Two hosts of each home.</summary>
+    public const string Host = "192.168.1.1", OtherHost = "192.168.1.2";
+
+    /// <summary>Ports of a lease at its start.</summary>
+    public const int Block = 128;
+
+    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    readonly string _executable, _name, _fastPathLine;
+    readonly string _directory = Directory.CreateTempSubdirectory("aplusp-zero-").FullName;
+    readonly List<LabProcess> _processes = [];
+    readonly Dictionary<int, LabProcess> _homes = [];
+    LabProcess? _registry, _prr, _radvd;
+
+    /// <param name="name">Part of the names of its namespaces; those that another of this name has left go first.</param>
+    /// <param name="executable">The <c>aplusp</c> that runs in it.</param>
+    /// <param name="homes">How many.</param>
+    /// <param name="fastPathLine">The PRR's <c>fast-path</c>, as a line of its configuration.</param>
+    public ZeroTouchLab(string name, string executable, int homes, string fastPathLine = "")
+    {
+        Programs.Require("radvd", "openssl", "curl", "ip", "socat", "nginx");
+        (_name, _executable, _fastPathLine) = (name, executable, fastPathLine);
+        NetworkNamespace.Delete(NetworkNamespace.FindAll($"ap-{name}-"));
+        Prr = NetworkNamespace.Create($"ap-{name}-prr");
+        Internet = NetworkNamespace.Create($"ap-{name}-net");
+        foreach (NetworkNamespace router in (NetworkNamespace[])[Prr, Internet]) router.Shell("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
+        Commands.Require("ip", "link", "add", "uplink", "netns", Prr.Name, "type", "veth", "peer", "name", "eth0", "netns", Internet.Name);
+        Prr.Ip("link add access type bridge", "link set access up", $"addr add {FirstPrefix}1/64 dev access nodad", "link set uplink up", "addr add 198.51.100.1/24 dev uplink");
+        Internet.Ip("link set eth0 up", $"addr add {Server}/24 dev eth0", $"route add {Pool} via 198.51.100.1");
+        Homes = [.. Enumerable.Range(0, homes).Select(Connect)];
+        Prr.Require("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=registry", "-addext", "subjectAltName=IP:2001:db8:1::1,IP:127.0.0.1",
+            "-keyout", In("registry.key"), "-out", Certificate);
+        StartServers();
+    }
+
+    public NetworkNamespace Prr { get; }
+
+    public NetworkNamespace Internet { get; }
+
+    public IReadOnlyList<NetworkNamespace> Homes { get; }
+
+    string Certificate => In("registry.crt");
+
+    string Token => In("token");
+
+    string OperatorToken => Path.Combine(In("registry"), "operator.token");
+
+    string In(string file) => Path.Combine(_directory, file);
+
+    NetworkNamespace Connect(int number)
+    {
+        var home = NetworkNamespace.Create($"ap-{_name}-home{number}");
+        home.Shell("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; echo 1 > /proc/sys/net/ipv6/conf/default/router_solicitation_interval");
+        Commands.Require("ip", "link", "add", "wan", "netns", home.Name, "type", "veth", "peer", "name", $"port{number}", "netns", Prr.Name);
+        Prr.Ip($"link set port{number} master access", $"link set port{number} up");
+        home.Ip("link set wan up", $"addr add {Host}/32 dev lo", $"addr add {OtherHost}/32 dev lo");
+        return home;
+    }
+
+    LabProcess Run(NetworkNamespace at, string name, IReadOnlyList<string> command, bool leavesMounts = false)
+    {
+        LabProcess process = LabProcess.Start(at, name, In($"{name}.log"), command, leavesMounts);
+        _processes.Add(process);
+        return process;
+    }
+
+    /// <summary>A web server that says who asks, and one that says whatever it hears.</summary>
+    void StartServers()
+    {
+        File.WriteAllText(In("nginx.conf"), $$"""
+            user root;
+            worker_processes 1;
+            pid {{In("nginx.pid")}};
+            error_log {{In("nginx.error")}};
+            events { worker_connections 1024; }
+            http {
+                access_log off;
+                client_body_temp_path {{In("body")}};
+                server {
+                    listen 80;
+                    location / { return 200 "$remote_addr:$remote_port\n"; }
+                }
+            }
+
+            """);
+        Run(Internet, "nginx", ["nginx", "-e", In("nginx.error"), "-c", In("nginx.conf"), "-g", "daemon off;"]);
+        Run(Internet, "echo", ["socat", "TCP4-LISTEN:7,fork,reuseaddr,backlog=512", "EXEC:cat"]);
+        if (!Wait.Until(() => Internet.Run("ss", "-Htln", "sport", "=", ":7").Output.Length > 0 && Internet.Run("ss", "-Htln", "sport", "=", ":80").Output.Length > 0, s_patience))
+            throw new TimeoutException("the lab's servers do not listen");
+    }
+
+    // ---- What a home depends on
+
+    /// <summary>Advertises a prefix from now on; one of before is no longer preferred, nor valid for long.</summary>
+    public void Advertise(string prefix = FirstPrefix, string? gone = null)
+    {
+        _radvd?.Stop();
+        Prr.Shell($"ip addr replace {prefix}1/64 dev access nodad");
+        File.WriteAllText(In("radvd.conf"), $$"""
+            interface access {
+                AdvSendAdvert on;
+                MinRtrAdvInterval 3;
+                MaxRtrAdvInterval 4;
+                prefix {{prefix}}/64 { };
+                {{(gone is null ? "" : $"prefix {gone}/64 {{ AdvPreferredLifetime 0; AdvValidLifetime 1; }};")}}
+            };
+
+            """);
+        _radvd = Run(Prr, "radvd", ["radvd", "--nodaemon", "--config", In("radvd.conf"), "--pidfile", In("radvd.pid"), "--logmethod", "stderr"]);
+    }
+
+    /// <summary>The router says farewell: it is no router any more.</summary>
+    public void StopAdvertising() => _radvd!.Stop(TimeSpan.FromSeconds(10));
+
+    /// <summary>Starts the registry, or starts it again with what it had; at the first time a token for many homes is made.</summary>
+    /// <param name="top">Keys before its tables.</param>
+    public LabProcess StartRegistry(string top = "")
+    {
+        File.WriteAllText(In("registry.toml"), $"""
+            data = "{In("registry")}"
+            listen = ["127.0.0.1:8646", "[2001:db8:1::1]:8646"]
+            change-interval = 1
+            {top}
+            [tls]
+            certificate = "{Certificate}"
+            key = "{In("registry.key")}"
+            [[pool]]
+            prefix = "{Pool}"
+            block = {Block}
+            prr = "{PrrEnd}"
+            path-mtu = 1500
+
+            """);
+        LabProcess registry = _registry = Run(Prr, "registry", [_executable, "registry", "--config", In("registry.toml")]);
+        registry.WaitUntil(() => Prr.Run("curl", "-sf", "--cacert", Certificate, "https://127.0.0.1:8646/v1/health").Succeeded, s_patience, "answer");
+        if (!File.Exists(Token)) NewToken(1000);
+        return registry;
+    }
+
+    public void StopRegistry() => _registry!.Stop(TimeSpan.FromSeconds(10));
+
+    /// <summary>Puts a new enrolment token where the homes look for it.</summary>
+    public void NewToken(int uses) => Keep(Token, $"{{\"kind\": \"enrolment\", \"name\": \"boxes\", \"uses\": {uses}}}");
+
+    /// <summary>Has the registry make a credential, and keeps it where only we read it; nobody sees half of it.</summary>
+    void Keep(string file, string credential)
+    {
+        string secret = Ask("POST", "credentials", credential).GetProperty("secret").GetString()!;
+        using (var next = new FileStream($"{file}.new", new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
+            next.Write(Encoding.ASCII.GetBytes(secret));
+        File.Move($"{file}.new", file, overwrite: true);
+    }
+
+    /// <summary>Asks the registry as its operator.</summary>
+    public JsonElement Ask(string method, string path, string? body = null) => JsonDocument.Parse(Prr.Require(
+        ["curl", "-sS", "--fail-with-body", "--cacert", Certificate, "-H", $"Authorization: Bearer {File.ReadAllText(OperatorToken).Trim()}", "-X", method, $"https://127.0.0.1:8646/v1/{path}", .. body is null ? Array.Empty<string>() : ["-d", body]])).RootElement.Clone();
+
+    /// <summary>What <c>aplusp who</c> says.</summary>
+    /// <param name="endpoint">Address and port.</param>
+    /// <param name="at">When; now where it is left out.</param>
+    public CommandResult Who(string endpoint, DateTimeOffset? at = null) => Prr.Run(
+        ["env", $"SSL_CERT_FILE={Certificate}", _executable, "who", endpoint, "--server", "https://127.0.0.1:8646", "--token-file", OperatorToken, .. at is null ? Array.Empty<string>() : ["--at", $"{at:yyyy-MM-ddTHH:mm:ss.fffZ}"]]);
+
+    /// <summary>Starts a PRR that knows its own address and the registry, which runs, and no binding.</summary>
+    public LabProcess StartPrr()
+    {
+        if (!File.Exists(In("router.token"))) Keep(In("router.token"), "{\"kind\": \"router\", \"name\": \"prr\"}");
+        File.WriteAllText(In("prr.toml"), $"""
+            softwire-address = "{PrrEnd}"
+            control-socket = "{In("prr.sock")}"
+            {_fastPathLine}
+            [registry]
+            url = "https://127.0.0.1:8646"
+            token-file = "{In("router.token")}"
+            ca-file = "{Certificate}"
+            copy = "{In("prr.leases")}"
+
+            """);
+        LabProcess prr = _prr = Run(Prr, "prr", [_executable, "prr", "--config", In("prr.toml")]);
+        prr.WaitUntil(() => Commands.Run(_executable, "status", "--socket", In("prr.sock")).Succeeded, s_patience, "answer");
+        return prr;
+    }
+
+    public void StopPrr() => _prr!.Stop(TimeSpan.FromSeconds(10));
+
+    // ---- The homes
+
+    string Socket(int home) => Path.Combine(PathsOf(home).Run, "smap.sock");
+
+    (string Run, string State) PathsOf(int home) => (In($"run-{home}"), In($"state-{home}"));
+
+    /// <summary>Starts a SMAP with nothing but where the registry is, and a token; it sees places of its own where each machine has /run and /var/lib. Does not wait.</summary>
+    public LabProcess BeginSmap(int home)
+    {
+        const string ownPlaces = "mount -t tmpfs run /run; mount -t tmpfs lib /var/lib; mkdir /run/aplusp /var/lib/aplusp; mount --bind \"$1\" /run/aplusp; mount --bind \"$2\" /var/lib/aplusp; shift 2; exec \"$@\"";
+        (string run, string state) = PathsOf(home);
+        Directory.CreateDirectory(run);
+        Directory.CreateDirectory(state);
+        return _homes[home] = Run(
+            Homes[home], $"smap-{home}",
+            ["sh", "-ec", ownPlaces, "sh", run, state, "env", $"SSL_CERT_FILE={Certificate}", _executable, "smap", "--registry", Registry, "--token-file", Token]);
+    }
+
+    /// <summary>The same, and waits until it answers.</summary>
+    public LabProcess StartSmap(int home) => Answers(home, BeginSmap(home));
+
+    /// <summary>Starts a SMAP by a file with more keys.</summary>
+    /// <param name="home">Which.</param>
+    /// <param name="keys">Keys of <c>[registry]</c>, and tables.</param>
+    /// <param name="top">Keys before.</param>
+    /// <param name="leavesMounts">As in <see cref="LabProcess.Start"/>; a fast path that is to stay takes it.</param>
+    public LabProcess StartSmap(int home, string keys, string top = "", bool leavesMounts = false)
+    {
+        (string run, string state) = PathsOf(home);
+        Directory.CreateDirectory(run);
+        File.WriteAllText(In($"smap-{home}.toml"), $$"""
+            control-socket = "{{Socket(home)}}"
+            {{top}}
+            [napt]
+            max-flows = 4096
+            timers = { tcp-reset = 5 }
+            [registry]
+            url = "{{Registry}}"
+            token-file = "{{Token}}"
+            ca-file = "{{Certificate}}"
+            state = "{{state}}"
+            {{keys}}
+
+            """);
+        return Answers(home, _homes[home] = Run(Homes[home], $"smap-{home}", [_executable, "smap", "--config", In($"smap-{home}.toml")], leavesMounts));
+    }
+
+    LabProcess Answers(int home, LabProcess daemon)
+    {
+        daemon.WaitUntil(() => Query(home).Succeeded, s_patience, "answer");
+        return daemon;
+    }
+
+    public CommandResult Query(int home, params string[] verb) => Commands.Run([_executable, .. verb.Length > 0 ? verb : ["status", "--json"], "--socket", Socket(home)]);
+
+    /// <summary>What a SMAP says of itself.</summary>
+    public JsonElement Status(int home) => JsonDocument.Parse(Query(home).Output).RootElement.GetProperty("smap").Clone();
+
+    JsonElement Lease(int home) => Status(home).GetProperty("lease");
+
+    public string State(int home) => Lease(home).GetProperty("state").GetString()!;
+
+    public string Sentence(int home) => Lease(home).GetProperty("sentence").GetString()!;
+
+    /// <summary>Who it is to the registry.</summary>
+    public string Subscriber(int home) => Lease(home).GetProperty("subscriber").GetString()!;
+
+    public int PortCount(int home) => Status(home).GetProperty("portCount").GetInt32();
+
+    /// <summary>Waits until a SMAP is in this state.</summary>
+    public void Await(int home, string state) => Await(home, () => State(home) == state, $"be '{state}'");
+
+    /// <summary>Waits for something that a SMAP is to come to; where it does not, its log says more.</summary>
+    public void Await(int home, Func<bool> condition, string what) => _homes[home].WaitUntil(condition, s_patience, what);
+
+    /// <summary>What the registry says of the one lease of a SMAP.</summary>
+    public JsonElement LeaseOf(int home) => Ask("GET", $"leases?subscriber={Subscriber(home)}").GetProperty("leases").EnumerateArray().Single();
+
+    /// <summary>Ends a SMAP's key with the registry and its lease, as an operator does with whoever is no customer any more.</summary>
+    public void Revoke(int home)
+    {
+        string subscriber = Subscriber(home), lease = LeaseOf(home).GetProperty("id").GetString()!;
+        string key = Ask("GET", "credentials").EnumerateArray().Single(c => c.GetProperty("name").GetString() == subscriber).GetProperty("id").GetString()!;
+        Ask("DELETE", $"credentials/{key}");
+        Ask("DELETE", $"leases/{lease}");
+    }
+
+    // ---- Traffic
+
+    /// <summary>How a host of a home looks to the web server, by curl: address and port; null where nothing comes back.</summary>
+    public IPEndPoint? Seen(int home, int seconds = 3)
+    {
+        CommandResult page = Homes[home].Run("curl", "-sS", "--fail", "--max-time", $"{seconds}", "--interface", Host, $"http://{Server}/");
+        return page.Succeeded && IPEndPoint.TryParse(page.Output.Trim(), out IPEndPoint? seen) ? seen : null;
+    }
+
+    /// <summary>A TCP connection from a host of a home to the echo server; where it is refused, as for want of a port, it is tried again for a while.</summary>
+    public TcpClient Connect(int home, string host = Host) => Homes[home].Call(() =>
+    {
+        TcpClient? connection = null;
+        if (Wait.Until(() => (connection = TryConnect(host)) is not null, s_patience)) return connection!;
+        throw new TimeoutException($"{host} of home {home} did not get a connection to {Server} within {s_patience.TotalSeconds} s");
+    });
+
+    static TcpClient? TryConnect(string host)
+    {
+        var connection = new TcpClient(new IPEndPoint(IPAddress.Parse(host), 0)) { ReceiveTimeout = 30_000 };
+        try
+        {
+            if (connection.ConnectAsync(Server, 7).Wait(TimeSpan.FromSeconds(10))) return connection;
+        }
+        catch (AggregateException refused) when (refused.InnerException is SocketException)
+        {
+            // The SMAP says that it has no port.
+        }
+
+        connection.Dispose();
+        return null;
+    }
+
+    /// <summary>Whether what is sent comes back.</summary>
+    public static bool Echoes(TcpClient connection)
+    {
+        byte[] octets = [1, 2, 3], answer = new byte[3];
+        connection.GetStream().Write(octets);
+        connection.GetStream().ReadExactly(answer);
+        return answer.AsSpan().SequenceEqual(octets);
+    }
+
+    /// <summary>Captures the beginning of what goes from homes to the PRR.</summary>
+    public LabProcess CaptureSoftwires()
+    {
+        LabProcess capture = Run(Prr, "tcpdump", ["tcpdump", "-i", "access", "-s", "100", "-U", "-w", In("softwires.pcap"), $"ip6 proto 4 and dst host {PrrEnd}"]);
+        capture.WaitUntil(() => capture.ReadLog().Contains("listening on", StringComparison.Ordinal), s_patience, "listen");
+        return capture;
+    }
+
+    /// <summary>From which softwire ends which sources of TCP came, by tshark.</summary>
+    public (string Softwire, IPEndPoint Source)[] SoftwireSources() =>
+        [.. Commands.Require(["tshark", "-r", In("softwires.pcap"), "-Y", "tcp", "-T", "fields", "-e", "ipv6.src", "-e", "ip.src", "-e", "tcp.srcport"], timeout: TimeSpan.FromMinutes(5))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Distinct().Select(line => line.Split('\t')).Select(f => (f[0], new IPEndPoint(IPAddress.Parse(f[1]), int.Parse(f[2]))))];
+
+    public void Dispose()
+    {
+        foreach (LabProcess process in _processes) process.Signal(Linux.Signals.Terminate);
+        foreach (LabProcess process in _processes) process.Stop(TimeSpan.FromSeconds(10));
+        for (int home = 0; home < Homes.Count; home++)
+            if (File.Exists(Path.ChangeExtension(Socket(home), "settings")))
+                Commands.Run([.. Homes[home].Entering(leavesMounts: true), _executable, "smap", "detach", "--config", In($"smap-{home}.toml")]);
+        NetworkNamespace.Delete([Prr, Internet, .. Homes]);
+        Directory.Delete(_directory, recursive: true);
+    }
+}
