@@ -42,7 +42,7 @@ sealed partial class LeaseBook
     }
 
     /// <summary>The ports that somebody names, which are to be free, or the subscriber's own: reserved for it, or resting after it.</summary>
-    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>) Exactly(string subscriber, SubscriberClass subscribers, IPv4Address address, PortSet ports)
+    Choice Exactly(string subscriber, SubscriberClass subscribers, IPv4Address address, PortSet ports)
     {
         Pool pool = PoolOf(address);
         UnitRun run = RunOf(pool, ports);
@@ -51,17 +51,12 @@ sealed partial class LeaseBook
             throw new Refusal(ErrorCodes.LeaseLimit, $"{ports.Count} ports are more than the {subscribers.Limit} of class '{subscribers.Name}'. Raise the class's limit, or ask for another class.");
         var own = new Reservation(subscriber, address, ports, run);
         if ((FindReservation(subscriber) is { } kept && kept.Address == address && kept.Units == run) || IsOwn(own))
-        {
-            TakeOutOfRest(address, [run]);
-            return (address, pool.Layout, [run]);
-        }
+            return new Choice(address, pool.Layout, [run], () => TakeOutOfRest(address, run));
 
         do
         {
             UnitMap map = MapOf(address);
-            if (!map.TryTake(run)) continue;
-            Save(address, map);
-            return (address, pool.Layout, [run]);
+            if (map.TryTake(run)) return new Choice(address, pool.Layout, [run], () => Save(address, map));
         }
         while (Reclaim(WorkAtOnce) > 0);
         throw Taken(own);

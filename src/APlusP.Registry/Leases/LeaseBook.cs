@@ -62,11 +62,15 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         }
 
         SubscriberClass subscribers = asked ?? Class(SubscriberClass.Default);
-        (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = exactly is { } wanted
+        Choice choice = exactly is { } wanted
             ? Exactly(subscriber, subscribers, wanted.Address, wanted.Ports)
             : Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(last, subscribers);
+        (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = (choice.Address, choice.Layout, choice.Runs);
         PortSet ports = layout.PortsOf(runs);
+
+        // The last thing that may refuse, and so before they are taken.
         IPv6Address softwire = softwireOf(address, ports);
+        choice.Take();
         var lease = new Lease
         {
             Id = Guid.CreateVersion7(Now).ToString("N"),
@@ -127,34 +131,31 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         else throw new Refusal(ErrorCodes.LeaseConflict, $"The softwire {softwire} is another subscriber's until {other.Until:yyyy-MM-ddTHH:mm:ssZ}. Give each SMAP an IPv6 address of its own.");
     }
 
+    /// <summary>Ports that a subscriber can have, and what takes them.</summary>
+    sealed record Choice(IPv4Address Address, PoolLayout Layout, IReadOnlyList<UnitRun> Runs, Action Take);
+
     /// <summary>The ports that are kept for this subscriber.</summary>
-    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>)? Reserved(string subscriber)
+    Choice? Reserved(string subscriber)
     {
         if (FindReservation(subscriber) is not { } reservation || policy.PoolOf(reservation.Address) is not { } pool) return null;
-        TakeOutOfRest(reservation.Address, [reservation.Units]);
-        return (reservation.Address, pool.Layout, [reservation.Units]);
+        return new Choice(reservation.Address, pool.Layout, [reservation.Units], () => TakeOutOfRest(reservation.Address, reservation.Units));
     }
 
     /// <summary>The ports of this subscriber's last lease, while they still rest: the hold-down keeps them from others, not from it.</summary>
-    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>)? Resting(Lease? last, SubscriberClass subscribers)
+    Choice? Resting(Lease? last, SubscriberClass subscribers)
     {
         if (last?.Ended is not { } ended || Now - ended > policy.HoldDown || policy.PoolOf(last.Address) is not { } pool || !pool.Serves(subscribers)) return null;
         List<UnitRun> runs = _session.All("SELECT first_unit, unit_count FROM block WHERE lease = @lease AND reclaimed = 0 ORDER BY id", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("lease", last.Id));
         int wanted = LeasePolicy.StartOf(subscribers, pool);
         if (runs.Count == 0 || runs[0].Count != wanted || runs[0].End > pool.Layout.UnitCount) return null;
         if (_session.Any("SELECT 1 FROM reservation WHERE address = @address AND first_unit < @end AND first_unit + unit_count > @first", ("address", (long)last.Address.Value), ("end", (long)runs[0].End), ("first", (long)runs[0].First))) return null;
-        TakeOutOfRest(last.Address, [runs[0]]);
-        return (last.Address, pool.Layout, [runs[0]]);
+        return new Choice(last.Address, pool.Layout, [runs[0]], () => TakeOutOfRest(last.Address, runs[0]));
     }
 
     /// <summary>Their units stay taken; only the old block no longer waits.</summary>
-    void TakeOutOfRest(IPv4Address address, IReadOnlyList<UnitRun> runs)
-    {
-        foreach (UnitRun run in runs)
-            _session.Write(
-                "UPDATE block SET free_at = until, reclaimed = 1 WHERE address = @address AND reclaimed = 0 AND first_unit < @end AND first_unit + unit_count > @first",
-                ("address", (long)address.Value), ("end", (long)run.End), ("first", (long)run.First));
-    }
+    void TakeOutOfRest(IPv4Address address, UnitRun run) => _session.Write(
+        "UPDATE block SET free_at = until, reclaimed = 1 WHERE address = @address AND reclaimed = 0 AND first_unit < @end AND first_unit + unit_count > @first",
+        ("address", (long)address.Value), ("end", (long)run.End), ("first", (long)run.First));
 
     /// <summary>What a subscriber without a lease would get now. Nothing is kept for it, so that it may get another when it asks.</summary>
     public (IPv4Address Address, PortSet Ports) Offer(string subscriber, string? className)
@@ -165,13 +166,11 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     }
 
     /// <summary>Ports of the address that has most of them free, so that who is there already has room to grow.</summary>
-    (IPv4Address, PoolLayout, IReadOnlyList<UnitRun>) Choose(Lease? last, SubscriberClass subscribers)
+    Choice Choose(Lease? last, SubscriberClass subscribers)
     {
         do
         {
-            if (FindRoom(subscribers, last?.Subscriber) is not var (address, layout, map, runs)) continue;
-            Save(address, map);
-            return (address, layout, runs);
+            if (FindRoom(subscribers, last?.Subscriber) is var (address, layout, map, runs)) return new Choice(address, layout, runs, () => Save(address, map));
         }
         while (Reclaim(WorkAtOnce) > 0);
         throw Exhausted(subscribers);

@@ -100,6 +100,19 @@ public abstract class RegistrySuite
     }
 
     [Fact]
+    public void Who_is_refused_since_the_softwire_that_follows_is_anothers_has_taken_no_port()
+    {
+        using RegistryScene scene = Scene();
+        scene.Grant("cpe-1", softwire: 1);
+        scene.Change(b => b.Reserve("cpe-3", IPv4Address.Parse("192.0.2.3"), PortSet.Parse("2048-2175")));
+        foreach (string subscriber in (string[])["cpe-2", "cpe-3"])
+            Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.Grant(subscriber, (_, _) => RegistryScene.Softwire(1), null)));
+        scene.AssertRoomIsCounted();
+        Assert.Equal("192.0.2.3", $"{scene.Change(b => b.Grant("cpe-3", (_, _) => RegistryScene.Softwire(3), null)).Lease.Address}");
+        scene.AssertRoomIsCounted();
+    }
+
+    [Fact]
     public void After_a_lease_expired_its_ports_rest_and_are_free_then()
     {
         using RegistryScene scene = Scene(RegistryScene.Policy("192.0.2.1/32", ports: "2000-2127"));
