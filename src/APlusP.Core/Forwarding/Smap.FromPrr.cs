@@ -91,7 +91,12 @@ public sealed partial class Smap
         if (error.Path.From != _options.SoftwireAddress || !IsPeer(error.Path.To)) return Verdict.Consume;
 
         // RFC 7596 section 5.1: that a source is refused, the other end alone may say.
-        if (error.IsRefusal && reporter != error.Path.To) return Verdict.Drop(DropReason.NotFromPrr);
+        if (error.IsRefusal)
+        {
+            if (reporter != error.Path.To) return Verdict.Drop(DropReason.NotFromPrr);
+            Refusals++;
+        }
+
         Span<byte> inner = batch.Bytes(index)[innerAt..];
         IPv4Header.TryReadEmbedded(inner, out IPv4Header header);
         bool isRouted = header.Source != _options.SharedAddress;

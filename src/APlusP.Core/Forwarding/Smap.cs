@@ -74,6 +74,9 @@ public sealed partial class Smap : DataPlane
             [.. _napt.Hosts().Select(h => new NaptHostUse(new IPv4Address(h.Address), h.Ports)).OrderByDescending(h => h.Ports)]);
     }
 
+    /// <summary>How often the other end has said that our address and port are not those of our softwire (ICMPv6 1/5).</summary>
+    public long Refusals { get; private set; }
+
     /// <summary>Whether nothing uses any port of these. Between batches only.</summary>
     public bool IsIdle(PortSet ports) => _napt.IsIdle(ports);
 

@@ -83,7 +83,7 @@ public sealed class SmapDaemon : Daemon
 
     static IPv6Address? Known(IPv6Address address) => address == default ? null : address;
 
-    /// <summary>How the ports are used, and whether those that rest are idle.</summary>
+    /// <summary>How the ports are used, whether those that rest are idle, and what the PRR has against us.</summary>
     PortsUsed Use(PortSet? resting)
     {
         NaptUse use = null!;
@@ -93,7 +93,7 @@ public sealed class SmapDaemon : Daemon
             use = _smap.Use();
             isIdle = resting is not null && _smap.IsIdle(resting);
         });
-        return new PortsUsed(use.Ports.Max(p => p.Used), use.Exhausted, isIdle);
+        return new PortsUsed(use.Ports.Max(p => p.Used), use.Exhausted, isIdle) { Disowned = _smap.Refusals };
     }
 
     private protected override ControlAnswer? AnswerOwn(string verb) => verb != "release" ? null

@@ -50,7 +50,11 @@ sealed record Failed(Wish Wish, string Code, string Message, TimeSpan? RetryAfte
 /// <param name="Used">In use now, of the protocol that uses most.</param>
 /// <param name="Refused">Flows refused so far for want of a port.</param>
 /// <param name="IsRestIdle">Whether no flow uses the ports that rest.</param>
-sealed record PortsUsed(int Used, long Refused, bool IsRestIdle) : HomeEvent;
+sealed record PortsUsed(int Used, long Refused, bool IsRestIdle) : HomeEvent
+{
+    /// <summary>How often so far the PRR has said that our address and port are not ours.</summary>
+    public long Disowned { get; init; }
+}
 
 /// <summary>The owner wants the lease given back.</summary>
 sealed record Released : HomeEvent;

@@ -23,6 +23,9 @@ sealed partial class LeaseKeeper
     /// <summary>Seconds between tries: doubled from the first to the last, then the slow ones, where only people can help.</summary>
     const double FirstPause = 1, LongestPause = 60, SlowPause = 120;
 
+    /// <summary>From what the registry has said to the next question whether it still stands.</summary>
+    static readonly TimeSpan s_soonest = TimeSpan.FromSeconds(5);
+
     readonly TimeSpan _checkEvery;
     readonly SizePolicy _size;
     readonly Random _random;
@@ -37,7 +40,8 @@ sealed partial class LeaseKeeper
     bool _hasKey;
 
     HeldLease? _lease;
-    TimeSpan _runsOut, _renewAt, _checkAt;
+    TimeSpan _runsOut, _renewAt, _checkAt, _told;
+    long _disowned;
     bool _isConfirmed, _isForwarding, _isReleased;
     Wish _asking;
 
@@ -83,7 +87,10 @@ sealed partial class LeaseKeeper
             case TokenIsNew: _hasKey = false; Recover(); break;
             case LeaseIs told: TakeLease(told); break;
             case Failed failed: TakeFailure(failed); break;
-            case PortsUsed used: TakeUse(used); break;
+            case PortsUsed used:
+                TakeUse(used);
+                TakeWord(used.Disowned);
+                break;
             case Released: Release(); break;
         }
 
@@ -163,9 +170,17 @@ sealed partial class LeaseKeeper
         _actions.Add(new Forward(lease, _resting));
     }
 
+    /// <summary>Who is refused by the PRR may have no lease any more (RFC 7596 section 5.1), or a PRR that has not heard of it yet: the registry knows, and is not asked for every packet.</summary>
+    void TakeWord(long disowned)
+    {
+        if (disowned > _disowned && _told + s_soonest < _checkAt) _checkAt = _told + s_soonest;
+        _disowned = disowned;
+    }
+
     /// <summary>Half of its time is left for tries to renew it.</summary>
     void Time(TimeSpan left, TimeSpan now)
     {
+        _told = now;
         _runsOut = now + left;
         _renewAt = now + left * (0.45 + 0.05 * _random.NextDouble());
         _checkAt = now + _checkEvery * (0.75 + 0.25 * _random.NextDouble());

@@ -229,8 +229,10 @@ public class PathMtuTests
         Send(_smap, Origin.FromPrr, Packets.IcmpV6Error(Core, Home, SentUp(), IcmpV6Type.DestinationUnreachable, code: 5));
         Assert.Empty(_toLan);
         Assert.Equal(1, _smap.Counters.Drops(Origin.FromPrr, DropReason.NotFromPrr));
+        Assert.Equal(0, _smap.Refusals);
         Send(_smap, Origin.FromPrr, Packets.IcmpV6Error(Border, Home, SentUp(), IcmpV6Type.DestinationUnreachable, code: 5));
         Assert.Equal([3, 1], Assert.Single(_toLan)[20..22]);
+        Assert.Equal(1, _smap.Refusals);
     }
 
     byte[] SentUp()

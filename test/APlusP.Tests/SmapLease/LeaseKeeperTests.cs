@@ -45,6 +45,21 @@ public class LeaseKeeperTests
     }
 
     [Fact]
+    public void Who_is_refused_by_the_PRR_asks_the_registry_soon_but_not_for_every_packet()
+    {
+        GoOnline(checkEvery: 3600);
+        _now += TimeSpan.FromSeconds(1);
+        Assert.Empty(Hear(new PortsUsed(1, 0, false) { Disowned = 7 }));
+        Assert.Equal(Wish.Check, Pass(4));
+        Hear(new LeaseIs(Lease(), s_day));
+        for (int i = 0; i < 10; i++) Assert.Equal(Wish.None, Pass(60));
+        Assert.Empty(Hear(new PortsUsed(1, 0, false) { Disowned = 7 }));
+        Assert.Equal(Wish.Check, Asked(Hear(new PortsUsed(1, 0, false) { Disowned = 8 })));
+        Hear(new Failed(Wish.Check, ErrorCodes.NotThere, "it was ended."));
+        Assert.Equal("ended", _keeper.Status.State);
+    }
+
+    [Fact]
     public void From_nothing_to_online_it_waits_for_an_address_enrols_and_asks_for_a_lease()
     {
         Assert.Empty(Hear(new AddressIs(null, "no router")));
