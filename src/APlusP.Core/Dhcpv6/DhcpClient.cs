@@ -69,7 +69,10 @@ public sealed partial class DhcpClient
             TimeSpan at = _exchange?.At ?? _renewAt;
             foreach (HeldLease lease in Binding?.Leases ?? [])
                 if (lease.ValidUntil < at) at = lease.ValidUntil;
-            return at == TimeSpan.MaxValue ? null : at > Now ? at - Now : TimeSpan.Zero;
+
+            // One look at the clock: between two the moment may pass, and nobody can wait for less than nothing.
+            TimeSpan left = at - Now;
+            return at == TimeSpan.MaxValue ? null : left > TimeSpan.Zero ? left : TimeSpan.Zero;
         }
     }
 

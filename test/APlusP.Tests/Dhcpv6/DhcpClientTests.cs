@@ -24,6 +24,26 @@ public class DhcpClientTests
         Assert.InRange(elapsed[0] << 8 | elapsed[1], 100, 110);
     }
 
+    [Fact]
+    public void Nobody_waits_for_less_than_nothing_whenever_the_clock_goes_on()
+    {
+        for (int step = 1; step <= 50; step++)
+        {
+            var client = new DhcpClient(new DhcpClientOptions { Duid = Ours }, new RestlessClock(TimeSpan.FromMilliseconds(step)), new Random(step));
+            for (int i = 0; i < 2000 / step; i++) Assert.True(client.Due >= TimeSpan.Zero);
+        }
+    }
+
+    /// <summary>Later at every look.</summary>
+    sealed class RestlessClock(TimeSpan step) : TimeProvider
+    {
+        long _now;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => _now += step.Ticks;
+    }
+
     /// <summary>RFC 8415 section 15: about twice as long each time, and never longer than 3600 s and a tenth.</summary>
     [Theory]
     [InlineData(1)]
