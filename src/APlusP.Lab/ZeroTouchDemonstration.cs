@@ -50,7 +50,7 @@ public sealed record ZeroTouchDemonstration(
         int last = homes.Length - 1;
         progress?.Invoke($"home {last + 1} is revoked");
         lab.Revoke(last);
-        lab.Await(last, () => lab.Status(last).GetProperty("isSuspended").GetBoolean(), "stop");
+        lab.Await(last, () => lab.Seen(last) is null && lab.Status(last).GetProperty("isSuspended").GetBoolean(), "stop");
         string farewell = $"{lab.State(last)}: {lab.Sentence(last)}";
         cancel.ThrowIfCancellationRequested();
 

@@ -189,6 +189,8 @@ public sealed class ZeroTouchLab : IDisposable
             softwire-address = "{PrrEnd}"
             control-socket = "{In("prr.sock")}"
             {_fastPathLine}
+            [icmp]
+            send-v6-errors = true
             [registry]
             url = "https://127.0.0.1:8646"
             token-file = "{In("router.token")}"

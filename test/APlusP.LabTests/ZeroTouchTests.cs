@@ -162,6 +162,35 @@ public class ZeroTouchTests
     }
 
     [Fact]
+    public void With_a_prefix_by_DHCPv6_the_end_of_the_softwire_is_in_that()
+    {
+        using ZeroTouchLab lab = Lab(1);
+        string kea = Directory.CreateTempSubdirectory("aplusp-kea-").FullName, configuration = Path.Combine(kea, "kea.conf");
+        lab.Advertise();
+        lab.StartRegistry();
+        lab.StartPrr();
+        File.WriteAllText(configuration, """
+            { "Dhcp6": {
+              "interfaces-config": { "interfaces": [ "access" ] },
+              "server-id": { "type": "EN", "enterprise-id": 2495, "identifier": "0102030405", "persist": false },
+              "lease-database": { "type": "memfile", "persist": false },
+              "subnet6": [ { "subnet": "2001:db8:1::/64", "interface": "access", "pd-pools": [ { "prefix": "2001:db8:100::", "prefix-len": 56, "delegated-len": 56 } ] } ]
+            } }
+            """);
+
+        // What a relay agent does: the way to the prefix is by the home that has it.
+        string linkLocal = lab.Homes[0].Shell("ip -6 -o addr show dev wan scope link").Split(' ', StringSplitOptions.RemoveEmptyEntries)[3].Split('/')[0];
+        lab.Prr.Ip($"route add 2001:db8:100::/56 via {linkLocal} dev access");
+        lab.Prr.Start("kea-dhcp6", Path.Combine(kea, "log"), "env", $"KEA_PIDFILE_DIR={kea}", $"KEA_LOCKFILE_DIR={kea}", "kea-dhcp6", "-c", configuration);
+        lab.StartSmap(0, "check-every = 1\n[dhcpv6]\ninterface = \"wan\"");
+        lab.Await(0, () => lab.State(0) == "online" && lab.LeaseOf(0).GetProperty("softwire").GetString()!.StartsWith("2001:db8:100:", StringComparison.Ordinal), "have its lease in the delegated prefix");
+        SeenOf(lab, 0);
+        Assert.Empty(lab.Homes[0].Shell("ip -6 neigh show proxy"));
+        Assert.Contains("DHCPv6 on wan: bound", lab.Query(0, "status").Output, StringComparison.Ordinal);
+        Directory.Delete(kea, recursive: true);
+    }
+
+    [Fact]
     public void A_hundred_of_one_image_are_online_within_a_minute()
     {
         // The build beside the tests compiles itself at each start, for a second of a processor; only what is shipped can be a hundred at once.
