@@ -94,6 +94,19 @@ public sealed class DhcpHomeTests : IDisposable
     }
 
     [Fact]
+    public void An_end_of_the_softwire_that_is_an_address_of_this_machine_is_heard_though_it_is_told_after_the_start()
+    {
+        _lab.Smap.Ip($"addr add {LightweightEnd}/128 dev lo nodad");
+        _lab.StartPrr(Bindings);
+        LabProcess smap = _lab.BeginSmap();
+        smap.WaitUntil(() => _lab.Ask("smap", "status").Succeeded, TimeSpan.FromSeconds(40), "answer");
+        _lab.StartKea(Lightweight);
+        smap.WaitUntil(() => smap.ReadLog().Contains($"softwire {LightweightEnd} to", StringComparison.Ordinal), TimeSpan.FromSeconds(60), "have a softwire");
+        _lab.ReachAs("192.0.2.1", IsOfTen);
+        Assert.Contains($"{LightweightEnd} is an address of this machine: its packets come by a raw socket", smap.ReadLog(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Softwires_alone_are_asked_for_where_the_prefix_is_written()
     {
         _lab.StartPrr(Bindings);
