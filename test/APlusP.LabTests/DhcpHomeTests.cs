@@ -96,6 +96,8 @@ public sealed class DhcpHomeTests : IDisposable
     [Fact]
     public void An_end_of_the_softwire_that_is_an_address_of_this_machine_is_heard_though_it_is_told_after_the_start()
     {
+        // Checksums are made before the softwire: what a raw socket gives does not say that the rest of the way would make them.
+        _lab.Internet.Shell("ethtool -K eth0 tx off");
         _lab.Smap.Ip($"addr add {LightweightEnd}/128 dev lo nodad");
         _lab.StartPrr(Bindings);
         LabProcess smap = _lab.BeginSmap();
