@@ -30,6 +30,7 @@ public static class RegistryConfigurationFile
 
     /// <summary>Values of `transport`.</summary>
     static readonly string[] s_transports = ["tcp", "udp"];
+
     // RFC 8200 section 5.
     const int LeastPathMtu = 1280;
 
