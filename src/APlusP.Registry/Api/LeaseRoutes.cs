@@ -1,6 +1,8 @@
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
+using APlusP.Registry.Access;
+using APlusP.Registry.Allocation;
 using APlusP.Registry.Leases;
 using APlusP.Registry.Memory;
 using Microsoft.AspNetCore.Http;
@@ -37,11 +39,7 @@ static class LeaseRoutes
         request.Caller.RequireSelf(subscriber);
         request.Caller.RequireWithin(softwire!.Value);
         if (ports is not null && request.Caller.Subscriber is not null) throw new Refusal(ErrorCodes.NotAllowed, "Which ports a SMAP gets the registry decides. Leave out 'address' and 'ranges', or have an operator ask.");
-        if (request.Caller.Subscriber is not null && request.Caller.Credential!.Class is { Length: > 0 } given)
-        {
-            if (className is not null && className != given) throw new Refusal(ErrorCodes.NotAllowed, $"This SMAP was enrolled for the class '{given}'. Leave out the class.");
-            className = given;
-        }
+        if (request.Caller.Subscriber is not null) className = OwnClass(request.Caller.Credential!, className);
 
         await request.ChangeOnce(
             body,
@@ -51,6 +49,20 @@ static class LeaseRoutes
                 return (isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK, LeaseDocument.Of(lease, request.Registrar.Policy));
             },
             ApiJson.Plain.LeaseDocument, lease => $"/v1/leases/{lease.Id}");
+    }
+
+    /// <summary>The class that a SMAP's lease gets: the one that it was enrolled for. Those beside the usual one have more ports, and an operator says who has them.</summary>
+    static string? OwnClass(Credential credential, string? asked)
+    {
+        if (credential.Class.Length > 0)
+        {
+            if (asked is not null && asked != credential.Class) throw new Refusal(ErrorCodes.NotAllowed, $"This SMAP was enrolled for the class '{credential.Class}'. Leave out the class.");
+            return credential.Class;
+        }
+
+        if (asked is not (null or SubscriberClass.Default))
+            throw new Refusal(ErrorCodes.NotAllowed, $"This SMAP was enrolled for no class, which is '{SubscriberClass.Default}'. Leave out the class, or have an operator give the lease of the class '{asked}', or issue an enrolment token with it.");
+        return asked;
     }
 
     static Task List(Request request)

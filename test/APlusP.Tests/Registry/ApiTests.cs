@@ -193,6 +193,22 @@ public class ApiTests
     }
 
     [Fact]
+    public async Task Who_was_enrolled_for_no_class_has_the_usual_one_unless_an_operator_gave_another()
+    {
+        await using ApiScene scene = await ApiScene.Start(s => s with { Loopback = LoopbackAccess.Token });
+        string token = (await scene.Ask("POST", "/v1/credentials", """{"kind": "enrolment", "name": "boxes", "uses": 2}""", scene.Token))["secret"];
+        string key = (await scene.Ask("POST", "/v1/enrol", """{"subscriber": "cpe-1"}""", token))["key"], other = (await scene.Ask("POST", "/v1/enrol", """{"subscriber": "cpe-2"}""", token))["key"];
+        Answer refused = await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8::1", "class": "server"}""", key);
+        Assert.Equal((403, ErrorCodes.NotAllowed), (refused.Status, refused["code"]));
+        Answer usual = await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8::1", "class": "home"}""", key);
+        Assert.Equal((201, "home"), (usual.Status, usual["class"]));
+
+        Assert.Equal(201, (await scene.Ask("POST", "/v1/leases", """{"subscriber": "cpe-2", "softwire": "2001:db8::2", "class": "server"}""", scene.Token)).Status);
+        Answer given = await scene.Ask("POST", "/v1/leases", """{"softwire": "2001:db8::2"}""", other);
+        Assert.Equal((200, "server"), (given.Status, given["class"]));
+    }
+
+    [Fact]
     public async Task One_client_cannot_exhaust_a_pool_by_whatever_it_asks()
     {
         await using ApiScene scene = await ApiScene.Start(s => s with { Loopback = LoopbackAccess.Token, Policy = s.Policy with { ChangeInterval = TimeSpan.Zero } });
