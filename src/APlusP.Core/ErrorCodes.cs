@@ -289,6 +289,12 @@ public static class ErrorCodes
     /// <summary>The kernel does not tell its connections.</summary>
     public const string ConnectionsRefused = "AP7008";
 
+    /// <summary>A survey has nothing of which a report could be made.</summary>
+    public const string NothingToReport = "AP7009";
+
+    /// <summary>A report cannot be drawn or written.</summary>
+    public const string ReportNotWritten = "AP7010";
+
     /// <summary>A plan is asked for with assumptions that cannot be.</summary>
     public const string PlanAssumption = "AP7020";
 

@@ -7,6 +7,7 @@ using APlusP.Survey.Counting;
 using APlusP.Survey.Flows;
 using APlusP.Survey.Planning;
 using APlusP.Survey.Readers;
+using APlusP.Survey.Reports;
 using APlusP.Survey.Statistics;
 using APlusP.Survey.Storage;
 
@@ -45,6 +46,9 @@ public static class SurveyBench
         clock.Restart();
         Plan.Survey(full, new PlanQuestion(0.001, 10_000, 128, 99, [10, 50, 200, 1000]));
         yield return new SurveyBenchLine("plan", clock.Elapsed.TotalSeconds, "s");
+        clock.Restart();
+        SurveyReport.Write(full, new SurveyPart(), $"{path}.html", null, null, DateTimeOffset.UtcNow);
+        yield return new SurveyBenchLine("report", clock.Elapsed.TotalSeconds, "s");
     }
 
     /// <summary>A table as /proc/net/nf_conntrack has it, read and counted; the second time, when the program is warm.</summary>

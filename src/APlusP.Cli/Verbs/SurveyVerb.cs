@@ -20,6 +20,7 @@ static class SurveyVerb
         Command command = SurveyCollectVerb.Create();
         command.Add(Import());
         command.Add(Stats());
+        command.Add(SurveyReportVerb.Create());
         command.Add(Export());
         command.Add(Rules());
         command.Add(Bench());

@@ -14,6 +14,12 @@ public sealed class Distribution
 
     public double Mean => Count is > 0 and var count ? (double)Sum / count : 0;
 
+    /// <summary>The numbers that came, rising, and how often.</summary>
+    public IEnumerable<(int Value, long Times)> Values => _counts.Select((times, value) => (value, times)).Where(v => v.times > 0);
+
+    /// <summary>How many per cent do not exceed this.</summary>
+    public double PercentWithin(int value) => Count is > 0 and var count ? 100.0 * Values.TakeWhile(v => v.Value <= value).Sum(v => v.Times) / count : 0;
+
     public void Add(int value)
     {
         if (value >= _counts.Length) Array.Resize(ref _counts, Math.Max(value + 1, _counts.Length * 2));

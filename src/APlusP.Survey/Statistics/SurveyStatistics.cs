@@ -27,7 +27,7 @@ public sealed class SurveyStatistics
     // By a host's number.
     readonly bool[] _seen;
 
-    SurveyStatistics(SurveyStore store)
+    internal SurveyStatistics(SurveyStore store)
     {
         Applications = store.Applications;
         ByApplication = new long[Applications.Count];
@@ -67,22 +67,25 @@ public sealed class SurveyStatistics
         bool[] wanted = part.Numbers(store);
         IReadOnlyList<SurveyStatistics> shares = store.ReadShares(() => new SurveyStatistics(store), (share, _, hosts) =>
         {
-            share.Samples++;
+            share.AddSample();
             foreach ((int host, HostCounts counts) in hosts)
-            {
-                if (!wanted[host]) continue;
-                share._seen[host] = true;
-                share.Add(counts);
-            }
+                if (wanted[host]) share.Add(host, counts);
         });
         var statistics = new SurveyStatistics(store);
         foreach (SurveyStatistics share in shares) statistics.Add(share);
         return statistics;
     }
 
-    void Add(SurveyStatistics share)
+    /// <summary>Adds what others say of other samples.</summary>
+    internal void Add(SurveyStatistics share)
     {
         Samples += share.Samples;
+        AddHosts(share);
+    }
+
+    /// <summary>Adds what others say of other hosts at the same samples.</summary>
+    internal void AddHosts(SurveyStatistics share)
+    {
         Ports.Add(share.Ports);
         MinimumPorts.Add(share.MinimumPorts);
         PeakPorts.Add(share.PeakPorts);
@@ -91,8 +94,11 @@ public sealed class SurveyStatistics
         for (int host = 0; host < _seen.Length; host++) _seen[host] |= share._seen[host];
     }
 
-    void Add(HostCounts counts)
+    internal void AddSample() => Samples++;
+
+    internal void Add(int host, HostCounts counts)
     {
+        _seen[host] = true;
         Ports.Add(counts.Ports);
         PeakPorts.Add(counts.PeakPorts);
         if (counts.MinimumPorts >= 0) MinimumPorts.Add(counts.MinimumPorts);

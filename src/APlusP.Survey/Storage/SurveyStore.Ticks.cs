@@ -122,6 +122,16 @@ public sealed partial class SurveyStore
         return shares;
     }
 
+    /// <summary>When the samples were taken, in the order in which they are read.</summary>
+    public IReadOnlyList<DateTimeOffset> Times()
+    {
+        using SqliteCommand command = Command("SELECT at FROM tick WHERE id <= @last ORDER BY at", [("@last", _lastKnown)]);
+        using SqliteDataReader reader = command.ExecuteReader();
+        var times = new List<DateTimeOffset>();
+        while (reader.Read()) times.Add(DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(0)));
+        return times;
+    }
+
     IEnumerable<(int Index, SampleTime Time, byte[] Counts)> Ticks()
     {
         using SqliteCommand command = Command("SELECT at, period, counts FROM tick WHERE id <= @last ORDER BY at", [("@last", _lastKnown)]);

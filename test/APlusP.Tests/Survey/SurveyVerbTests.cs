@@ -35,6 +35,20 @@ public sealed class SurveyVerbTests : IDisposable
     }
 
     [Fact]
+    public void A_report_is_a_page_and_its_charts()
+    {
+        Put("1.txt", Tables.Udp("192.168.2.9", 1, "203.0.113.7", 53));
+        Assert.Equal(0, Run("survey", "import", "--store", "s.db", "1.txt").Exit);
+        (int exit, string output, string error) = Run("survey", "report", "--store", "s.db", "--out", "r.html", "--svg-dir", "charts", "--png");
+        Assert.Equal((0, ""), (exit, output));
+        string[] charts = ["applications-over-time", "ports-of-hosts", "families-over-time", "top-applications", "protocols"];
+        Assert.Equal(["r.html", .. charts.SelectMany(chart => new[] { $"charts/{chart}.svg", $"charts/{chart}.png" })], error.TrimEnd().Split('\n').Select(line => line.Replace(" written", "", StringComparison.Ordinal)));
+        Assert.Equal(charts.Length * 2, Directory.GetFiles(Path.Combine(_directory, "charts")).Length);
+        Assert.Equal(0, Run("survey", "report", "--store", "s.db", "--out", "r.html", "--png").Exit);
+        Assert.True(File.Exists(Path.Combine(_directory, "protocols.png")));
+    }
+
+    [Fact]
     public void The_rules_that_are_printed_are_rules()
     {
         (int exit, string rules, _) = Run("survey", "rules");
@@ -51,6 +65,7 @@ public sealed class SurveyVerbTests : IDisposable
     [InlineData("AP7005", "survey", "import", "--store", "s.db", "none.txt", "--every", "never")]
     [InlineData("AP7005", "survey", "import", "--store", "s.db", "none.txt", "--at", "yesterday")]
     [InlineData("AP7005", "survey", "import", "--store", "s.db", "none.txt", "--inside", "home")]
+    [InlineData("AP7004", "survey", "report", "--store", "none.db", "--out", "r.html")]
     [InlineData("AP7004", "plan", "--survey", "none.db")]
     [InlineData("AP7020", "plan", "--assume", "nothing")]
     [InlineData("AP7020", "plan", "--assume", "ports=500", "--refusal", "2")]
