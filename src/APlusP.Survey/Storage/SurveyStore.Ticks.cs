@@ -132,12 +132,29 @@ public sealed partial class SurveyStore
         return times;
     }
 
+    /// <summary>All ticks by time, some at once: while a query is open nobody can write, and who adds a tick must not wait until all are unpacked.</summary>
     IEnumerable<(int Index, SampleTime Time, byte[] Counts)> Ticks()
     {
-        using SqliteCommand command = Command("SELECT at, period, counts FROM tick WHERE id <= @last ORDER BY at", [("@last", _lastKnown)]);
-        using SqliteDataReader reader = command.ExecuteReader();
-        for (int index = 0; reader.Read(); index++)
-            yield return (index, new SampleTime(DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(0)), TimeSpan.FromMilliseconds(reader.GetInt64(1))), (byte[])reader.GetValue(2));
+        const int together = 256;
+        var some = new List<(SampleTime Time, byte[] Counts)>(together);
+        int index = 0;
+        long after = long.MinValue;
+        do
+        {
+            some.Clear();
+            using (SqliteCommand command = Command("SELECT at, period, counts FROM tick WHERE id <= @last AND at > @after ORDER BY at LIMIT @together", [("@last", _lastKnown), ("@after", after), ("@together", together)]))
+            using (SqliteDataReader reader = command.ExecuteReader())
+            {
+                while (reader.Read())
+                {
+                    after = reader.GetInt64(0);
+                    some.Add((new SampleTime(DateTimeOffset.FromUnixTimeMilliseconds(after), TimeSpan.FromMilliseconds(reader.GetInt64(1))), (byte[])reader.GetValue(2)));
+                }
+            }
+
+            foreach ((SampleTime time, byte[] counts) in some) yield return (index++, time, counts);
+        }
+        while (some.Count == together);
     }
 
     static bool IsDamage(Exception error) => error is SqliteException or InvalidDataException or InvalidCastException;

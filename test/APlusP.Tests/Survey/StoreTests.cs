@@ -236,6 +236,31 @@ public sealed class StoreTests : IDisposable
     }
 
     [Fact]
+    public void A_sample_is_added_while_others_are_read_and_does_not_wait()
+    {
+        using (SurveyStore store = SurveyStore.OpenToAdd(Store, ApplicationRules.Standard, byAddress: false))
+        {
+            TickCounts counts = Tables.Count(Tables.Tcp("192.168.2.1", 1, "203.0.113.7", 443));
+            store.Together(() =>
+            {
+                for (int i = 0; i < 600; i++) store.Add(new SampleTime(At(1000 + i), TimeSpan.FromSeconds(1)), counts, ApplicationRules.Standard);
+            });
+        }
+
+        string file = Put("1", Tables.Tcp("192.168.2.2", 1, "203.0.113.7", 443));
+        using SurveyStore reader = SurveyStore.Open(Store);
+        var times = new List<long>();
+        reader.Read((time, _) =>
+        {
+            // Where the reader kept the store locked, this would wait a minute and fail.
+            if (times.Count is 0 or 300) Import(At(100_000 + times.Count), file);
+            times.Add(time.At.ToUnixTimeSeconds());
+        });
+        Assert.Equal(Enumerable.Range(1000, 600).Select(i => (long)i), times);
+        Assert.Equal(602, Statistics().Samples);
+    }
+
+    [Fact]
     public void What_is_exported_is_what_was_imported()
     {
         const string rows = "Date,Ports,dns,http,https,quic,mail,messaging,p2p,games,other\n1267551614,5,0,1,4,0,0,0,0,0,0\n1267551625.5,14,8,1,4,0,0,0,0,0,1\n1267551636,47,40,2,4,0,0,0,0,0,1\n";
