@@ -143,6 +143,12 @@ public sealed record SmapStatus
     /// <summary>Ports in the set.</summary>
     public required int PortCount { get; init; }
 
+    /// <summary>Octets of the largest IPv4 packet that goes into the softwire whole, by configuration; the softwire packet has 40 more.</summary>
+    public int PayloadMtu { get; init; }
+
+    /// <summary>How often since start the PRR has said that our address and port are not ours.</summary>
+    public long Refusals { get; init; }
+
     public required IReadOnlyList<PortUse> PortsInUse { get; init; }
 
     public required int Flows { get; init; }
@@ -188,6 +194,9 @@ public sealed record LeaseStatus(string State, string Sentence, string Subscribe
 
     /// <summary>When the lease runs out, by the registry's clock.</summary>
     public DateTimeOffset? Until { get; init; }
+
+    /// <summary>Code of what keeps us from a lease, or from renewing it (docs/errors.md); null where nothing does.</summary>
+    public string? Code { get; init; }
 }
 
 /// <summary>A static forward: protocol ("tcp" or "udp"), our port, and the server's address and port.</summary>

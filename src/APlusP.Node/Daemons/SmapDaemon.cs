@@ -230,7 +230,8 @@ public sealed class SmapDaemon : Daemon
     private protected override StatusDocument Complete(StatusDocument status)
     {
         NaptUse use = null!;
-        Workers[0].Between(() => use = _smap.Use());
+        long refusals = 0;
+        Workers[0].Between(() => (use, refusals) = (_smap.Use(), _smap.Refusals));
         SmapOptions options = _configuration.Options;
         return status with
         {
@@ -245,6 +246,8 @@ public sealed class SmapDaemon : Daemon
                 Outgoing = ConfigurationSchema.Outgoings[(int)options.Outgoing],
                 Ports = options.IsSuspended ? "none" : options.Ports.ToString(),
                 PortCount = options.IsSuspended ? 0 : options.Ports.Count,
+                PayloadMtu = options.PayloadMtu,
+                Refusals = refusals,
                 PortsInUse = [.. use.Ports.Select(p => new PortUse(p.Protocol, p.Used, p.Peak))],
                 Flows = use.Flows,
                 MaxFlows = options.MaxFlows,

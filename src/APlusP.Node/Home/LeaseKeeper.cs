@@ -60,6 +60,9 @@ sealed partial class LeaseKeeper
     /// <summary>The lease that is held; null for none.</summary>
     public HeldLease? Lease => _lease;
 
+    /// <summary>Code of what the registry last had against us, or of its absence; null since it was well.</summary>
+    public string? FaultCode { get; private set; }
+
     /// <summary>How long it runs.</summary>
     public TimeSpan LeftOf(TimeSpan now) => _runsOut - now;
 
@@ -190,6 +193,7 @@ sealed partial class LeaseKeeper
     {
         _asking = Wish.None;
         bool isAboutSize = failed.Wish is Wish.Grow or Wish.Shrink;
+        if (!isAboutSize) FaultCode = failed.Code;
         switch (failed.Code)
         {
             case ErrorCodes.TooSoon or ErrorCodes.LeaseLimit or ErrorCodes.PoolExhausted or ErrorCodes.LeaseConflict when isAboutSize:
@@ -223,7 +227,7 @@ sealed partial class LeaseKeeper
     void Recover()
     {
         _failures = 0;
-        _fault = null;
+        _fault = FaultCode = null;
         _next = TimeSpan.MinValue;
     }
 
