@@ -11,6 +11,7 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
     CompletionVerb.Create(),
     StatusVerbs.CreateCounters(),
     DemoVerb.Create(),
+    DoctorVerb.Create(),
     ExplainVerb.Create(),
     LabVerb.Create(),
     PlanVerb.Create(),

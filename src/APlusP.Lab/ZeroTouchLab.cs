@@ -260,6 +260,9 @@ public sealed class ZeroTouchLab : IDisposable
 
     public CommandResult Query(int home, params string[] verb) => Commands.Run([_executable, .. verb.Length > 0 ? verb : ["status", "--json"], "--socket", Socket(home)]);
 
+    /// <summary>What <c>aplusp doctor</c> finds at a home.</summary>
+    public CommandResult Doctor(int home, params string[] more) => Homes[home].Run([_executable, "doctor", "--socket", Socket(home), .. more]);
+
     /// <summary>What a SMAP says of itself.</summary>
     public JsonElement Status(int home) => JsonDocument.Parse(Query(home).Output).RootElement.GetProperty("smap").Clone();
 

@@ -57,6 +57,9 @@ public sealed unsafe class AddressWatch : IDisposable
     /// <summary>Default routes, nearest first.</summary>
     public static IReadOnlyList<DefaultRouter> DefaultRouters() => ReadRouters(Lines("/proc/net/ipv6_route"));
 
+    /// <summary>Devices of the IPv4 default routes.</summary>
+    public static IReadOnlyList<string> DefaultDevicesV4() => ReadDefaultDevicesV4(Lines("/proc/net/route"));
+
     // A kernel without IPv6 has no such file, and no addresses.
     static IEnumerable<string> Lines(string path) => File.Exists(path) ? File.ReadLines(path) : [];
 
@@ -84,6 +87,10 @@ public sealed unsafe class AddressWatch : IDisposable
             .Where(p => UInt128.Parse(p[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture) == 0)
             .Select(p => new DefaultRouter(p[9], Hex(p[5]))).OrderBy(r => r.Metric)];
     }
+
+    /// <summary>Reads lines of <c>device destination gateway flags count use metric mask</c> and more, below a line of headings.</summary>
+    public static IReadOnlyList<string> ReadDefaultDevicesV4(IEnumerable<string> lines) =>
+        [.. lines.Select(line => line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Where(p => p.Length >= 8 && p[1] == "00000000" && p[7] == "00000000").Select(p => p[0])];
 
     static uint Hex(string text) => uint.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 

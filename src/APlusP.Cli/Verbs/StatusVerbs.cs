@@ -10,9 +10,9 @@ static class StatusVerbs
 {
     const int TopDrops = 5;
 
-    static Option<string?> SocketOption() => new("--socket", "-s") { Description = $"Control socket of the daemon; all of {ControlClient.DefaultDirectory}/*.sock when left out." };
+    internal static Option<string?> SocketOption() => new("--socket", "-s") { Description = $"Control socket of the daemon; all of {ControlClient.DefaultDirectory}/*.sock when left out." };
 
-    static Option<bool> JsonOption() => new("--json") { Description = "Print JSON." };
+    internal static Option<bool> JsonOption() => new("--json") { Description = "Print JSON." };
 
     public static Command CreateStatus()
     {

@@ -229,5 +229,6 @@ public sealed record ControlAnswer
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ControlAnswer))]
+[JsonSerializable(typeof(DoctorDocument))]
 [JsonSerializable(typeof(Dictionary<string, long>))]
 public sealed partial class ControlJson : JsonSerializerContext;

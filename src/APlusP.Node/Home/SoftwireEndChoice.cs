@@ -40,7 +40,7 @@ readonly record struct SoftwireEndChoice(IPv6Address? Address, string? Device, s
     }
 
     /// <summary>fc00::/7, RFC 4193: no PRR beyond the site answers such an address.</summary>
-    static bool IsLocal(IPv6Address address) => (byte)(address.Value >> 120) >> 1 == 0xfc >> 1;
+    public static bool IsLocal(IPv6Address address) => (byte)(address.Value >> 120) >> 1 == 0xfc >> 1;
 
     static IPv6Address AddressIn(IPv6Prefix prefix, string secret)
     {

@@ -43,7 +43,7 @@ public class CommandLineTests
     public void Help_names_every_verb()
     {
         string help = Run(Executable, "--help").Output;
-        foreach (string verb in new[] { "bench", "binding", "completion", "config", "counters", "demo", "explain", "lab", "plan", "portset", "prr", "registry", "reload", "replay", "rule", "smap", "status", "survey", "who" })
+        foreach (string verb in new[] { "bench", "binding", "completion", "config", "counters", "demo", "doctor", "explain", "lab", "plan", "portset", "prr", "registry", "reload", "replay", "rule", "smap", "status", "survey", "who" })
             Assert.Contains($"\n  {verb} ", help, StringComparison.Ordinal);
     }
 
