@@ -44,7 +44,7 @@ public class DoctorTests
         CommandResult told = lab.Doctor(0);
         Assert.Equal(0, told.ExitCode);
         JsonElement diagnosis = Examine(lab);
-        Assert.True(diagnosis.GetProperty("isWell").GetBoolean());
+        Assert.True(diagnosis.GetProperty("isWell").GetBoolean(), $"{diagnosis}");
         Assert.Equal(1, diagnosis.GetProperty("version").GetInt32());
         JsonElement[] findings = [.. diagnosis.GetProperty("findings").EnumerateArray()];
         Assert.All(findings, f => Assert.Equal("ok", f.GetProperty("state").GetString()));
