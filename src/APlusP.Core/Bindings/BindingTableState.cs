@@ -210,21 +210,27 @@ sealed class BindingTableState
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int PrefetchSlotOf(ulong hash)
     {
+        int probe = 0, slot = FindLike(hash, ref probe);
+        if (slot < 0) return -1;
+        Prefetch(ref Softwires[slot]);
+        Prefetch(ref Ends[slot]);
+        return slot;
+    }
+
+    /// <summary>The next slot whose softwire may have this hash, as far as <see cref="Slots"/> tells, or -1.</summary>
+    /// <param name="hash">By <see cref="Mixed(IPv6Address)"/>.</param>
+    /// <param name="probe">How many places have been looked at.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    int FindLike(ulong hash, ref int probe)
+    {
         uint[] slots = Slots;
-        int mask = slots.Length - 1, at = Home(hash);
-        for (int probe = 0; probe < slots.Length; probe++)
+        int mask = slots.Length - 1, home = Home(hash);
+        while (probe < slots.Length)
         {
-            uint entry = slots[at];
+            uint entry = slots[home + probe++ & mask];
             if (entry == 0) return -1;
             int slot = SlotOf(entry);
-            if (IsLike(entry, hash) && (uint)slot < (uint)Softwires.Length && (uint)slot < (uint)Ends.Length)
-            {
-                Prefetch(ref Softwires[slot]);
-                Prefetch(ref Ends[slot]);
-                return slot;
-            }
-
-            at = at + 1 & mask;
+            if (IsLike(entry, hash) && (uint)slot < (uint)Softwires.Length && (uint)slot < (uint)Ends.Length) return slot;
         }
 
         return -1;
@@ -273,17 +279,10 @@ sealed class BindingTableState
     public int FindSlot(IPv6Address softwire)
     {
         ulong hash = Mixed(softwire);
-        int mask = Slots.Length - 1, at = Home(hash);
-        for (int probe = 0; probe < Slots.Length; probe++)
-        {
-            uint entry = Slots[at];
-            if (entry == 0) return -1;
-            int slot = SlotOf(entry);
-            if (IsLike(entry, hash) && slot < Softwires.Length && Softwires[slot] == softwire) return slot;
-            at = at + 1 & mask;
-        }
-
-        return -1;
+        int probe = 0, slot;
+        do slot = FindLike(hash, ref probe);
+        while (slot >= 0 && Softwires[slot] != softwire);
+        return slot;
     }
 
     /// <summary>Whether the slot's subscriber has every port of the address.</summary>
