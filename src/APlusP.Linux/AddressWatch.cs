@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using APlusP.Core.Addresses;
 
 namespace APlusP.Linux;
@@ -15,40 +14,28 @@ public readonly record struct DefaultRouter(string Device, uint Metric);
 /// </summary>
 public sealed unsafe class AddressWatch : IDisposable
 {
-    const int SolNetlink = 270, AddMembership = 1;
-
     // RTNLGRP_LINK, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE.
-    static readonly int[] s_groups = [1, 9, 11];
+    static readonly uint s_groups = NetlinkSocket.Group(1) | NetlinkSocket.Group(9) | NetlinkSocket.Group(11);
 
     // IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED and IFA_F_TENTATIVE of linux/if_addr.h.
     const uint Unfit = 0x01 | 0x08 | 0x20 | 0x40;
 
-    readonly int _fd;
-
-    public AddressWatch()
-    {
-        _fd = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC | LibC.SOCK_NONBLOCK, 0);
-        if (_fd < 0) throw RouteSocket.Failure("open a netlink socket", Marshal.GetLastPInvokeError(), null);
-        long* address = stackalloc long[2] { LibC.AF_NETLINK, 0 };
-        if (LibC.Bind(_fd, address, 12) < 0) throw RouteSocket.Failure("listen for changes of addresses", Marshal.GetLastPInvokeError(), null);
-        foreach (int group in s_groups)
-        {
-            int wanted = group;
-            _ = LibC.SetSockOpt(_fd, SolNetlink, AddMembership, &wanted, sizeof(int));
-        }
-    }
+    readonly int _fd = NetlinkSocket.Open(NetlinkSocket.Route, s_groups, "listen for changes of addresses", RouteSocket.Refused);
 
     /// <summary>Waits until something has changed, at most so many milliseconds; whether it has. What was lost for want of room has changed too.</summary>
     public bool Wait(int milliseconds)
     {
+        const int some = 4096;
+        byte* buffer = stackalloc byte[some];
         var poll = new PollFd { Fd = _fd, Events = LibC.POLLIN };
-        if (LibC.Poll(&poll, 1, milliseconds) <= 0) return false;
-        byte* buffer = stackalloc byte[4096];
-        while (LibC.Receive(_fd, buffer, 4096, 0) > 0)
+        bool changed = false;
+        for (; LibC.Poll(&poll, 1, milliseconds) > 0; milliseconds = 0)
         {
+            _ = LibC.Receive(_fd, buffer, some, 0);
+            changed = true;
         }
 
-        return true;
+        return changed;
     }
 
     /// <summary>Addresses of global scope, ready for use.</summary>

@@ -36,7 +36,7 @@ public sealed record PolicyRule(int Priority, int Table)
 /// <summary>Changes links and routes by rtnetlink, rtnetlink(7). Every request is acknowledged; a refusal carries the kernel's own words.</summary>
 public sealed unsafe partial class RouteSocket : IDisposable
 {
-    const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, RtmNewRule = 32, RtmDelRule = 33, NlmsgError = 2;
+    const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, RtmNewRule = 32, RtmDelRule = 33;
     const ushort RtmNewAddress = 20, RtmDelAddress = 21, IfaAddress = 1, IfaCacheInfo = 6;
     const ushort RtmNewNeighbour = 28, RtmDelNeighbour = 29, NdaDst = 1;
     const ushort FraIifName = 3, FraPriority = 6, FraSuppressPrefixLength = 14, FraTable = 15, RtaTable = 15;
@@ -46,7 +46,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
     const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, ErrorAttributeMessage = 1;
     const byte AddrGenModeNone = 1, TableUnspecified = 0, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
     const uint IffUp = 1;
-    const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = 16;
+    const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = NetlinkMessage.HeaderSize;
 
     /// <summary>
     /// Packets that wait in a TUN queue while its worker is away. The kernel's 500 are 2 ms of full load, less than a worker that shares its core
@@ -254,7 +254,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
                 nint received = LibC.Receive(_fd, buffer, (nuint)_buffer.Length, 0);
                 if (received < HeaderSize) throw Failure(what, Marshal.GetLastPInvokeError(), null);
                 ReadOnlySpan<byte> answer = _buffer.AsSpan(0, (int)received);
-                if (MemoryMarshal.Read<ushort>(answer[4..]) != NlmsgError || MemoryMarshal.Read<uint>(answer[8..]) != _sequence) continue;
+                if (MemoryMarshal.Read<ushort>(answer[4..]) != NetlinkMessage.Error || MemoryMarshal.Read<uint>(answer[8..]) != _sequence) continue;
                 int errno = -MemoryMarshal.Read<int>(answer[HeaderSize..]);
                 if (errno == 0) return true;
                 if (accept.Contains(errno)) return false;
@@ -273,6 +273,9 @@ public sealed unsafe partial class RouteSocket : IDisposable
             if (attribute.Type == ErrorAttributeMessage) return Encoding.UTF8.GetString(attribute.Value).TrimEnd('\0');
         return null;
     }
+
+    /// <summary>What the kernel refuses without words of its own.</summary>
+    internal static APlusPException Refused(string what, int errno) => Failure(what, errno, null);
 
     internal static APlusPException Failure(string what, int errno, string? kernel) => new(
         ErrorCodes.NetlinkRefused,

@@ -7,11 +7,11 @@ namespace APlusP.Linux.Conntrack;
 /// <summary>The kernel's connections of this network namespace, by nfnetlink: all of them at once, and each as it comes and goes. It takes CAP_NET_ADMIN.</summary>
 public sealed unsafe class ConntrackSocket : IDisposable
 {
-    const int NetlinkNetfilter = 12, SolSocket = 1, SoReceiveBuffer = 8, SoReceiveBufferForce = 33;
+    const int SolSocket = 1, SoReceiveBuffer = 8, SoReceiveBufferForce = 33;
     const int SubsystemConntrack = 1, MessageNew = 0, MessageGet = 1, MessageDelete = 2;
-    const ushort NlmsgError = 2, NlmsgDone = 3, FlagRequest = 0x1, FlagDump = 0x300;
+    const ushort FlagRequest = 0x1, FlagDump = 0x300;
     const uint GroupNew = 1 << 0, GroupDestroy = 1 << 2;
-    const int HeaderSize = 16, FamilySize = 4, ENOBUFS = 105, EAGAIN = 11, EINTR = 4;
+    const int HeaderSize = NetlinkMessage.HeaderSize, FamilySize = 4, ENOBUFS = 105, EAGAIN = 11, EINTR = 4;
 
     /// <summary>Where events wait while a table is read: some 40,000 of them.</summary>
     const int EventBuffer = 16 << 20;
@@ -23,10 +23,10 @@ public sealed unsafe class ConntrackSocket : IDisposable
     /// <exception cref="APlusPException">AP7008: the kernel does not tell its connections, or not to us.</exception>
     public ConntrackSocket()
     {
-        _requests = Open(0);
+        _requests = NetlinkSocket.Open(NetlinkSocket.Netfilter, 0, "ask for connections", Refused);
         try
         {
-            _events = Open(GroupNew | GroupDestroy);
+            _events = NetlinkSocket.Open(NetlinkSocket.Netfilter, GroupNew | GroupDestroy, "hear of connections", Refused);
         }
         catch
         {
@@ -36,22 +36,6 @@ public sealed unsafe class ConntrackSocket : IDisposable
 
         int size = EventBuffer;
         if (LibC.SetSockOpt(_events, SolSocket, SoReceiveBufferForce, &size, sizeof(int)) < 0) _ = LibC.SetSockOpt(_events, SolSocket, SoReceiveBuffer, &size, sizeof(int));
-    }
-
-    static int Open(uint groups)
-    {
-        int fd = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, NetlinkNetfilter);
-        if (fd < 0) throw Refused("open a netlink socket of netfilter", Marshal.GetLastPInvokeError());
-
-        // struct sockaddr_nl: family, padding, port, groups
-        uint* address = stackalloc uint[3];
-        address[0] = LibC.AF_NETLINK;
-        address[1] = 0;
-        address[2] = groups;
-        if (LibC.Bind(fd, address, 12) >= 0) return fd;
-        int errno = Marshal.GetLastPInvokeError();
-        _ = LibC.Close(fd);
-        throw Refused("hear of connections", errno);
     }
 
     static APlusPException Refused(string what, int errno) => new(ErrorCodes.ConnectionsRefused,
@@ -74,11 +58,11 @@ public sealed unsafe class ConntrackSocket : IDisposable
             int received = Receive(_requests);
             if (received < 0 && -received == EINTR) continue;
             if (received < 0) throw Refused("read the connections", -received);
-            for (ReadOnlySpan<byte> rest = _buffer.AsSpan(0, received); TryTake(ref rest, out ushort type, out ReadOnlySpan<byte> body);)
+            foreach (NetlinkMessage message in NetlinkMessage.All(_buffer.AsSpan(0, received)))
             {
-                if (type == NlmsgDone) return;
-                if (type == NlmsgError && MemoryMarshal.Read<int>(body) is not 0 and var error) throw Refused("read the connections", -error);
-                if (type == (SubsystemConntrack << 8 | MessageNew) && ConntrackMessage.TryRead(body[FamilySize..], out TrackedConnection connection)) tell(connection);
+                if (message.Type == NetlinkMessage.Done) return;
+                if (message.Type == NetlinkMessage.Error && MemoryMarshal.Read<int>(message.Body) is not 0 and var error) throw Refused("read the connections", -error);
+                if (message.Type == (SubsystemConntrack << 8 | MessageNew) && ConntrackMessage.TryRead(message.Body[FamilySize..], out TrackedConnection connection)) tell(connection);
             }
         }
     }
@@ -102,10 +86,11 @@ public sealed unsafe class ConntrackSocket : IDisposable
                 continue;
             }
 
-            for (ReadOnlySpan<byte> rest = _buffer.AsSpan(0, received); TryTake(ref rest, out ushort type, out ReadOnlySpan<byte> body);)
+            foreach (NetlinkMessage message in NetlinkMessage.All(_buffer.AsSpan(0, received)))
             {
-                if (type >> 8 != SubsystemConntrack || (type & 0xff) is not (MessageNew or MessageDelete) || body.Length < FamilySize) continue;
-                if (ConntrackMessage.TryRead(body[FamilySize..], out TrackedConnection connection)) tell((type & 0xff) == MessageNew, connection);
+                int kind = message.Type & 0xff;
+                if (message.Type >> 8 != SubsystemConntrack || kind is not (MessageNew or MessageDelete) || message.Body.Length < FamilySize) continue;
+                if (ConntrackMessage.TryRead(message.Body[FamilySize..], out TrackedConnection connection)) tell(kind == MessageNew, connection);
             }
         }
 
@@ -120,20 +105,6 @@ public sealed unsafe class ConntrackSocket : IDisposable
             nint received = LibC.Receive(fd, buffer, (nuint)_buffer.Length, 0);
             return received < 0 ? -Marshal.GetLastPInvokeError() : (int)received;
         }
-    }
-
-    /// <summary>Takes the next message off; false at the end.</summary>
-    static bool TryTake(ref ReadOnlySpan<byte> rest, out ushort type, out ReadOnlySpan<byte> body)
-    {
-        type = 0;
-        body = default;
-        if (rest.Length < HeaderSize) return false;
-        int length = MemoryMarshal.Read<int>(rest);
-        if (length < HeaderSize || length > rest.Length) return false;
-        type = MemoryMarshal.Read<ushort>(rest[4..]);
-        body = rest[HeaderSize..length];
-        rest = rest[Math.Min(rest.Length, (length + 3) & ~3)..];
-        return true;
     }
 
     public void Dispose()

@@ -45,9 +45,9 @@ sealed unsafe class RouteTables : IDisposable
     public const int MostRoutes = 16_384;
 
     const ushort RtmNewLink = 16, RtmDelLink = 17, RtmGetLink = 18, RtmNewRoute = 24, RtmDelRoute = 25, RtmGetRoute = 26, RtmNewNeigh = 28, RtmDelNeigh = 29, RtmGetNeigh = 30,
-        RtmNewRule = 32, RtmDelRule = 33, RtmGetRule = 34, NlmsgError = 2, NlmsgDone = 3;
+        RtmNewRule = 32, RtmDelRule = 33, RtmGetRule = 34;
     const ushort FlagRequest = 1, FlagDump = 0x300, FlagCreate = 0x400, FlagReplace = 0x100;
-    const int SolNetlink = 270, AddMembership = 1, HeaderSize = 16, BufferSize = 1 << 18, SolSocket = 1, SoReceiveBuffer = 33, Enobufs = 105;
+    const int HeaderSize = NetlinkMessage.HeaderSize, BufferSize = 1 << 18, SolSocket = 1, SoReceiveBuffer = 33, Enobufs = 105;
     const ushort IflaAddress = 1, IflaIfName = 3, IflaMtu = 4, IflaMaster = 10;
     const ushort RtaDst = 1, RtaOif = 4, RtaGateway = 5, RtaPriority = 6, RtaMetrics = 8, RtaMultipath = 9, RtaTable = 15, RtaVia = 18, RtaEncapType = 21, RtaNhId = 30;
     const ushort NdaDst = 1, NdaLlAddr = 2, FraTable = 15;
@@ -65,25 +65,10 @@ sealed unsafe class RouteTables : IDisposable
 
     public RouteTables()
     {
-        _asking = Open();
-        _hearing = Open();
-        // struct sockaddr_nl. A socket without a number of its own is told nothing of what the kernel itself has to say, such as of devices. Binding forgets the
-        // groups joined before.
-        long* address = stackalloc long[2] { LibC.AF_NETLINK, 0 };
-        if (LibC.Bind(_hearing, address, 12) < 0) throw RouteSocket.Failure("listen for changes of routes", Marshal.GetLastPInvokeError(), null);
+        _asking = NetlinkSocket.Open(NetlinkSocket.Route, 0, "ask for routes", RouteSocket.Refused);
+        _hearing = NetlinkSocket.Open(NetlinkSocket.Route, s_groups.Aggregate(0u, (bits, group) => bits | NetlinkSocket.Group(group)), "listen for changes of routes", RouteSocket.Refused);
         int buffer = 8 << 20;
         _ = LibC.SetSockOpt(_hearing, SolSocket, SoReceiveBuffer, &buffer, sizeof(int));
-        foreach (int group in s_groups)
-        {
-            int wanted = group;
-            _ = LibC.SetSockOpt(_hearing, SolNetlink, AddMembership, &wanted, sizeof(int));
-        }
-    }
-
-    static int Open()
-    {
-        int fd = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, 0);
-        return fd >= 0 ? fd : throw RouteSocket.Failure("open a netlink socket", Marshal.GetLastPInvokeError(), null);
     }
 
     public Dictionary<int, LinkState> Links { get; } = [];
@@ -104,10 +89,10 @@ sealed unsafe class RouteTables : IDisposable
     public void ReadLinksAndNeighbours()
     {
         Links.Clear();
-        Ask(RtmGetLink, familyAndMore: 16, family: 0, Take);
+        Ask(RtmGetLink, familyAndMore: 16, family: 0);
         Neighbours.Clear();
-        Ask(RtmGetNeigh, familyAndMore: 12, family: LibC.AF_INET, Take);
-        Ask(RtmGetNeigh, familyAndMore: 12, family: LibC.AF_INET6, Take);
+        Ask(RtmGetNeigh, familyAndMore: 12, family: LibC.AF_INET);
+        Ask(RtmGetNeigh, familyAndMore: 12, family: LibC.AF_INET6);
     }
 
     /// <summary>Reads rules and routes again.</summary>
@@ -116,10 +101,10 @@ sealed unsafe class RouteTables : IDisposable
         IPv4.Clear();
         IPv6.Clear();
         KnowsIPv4 = KnowsIPv6 = true;
-        Ask(RtmGetRule, familyAndMore: 12, family: LibC.AF_INET, Take);
-        Ask(RtmGetRule, familyAndMore: 12, family: LibC.AF_INET6, Take);
-        if (KnowsIPv4) Ask(RtmGetRoute, familyAndMore: 12, family: LibC.AF_INET, Take);
-        if (KnowsIPv6) Ask(RtmGetRoute, familyAndMore: 12, family: LibC.AF_INET6, Take);
+        Ask(RtmGetRule, familyAndMore: 12, family: LibC.AF_INET);
+        Ask(RtmGetRule, familyAndMore: 12, family: LibC.AF_INET6);
+        if (KnowsIPv4) Ask(RtmGetRoute, familyAndMore: 12, family: LibC.AF_INET);
+        if (KnowsIPv6) Ask(RtmGetRoute, familyAndMore: 12, family: LibC.AF_INET6);
         KnowsIPv4 &= IPv4.Count <= MostRoutes;
         KnowsIPv6 &= IPv6.Count <= MostRoutes;
     }
@@ -158,12 +143,14 @@ sealed unsafe class RouteTables : IDisposable
                     break;
                 }
 
-                ForEach(_buffer.AsSpan(0, (int)received), (type, message) =>
+                foreach (NetlinkMessage message in NetlinkMessage.All(_buffer.AsSpan(0, (int)received)))
                 {
-                    switch (type)
+                    switch (message.Type)
                     {
+                        case NetlinkMessage.Error or NetlinkMessage.Done:
+                            break;
                         case RtmNewNeigh or RtmDelNeigh:
-                            Take(type, message);
+                            Take(message);
                             changes |= Changes.Neighbours;
                             break;
                         case RtmNewLink or RtmDelLink:
@@ -173,9 +160,7 @@ sealed unsafe class RouteTables : IDisposable
                             changes |= Changes.Routes;
                             break;
                     }
-
-                    return true;
-                });
+                }
             }
         }
 
@@ -206,9 +191,7 @@ sealed unsafe class RouteTables : IDisposable
         fixed (byte* start = message) _ = LibC.SendTo(_asking, start, (nuint)message.Length, 0, null, 0);
     }
 
-    delegate bool TakeMessage(ushort type, ReadOnlySpan<byte> message);
-
-    void Ask(ushort type, int familyAndMore, int family, TakeMessage take)
+    void Ask(ushort type, int familyAndMore, int family)
     {
         Span<byte> request = stackalloc byte[HeaderSize + familyAndMore];
         request.Clear();
@@ -219,45 +202,29 @@ sealed unsafe class RouteTables : IDisposable
         fixed (byte* start = request, buffer = _buffer)
         {
             if (LibC.SendTo(_asking, start, (nuint)request.Length, 0, null, 0) < 0) throw RouteSocket.Failure("ask for routes", Marshal.GetLastPInvokeError(), null);
-            bool more = true;
-            while (more)
+            while (true)
             {
                 nint received = LibC.Receive(_asking, buffer, BufferSize, 0);
                 if (received < HeaderSize) throw RouteSocket.Failure("read routes", Marshal.GetLastPInvokeError(), null);
-                more = ForEach(_buffer.AsSpan(0, (int)received), take);
+                foreach (NetlinkMessage message in NetlinkMessage.All(_buffer.AsSpan(0, (int)received)))
+                {
+                    if (message.Type == NetlinkMessage.Done) return;
+                    Take(message);
+                }
             }
         }
     }
 
-    /// <summary>False at the end of a dump.</summary>
-    static bool ForEach(ReadOnlySpan<byte> messages, TakeMessage take)
+    /// <summary>Of the requests only dumps are answered; an error is that of a neighbour that has gone, and nothing to take.</summary>
+    void Take(NetlinkMessage message)
     {
-        while (messages.Length >= HeaderSize)
+        switch (message.Type)
         {
-            int length = MemoryMarshal.Read<int>(messages);
-            if (length < HeaderSize || length > messages.Length) break;
-            ushort type = MemoryMarshal.Read<ushort>(messages[4..]);
-            if (type is NlmsgDone) return false;
-
-            // Of the requests only dumps are answered; an error is that of a neighbour that has gone.
-            if (type is not NlmsgError) take(type, messages[HeaderSize..length]);
-            messages = messages[Math.Min(messages.Length, (length + 3) / 4 * 4)..];
+            case RtmNewLink: TakeLink(message.Body); break;
+            case RtmNewRoute: TakeRoute(message.Body); break;
+            case RtmNewNeigh or RtmDelNeigh: TakeNeighbour(message.Body, gone: message.Type == RtmDelNeigh); break;
+            case RtmNewRule: TakeRule(message.Body); break;
         }
-
-        return true;
-    }
-
-    bool Take(ushort type, ReadOnlySpan<byte> message)
-    {
-        switch (type)
-        {
-            case RtmNewLink: TakeLink(message); break;
-            case RtmNewRoute: TakeRoute(message); break;
-            case RtmNewNeigh or RtmDelNeigh: TakeNeighbour(message, gone: type == RtmDelNeigh); break;
-            case RtmNewRule: TakeRule(message); break;
-        }
-
-        return true;
     }
 
     void TakeLink(ReadOnlySpan<byte> message)

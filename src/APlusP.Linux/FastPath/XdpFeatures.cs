@@ -9,8 +9,8 @@ namespace APlusP.Linux.FastPath;
 /// </summary>
 sealed unsafe class XdpFeatures
 {
-    const int NetlinkGeneric = 16, HeaderSize = 16, GenericHeaderSize = 4, BufferSize = 1 << 16;
-    const ushort GenlIdCtrl = 16, FlagRequest = 1, FlagDump = 0x300, NlmsgError = 2, NlmsgDone = 3;
+    const int HeaderSize = NetlinkMessage.HeaderSize, GenericHeaderSize = 4, BufferSize = 1 << 16;
+    const ushort GenlIdCtrl = 16, FlagRequest = 1, FlagDump = 0x300;
     const byte CtrlCmdGetFamily = 3, NetdevCmdDevGet = 1;
     const ushort CtrlAttrFamilyId = 1, CtrlAttrFamilyName = 2, NetdevDevIfIndex = 1, NetdevDevXdpFeatures = 3;
 
@@ -34,7 +34,7 @@ sealed unsafe class XdpFeatures
     static Dictionary<int, ulong> Ask()
     {
         var told = new Dictionary<int, ulong>();
-        int fd = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, NetlinkGeneric);
+        int fd = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, NetlinkSocket.Generic);
         if (fd < 0) return told;
         try
         {
@@ -92,13 +92,10 @@ sealed unsafe class XdpFeatures
             {
                 nint received = LibC.Receive(fd, buffer, BufferSize, 0);
                 if (received < HeaderSize) return;
-                ReadOnlySpan<byte> messages = answer.AsSpan(0, (int)received);
-                while (messages.Length >= HeaderSize)
+                foreach (NetlinkMessage message in NetlinkMessage.All(answer.AsSpan(0, (int)received)))
                 {
-                    int length = MemoryMarshal.Read<int>(messages);
-                    if (length < HeaderSize || length > messages.Length || MemoryMarshal.Read<ushort>(messages[4..]) is NlmsgDone or NlmsgError) return;
-                    take(messages[(HeaderSize + GenericHeaderSize)..length]);
-                    messages = messages[Math.Min(messages.Length, (length + 3) / 4 * 4)..];
+                    if (message.Type is NetlinkMessage.Done or NetlinkMessage.Error) return;
+                    take(message.Body[GenericHeaderSize..]);
                 }
 
                 if ((flags & FlagDump) == 0) return;
