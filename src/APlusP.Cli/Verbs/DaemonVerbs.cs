@@ -54,7 +54,7 @@ static class DaemonVerbs
             [.. keys.Select(k => k.Option)],
             parsed => parsed.GetValue(registry) is null ? null : (_, log) =>
             {
-                string text = "[registry]\n" + string.Concat(keys.Where(k => parsed.GetValue(k.Option) is not null).Select(k => $"{k.Key} = {Quoted(k.IsPath ? Path.GetFullPath(parsed.GetValue(k.Option)!) : parsed.GetValue(k.Option)!)}\n"));
+                string text = "[registry]\n" + string.Concat(keys.Where(k => parsed.GetValue(k.Option) is not null).Select(k => $"{k.Key} = {TomlText.Quoted(k.IsPath ? Path.GetFullPath(parsed.GetValue(k.Option)!) : parsed.GetValue(k.Option)!)}\n"));
                 var daemon = new SmapDaemon("the command line", () => ConfigurationFile.CheckSmap("the command line", text).Require("the command line"), log);
                 return (daemon, daemon.Start);
             });
@@ -62,9 +62,6 @@ static class DaemonVerbs
         smap.Add(CreateRelease());
         return smap;
     }
-
-    /// <summary>A basic string of TOML.</summary>
-    static string Quoted(string text) => $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
 
     static Command CreateRelease()
     {

@@ -32,7 +32,7 @@ public static class PrrToml
         if (options.Hairpinning != standard.Hairpinning) toml.Write($"hairpinning = {Word(options.Hairpinning)}\n");
         if (options.ClampMss != standard.ClampMss) toml.Write($"clamp-mss = {Word(options.ClampMss)}\n");
         if (options.IgnoreDontFragment != standard.IgnoreDontFragment) toml.Write($"ignore-df = {Word(options.IgnoreDontFragment)}\n");
-        if (bindings is not null) toml.Write($"bindings-file = {Quoted(bindingsFile)}\n");
+        if (bindings is not null) toml.Write($"bindings-file = {TomlText.Quoted(bindingsFile)}\n");
 
         toml.Write($"\n[icmp]\nallow-from-internet = {Word(options.AllowIcmpFromInternet)}\nsend-v4-errors = {Word(options.SendIcmpV4Errors)}\n"
             + $"send-v6-errors = {Word(options.SendIcmpV6Errors)}\nerrors-per-second = {options.IcmpErrorsPerSecond}\n");
@@ -81,7 +81,7 @@ public static class PrrToml
     {
         MappingRule rule = binding.Rule;
         writer.Write("\n[[rule]]\n");
-        if (binding.Name is { } name) writer.Write($"name = {Quoted(name)}\n");
+        if (binding.Name is { } name) writer.Write($"name = {TomlText.Quoted(name)}\n");
         writer.Write($"rule-ipv6-prefix = \"{rule.IPv6}\"\nrule-ipv4-prefix = \"{rule.IPv4}\"\nea-length = {rule.EaLength}\n");
         if (rule.PsidOffset != MappingRule.DefaultPsidOffset) writer.Write($"psid-offset = {rule.PsidOffset}\n");
         if (rule.ExplicitPsidLength is { } length) writer.Write($"psid-length = {length}\n");
@@ -94,7 +94,7 @@ public static class PrrToml
     static void WriteTable(TextWriter writer, Binding binding, string ports, string? name, IPv6Address usual, int pathMtu)
     {
         writer.Write("\n[[binding]]\n");
-        if (name is not null) writer.Write($"name = {Quoted(name)}\n");
+        if (name is not null) writer.Write($"name = {TomlText.Quoted(name)}\n");
         writer.Write($"address = \"{binding.Address}\"\n");
         writer.Write(binding.Ports.Psid is { } psid && ports != "all"
             ? $"psid = {{ offset = {psid.Offset}, length = {psid.Length}, psid = {psid.Value} }}\n" : $"ports = \"{ports}\"\n");
@@ -106,14 +106,4 @@ public static class PrrToml
     static string Word(bool value) => value ? "true" : "false";
 
     static string Plain(string text) => string.Concat(text.Select(c => char.IsControl(c) ? ' ' : c));
-
-    static string Quoted(string text)
-    {
-        var quoted = new StringBuilder("\"");
-        foreach (char c in text)
-            if (c is '"' or '\\') quoted.Append('\\').Append(c);
-            else if (char.IsControl(c)) quoted.Append($"\\u{(int)c:x4}");
-            else quoted.Append(c);
-        return quoted.Append('"').ToString();
-    }
 }
