@@ -1,10 +1,11 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Text;
 using APlusP.Core.Addresses;
 using APlusP.Core.Wire;
+using APlusP.Node.Daemons;
 
 namespace APlusP.Node.Doctor;
 
@@ -15,7 +16,7 @@ namespace APlusP.Node.Doctor;
 static class SoftwireProbe
 {
     /// <summary>Where the packet would go, if it went on: an address that every router of the Internet has a route to (a.root-servers.net), at a port of traceroute(8).</summary>
-    static readonly IPAddress s_towards = IPAddress.Parse("198.41.0.4");
+    static readonly IPv4Address s_towards = IPv4Address.Parse("198.41.0.4");
 
     const int Port = 33434, Tries = 3;
 
@@ -37,9 +38,10 @@ static class SoftwireProbe
             using var errors = new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Icmp);
             using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { Ttl = 1 };
             socket.SetRawSocketOption(LevelSocket, BindToDevice, Encoding.ASCII.GetBytes($"{device}\0"));
+            var towards = new IPEndPoint(IPAddress.Parse($"{s_towards}"), Port);
             for (int i = 0; i < Tries; i++)
             {
-                socket.SendTo("aplusp doctor"u8, new IPEndPoint(s_towards, Port));
+                socket.SendTo("aplusp doctor"u8, towards);
                 if (Hear(errors, (ushort)((IPEndPoint)socket.LocalEndPoint!).Port, shared) is { } answer) return (answer, null);
             }
 
@@ -60,17 +62,10 @@ static class SoftwireProbe
             Span<byte> packet = heard.AsSpan(0, errors.Receive(heard));
             if (!IPv4Header.TryRead(packet, out IPv4Header header) || !IcmpV4Header.TryRead(packet[header.Size..], out IcmpV4Header icmp) || !icmp.IsError) continue;
             Span<byte> about = packet[(header.Size + IcmpV4Header.Size)..];
-            if (!IPv4Header.TryReadEmbedded(about, out IPv4Header ours) || ours.Protocol != IpProtocol.Udp || ours.Destination != Towards || about.Length < ours.Size + 2) continue;
-            if (BigEndian(about[ours.Size..]) == port) return new IcmpAnswer(header.Source, header.Source == shared || IsOwn(header.Source), icmp.Type, icmp.Code);
+            if (!IPv4Header.TryReadEmbedded(about, out IPv4Header ours) || ours.Protocol != IpProtocol.Udp || ours.Destination != s_towards || about.Length < ours.Size + 2) continue;
+            if (BinaryPrimitives.ReadUInt16BigEndian(about[ours.Size..]) == port) return new IcmpAnswer(header.Source, header.Source == shared || KernelClaims.IsAddressOfThisMachine($"{header.Source}"), icmp.Type, icmp.Code);
         }
 
         return null;
     }
-
-    static IPv4Address Towards => IPv4Address.Read(s_towards.GetAddressBytes());
-
-    static ushort BigEndian(ReadOnlySpan<byte> octets) => System.Buffers.Binary.BinaryPrimitives.ReadUInt16BigEndian(octets);
-
-    static bool IsOwn(IPv4Address address) =>
-        NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Any(a => a.Address.ToString() == address.ToString());
 }

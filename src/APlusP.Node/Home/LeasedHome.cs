@@ -103,7 +103,7 @@ sealed class LeasedHome : ISoftwireSource
         {
             lock (_status)
             {
-                (string state, string sentence) = (_keeper.Status.State, _keeper.Status.Sentence);
+                (string state, string sentence) = _keeper.Status;
                 return new LeaseStatus(state, sentence, _store.Saved.Subscriber, $"{_registry.Address.Url}") { Id = _keeper.Lease?.Id, Until = _keeper.Lease?.Until, Code = _keeper.FaultCode };
             }
         }
