@@ -15,10 +15,12 @@ public sealed record LeaseDocument(
     string Id, string Subscriber, string Class, string Softwire, string Address, int Ports, IReadOnlyList<int[]> Ranges, PsidDocument? Psid, string From, string Until,
     [property: JsonPropertyName("br-ipv6-addr")] string? Prr, [property: JsonPropertyName("softwire-payload-mtu")] int? PayloadMtu)
 {
-    internal static LeaseDocument Of(Lease lease, LeasePolicy policy) => new(
+    /// <param name="lease">The lease.</param>
+    /// <param name="pool">Where its address is from; null where it is of none any more.</param>
+    internal static LeaseDocument Of(Lease lease, Pool? pool) => new(
         lease.Id, lease.Subscriber, lease.Class, lease.Softwire.ToString(), lease.Address.ToString(), lease.Ports.Count, [.. lease.Ports.Ranges.Select(r => new int[] { r.First, r.Last })],
         lease.Ports.Psid is { } psid ? new PsidDocument(psid.Offset, psid.Length, psid.Value) : null, Moment.Write(lease.From), Moment.Write(lease.Until),
-        policy.PoolOf(lease.Address)?.Prr?.ToString(), policy.PoolOf(lease.Address)?.PayloadMtu);
+        pool?.Prr?.ToString(), pool?.PayloadMtu);
 }
 
 /// <summary>What is asked of <c>POST /v1/leases</c>; with an address and ranges, those very ports.</summary>

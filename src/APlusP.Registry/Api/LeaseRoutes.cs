@@ -46,7 +46,7 @@ static class LeaseRoutes
             book =>
             {
                 (Lease lease, bool isNew) = book.Grant(subscriber, softwire.Value, className, ports is null ? null : (address!.Value, ports));
-                return (isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK, LeaseDocument.Of(lease, request.Registrar.Policy));
+                return (isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK, Document(request, lease));
             },
             ApiJson.Plain.LeaseDocument, lease => $"/v1/leases/{lease.Id}");
     }
@@ -65,6 +65,8 @@ static class LeaseRoutes
         return asked;
     }
 
+    static LeaseDocument Document(Request request, Lease lease) => LeaseDocument.Of(lease, request.Registrar.Policy.PoolOf(lease.Address));
+
     static Task List(Request request)
     {
         RequestFields fields = RequestFields.OfQuery(request.Context, "subscriber", "softwire", "limit", "after").WithNumbersAsText();
@@ -80,7 +82,7 @@ static class LeaseRoutes
             Lease.Read,
             [("now", request.Registrar.Now.ToUnixTimeMilliseconds()), ("after", after ?? ""), ("limit", limit + 1L), .. subscriber is null ? [] : new (string, object?)[] { ("subscriber", subscriber) }, .. softwire is null ? [] : new (string, object?)[] { ("softwire", softwire.Value.ToString()) }]));
         string? next = leases.Count > limit ? $"/v1/leases?limit={limit}&after={leases[limit - 1].Id}{(subscriber is null || request.Caller.Subscriber is not null ? "" : $"&subscriber={Uri.EscapeDataString(subscriber)}")}" : null;
-        return request.Reply(new LeaseList([.. leases.Take(limit).Select(l => LeaseDocument.Of(l, request.Registrar.Policy))], next), ApiJson.Plain.LeaseList);
+        return request.Reply(new LeaseList([.. leases.Take(limit).Select(l => Document(request, l))], next), ApiJson.Plain.LeaseList);
     }
 
     static Task Show(Request request)
@@ -88,7 +90,7 @@ static class LeaseRoutes
         string id = IdOf(request);
         Lease lease = Find(request, id) ?? throw new Refusal(ErrorCodes.NotThere, $"There is no lease '{id}'. GET /v1/leases lists those that there are.");
         if (lease.Ended is not null || lease.Until <= request.Registrar.Now) throw new Refusal(ErrorCodes.NotThere, $"The lease '{id}' of {lease.Subscriber} ended at {Moment.Write(lease.Until)}.");
-        return request.Reply(LeaseDocument.Of(lease, request.Registrar.Policy), ApiJson.Plain.LeaseDocument);
+        return request.Reply(Document(request, lease), ApiJson.Plain.LeaseDocument);
     }
 
     static async Task Renew(Request request)
@@ -96,13 +98,13 @@ static class LeaseRoutes
         string id = IdOf(request);
         (RequestFields fields, string body) = await RequestFields.OfBody(request.Context);
         fields.Check();
-        await request.ChangeOnce(body, book => (StatusCodes.Status200OK, LeaseDocument.Of(book.Renew(id), request.Registrar.Policy)), ApiJson.Plain.LeaseDocument);
+        await request.ChangeOnce(body, book => (StatusCodes.Status200OK, Document(request, book.Renew(id))), ApiJson.Plain.LeaseDocument);
     }
 
     static async Task Release(Request request)
     {
         string id = IdOf(request);
-        await request.ChangeOnce("", book => (StatusCodes.Status200OK, LeaseDocument.Of(book.Release(id), request.Registrar.Policy)), ApiJson.Plain.LeaseDocument);
+        await request.ChangeOnce("", book => (StatusCodes.Status200OK, Document(request, book.Release(id))), ApiJson.Plain.LeaseDocument);
     }
 
     static async Task Resize(Request request, Func<LeaseBook, string, int?, Lease> change)
@@ -111,7 +113,7 @@ static class LeaseRoutes
         (RequestFields fields, string body) = await RequestFields.OfBody(request.Context, "ports");
         int? ports = (int?)fields.Number("ports", required: false, 1, 65536);
         fields.Check();
-        await request.ChangeOnce(body, book => (StatusCodes.Status200OK, LeaseDocument.Of(change(book, id, ports), request.Registrar.Policy)), ApiJson.Plain.LeaseDocument);
+        await request.ChangeOnce(body, book => (StatusCodes.Status200OK, Document(request, change(book, id, ports))), ApiJson.Plain.LeaseDocument);
     }
 
     static Task Who(Request request)

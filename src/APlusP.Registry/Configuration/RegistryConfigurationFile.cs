@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using APlusP.Core;
 using APlusP.Core.Addresses;
+using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
 using APlusP.Registry.Allocation;
@@ -30,9 +31,6 @@ public static class RegistryConfigurationFile
 
     /// <summary>Values of `transport`.</summary>
     static readonly string[] s_transports = ["tcp", "udp"];
-
-    // RFC 8200 section 5.
-    const int LeastPathMtu = 1280;
 
     const int MostSeconds = 31_536_000;
 
@@ -133,7 +131,7 @@ public static class RegistryConfigurationFile
             PoolLayout? layout = ReadLayout(section);
             if (prefix is not { } addresses || layout is null) continue;
             if (FaultOf(addresses, pools) is { } fault) section.Refuse("prefix", ErrorCodes.ConfigurationBadValue, fault);
-            else pools.Add(new Pool(addresses, layout) { Classes = section.Texts("classes"), Prr = section.IPv6("prr"), PayloadMtu = section.Has("path-mtu") ? section.Number("path-mtu", 1500, LeastPathMtu, 65535, "octets") - IPv6Header.Size : null });
+            else pools.Add(new Pool(addresses, layout) { Classes = section.Texts("classes"), Prr = section.IPv6("prr"), PayloadMtu = section.Has("path-mtu") ? section.Number("path-mtu", 1500, PathMtuTable.Least, 65535, "octets") - IPv6Header.Size : null });
         }
 
         if (!any) top.Require("pool", "[{ prefix = \"192.0.2.0/24\" }]");

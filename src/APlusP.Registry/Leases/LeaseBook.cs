@@ -62,15 +62,14 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         }
 
         SubscriberClass subscribers = asked ?? Class(SubscriberClass.Default);
-        Choice choice = exactly is { } wanted
+        (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs, Action take) = exactly is { } wanted
             ? Exactly(subscriber, subscribers, wanted.Address, wanted.Ports)
             : Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(last, subscribers);
-        (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs) = (choice.Address, choice.Layout, choice.Runs);
         PortSet ports = layout.PortsOf(runs);
 
         // The last thing that may refuse, and so before they are taken.
         IPv6Address softwire = softwireOf(address, ports);
-        choice.Take();
+        take();
         var lease = new Lease
         {
             Id = Guid.CreateVersion7(Now).ToString("N"),
