@@ -25,7 +25,7 @@ public static class CsvExport
                 for (int i = 0; i < applications.Length; i++) applications[i] += counts.ByApplication[i];
             }
 
-            output.Write($"{Seconds(time)},{ports},{string.Join(',', applications)}\n");
+            output.Write($"{EpochSeconds.Write(time.At)},{ports},{string.Join(',', applications)}\n");
         });
     }
 
@@ -40,12 +40,9 @@ public static class CsvExport
             {
                 if (!wanted[number]) continue;
                 StoredHost host = store.Hosts[number - 1];
-                output.Write($"{Seconds(time)},{host.Name},{(host.IsIPv6 ? 6 : 4)},{counts.Ports},{(counts.MinimumPorts < 0 ? "" : $"{counts.MinimumPorts}")},{counts.PeakPorts},{counts.Flows},");
+                output.Write($"{EpochSeconds.Write(time.At)},{host.Name},{(host.IsIPv6 ? 6 : 4)},{counts.Ports},{(counts.MinimumPorts < 0 ? "" : $"{counts.MinimumPorts}")},{counts.PeakPorts},{counts.Flows},");
                 output.Write($"{string.Join(',', counts.ByProtocol)},{string.Join(',', counts.ByApplication)},{string.Join(',', counts.ByState)}\n");
             }
         });
     }
-
-    /// <summary>Seconds since 1970, with a fraction only where there is one.</summary>
-    static string Seconds(SampleTime time) => (time.At.ToUnixTimeMilliseconds() / 1000m).ToString("0.###");
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using APlusP.Core;
 using APlusP.Registry.Memory;
+using APlusP.Survey;
 using APlusP.Survey.Counting;
 using APlusP.Survey.Flows;
 using APlusP.Survey.Statistics;
@@ -60,7 +61,7 @@ sealed class SurveyOptions
     /// <summary>Seconds since 1970, or a date.</summary>
     public static DateTimeOffset Time(string option, string text)
     {
-        if (decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal seconds) && seconds <= 253_402_300_799) return DateTimeOffset.FromUnixTimeMilliseconds((long)(seconds * 1000));
+        if (EpochSeconds.TryParse(text, out DateTimeOffset at)) return at;
         return Moment.TryParse(text, out DateTimeOffset moment) ? moment
             : throw new APlusPException(ErrorCodes.SurveySettings, $"{option}: '{text}' is neither seconds since 1970 nor {Moment.Form}.");
     }

@@ -47,7 +47,7 @@ sealed class ReportTable
         fault = $"it has {cells.Length} columns, but the heading has {_columns.Length + 2}";
         if (cells.Length != _columns.Length + 2) return false;
         fault = "its date is not in seconds since 1970";
-        if (!TryReadDate(cells[0], out at)) return false;
+        if (!EpochSeconds.TryParse(cells[0], out at)) return false;
         fault = "a count is not a whole number";
         if (!int.TryParse(cells[1], NumberStyles.None, CultureInfo.InvariantCulture, out int ports)) return false;
         for (int i = 0; i < _columns.Length; i++)
@@ -64,14 +64,6 @@ sealed class ReportTable
 
         // Which protocols they were of nobody wrote down.
         counts.ByProtocol[^1] = ports;
-        return true;
-    }
-
-    static bool TryReadDate(string text, out DateTimeOffset at)
-    {
-        at = default;
-        if (!decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal seconds) || seconds > 253_402_300_799) return false;
-        at = DateTimeOffset.FromUnixTimeMilliseconds((long)(seconds * 1000));
         return true;
     }
 }
