@@ -1,0 +1,152 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace APlusP.Lab;
+
+/// <summary>Its homes: how they start, what they and others say of them, and what their hosts do.</summary>
+public sealed partial class ZeroTouchLab
+{
+    string Socket(int home) => Path.Combine(PathsOf(home).Run, "smap.sock");
+
+    (string Run, string State) PathsOf(int home) => (In($"run-{home}"), In($"state-{home}"));
+
+    /// <summary>Starts a SMAP with nothing but where the registry is, and a token; it sees places of its own where each machine has /run and /var/lib. Does not wait.</summary>
+    public LabProcess BeginSmap(int home)
+    {
+        const string ownPlaces = "mount -t tmpfs run /run; mount -t tmpfs lib /var/lib; mkdir /run/aplusp /var/lib/aplusp; mount --bind \"$1\" /run/aplusp; mount --bind \"$2\" /var/lib/aplusp; shift 2; exec \"$@\"";
+        (string run, string state) = PathsOf(home);
+        Directory.CreateDirectory(run);
+        Directory.CreateDirectory(state);
+        return _homes[home] = Run(
+            Homes[home], $"smap-{home}",
+            ["sh", "-ec", ownPlaces, "sh", run, state, "env", $"SSL_CERT_FILE={Certificate}", _executable, "smap", "--registry", Registry, "--token-file", Token]);
+    }
+
+    /// <summary>The same, and waits until it answers.</summary>
+    public LabProcess StartSmap(int home) => Answers(home, BeginSmap(home));
+
+    /// <summary>Starts a SMAP by a file with more keys.</summary>
+    /// <param name="home">Which.</param>
+    /// <param name="keys">Keys of <c>[registry]</c>, and tables.</param>
+    /// <param name="top">Keys before.</param>
+    /// <param name="leavesMounts">As in <see cref="LabProcess.Start"/>; a fast path that is to stay takes it.</param>
+    public LabProcess StartSmap(int home, string keys, string top = "", bool leavesMounts = false)
+    {
+        (string run, string state) = PathsOf(home);
+        Directory.CreateDirectory(run);
+        File.WriteAllText(In($"smap-{home}.toml"), $$"""
+            control-socket = "{{Socket(home)}}"
+            {{top}}
+            [napt]
+            max-flows = 4096
+            timers = { tcp-reset = 5 }
+            [registry]
+            url = "{{Registry}}"
+            token-file = "{{Token}}"
+            ca-file = "{{Certificate}}"
+            state = "{{state}}"
+            {{keys}}
+
+            """);
+        return Answers(home, _homes[home] = Run(Homes[home], $"smap-{home}", [_executable, "smap", "--config", In($"smap-{home}.toml")], leavesMounts));
+    }
+
+    LabProcess Answers(int home, LabProcess daemon)
+    {
+        daemon.WaitUntil(() => Query(home).Succeeded, s_patience, "answer");
+        return daemon;
+    }
+
+    public CommandResult Query(int home, params string[] verb) => Commands.Run([_executable, .. verb.Length > 0 ? verb : ["status", "--json"], "--socket", Socket(home)]);
+
+    /// <summary>What <c>aplusp doctor</c> finds at a home.</summary>
+    public CommandResult Doctor(int home, params string[] more) => Homes[home].Run([_executable, "doctor", "--socket", Socket(home), .. more]);
+
+    /// <summary>What a SMAP says of itself.</summary>
+    public JsonElement Status(int home) => JsonDocument.Parse(Query(home).Output).RootElement.GetProperty("smap").Clone();
+
+    JsonElement Lease(int home) => Status(home).GetProperty("lease");
+
+    public string State(int home) => Lease(home).GetProperty("state").GetString()!;
+
+    public string Sentence(int home) => Lease(home).GetProperty("sentence").GetString()!;
+
+    /// <summary>Who it is to the registry.</summary>
+    public string Subscriber(int home) => Lease(home).GetProperty("subscriber").GetString()!;
+
+    public int PortCount(int home) => Status(home).GetProperty("portCount").GetInt32();
+
+    /// <summary>Waits until a SMAP is in this state.</summary>
+    public void Await(int home, string state) => Await(home, () => State(home) == state, $"be '{state}'");
+
+    /// <summary>Waits for something that a SMAP is to come to; where it does not, its log says more.</summary>
+    public void Await(int home, Func<bool> condition, string what) => _homes[home].WaitUntil(condition, s_patience, what);
+
+    /// <summary>What the registry says of the one lease of a SMAP.</summary>
+    public JsonElement LeaseOf(int home) => Ask("GET", $"leases?subscriber={Subscriber(home)}").GetProperty("leases").EnumerateArray().Single();
+
+    /// <summary>Ends a SMAP's key with the registry and its lease, as an operator does with whoever is no customer any more.</summary>
+    public void Revoke(int home)
+    {
+        string subscriber = Subscriber(home), lease = LeaseOf(home).GetProperty("id").GetString()!;
+        string key = Ask("GET", "credentials").EnumerateArray().Single(c => c.GetProperty("name").GetString() == subscriber).GetProperty("id").GetString()!;
+        Ask("DELETE", $"credentials/{key}");
+        Ask("DELETE", $"leases/{lease}");
+    }
+
+    // ---- Traffic
+
+    /// <summary>How a host of a home looks to the web server, by curl: address and port; null where nothing comes back.</summary>
+    public IPEndPoint? Seen(int home, int seconds = 3)
+    {
+        CommandResult page = Homes[home].Run("curl", "-sS", "--fail", "--max-time", $"{seconds}", "--interface", Host, $"http://{Server}/");
+        return page.Succeeded && IPEndPoint.TryParse(page.Output.Trim(), out IPEndPoint? seen) ? seen : null;
+    }
+
+    /// <summary>A TCP connection from a host of a home to the echo server; where it is refused, as for want of a port, it is tried again for a while.</summary>
+    public TcpClient Connect(int home, string host = Host) => Homes[home].Call(() =>
+    {
+        TcpClient? connection = null;
+        if (Wait.Until(() => (connection = TryConnect(host)) is not null, s_patience)) return connection!;
+        throw new TimeoutException($"{host} of home {home} did not get a connection to {Server} within {s_patience.TotalSeconds} s");
+    });
+
+    static TcpClient? TryConnect(string host)
+    {
+        var connection = new TcpClient(new IPEndPoint(IPAddress.Parse(host), 0)) { ReceiveTimeout = 30_000 };
+        try
+        {
+            if (connection.ConnectAsync(Server, 7).Wait(TimeSpan.FromSeconds(10))) return connection;
+        }
+        catch (AggregateException refused) when (refused.InnerException is SocketException)
+        {
+            // The SMAP says that it has no port.
+        }
+
+        connection.Dispose();
+        return null;
+    }
+
+    /// <summary>Whether what is sent comes back.</summary>
+    public static bool Echoes(TcpClient connection)
+    {
+        byte[] octets = [1, 2, 3], answer = new byte[3];
+        connection.GetStream().Write(octets);
+        connection.GetStream().ReadExactly(answer);
+        return answer.AsSpan().SequenceEqual(octets);
+    }
+
+    /// <summary>Captures the beginning of what goes from homes to the PRR.</summary>
+    public LabProcess CaptureSoftwires()
+    {
+        LabProcess capture = Run(Prr, "tcpdump", ["tcpdump", "-i", "access", "-s", "100", "-U", "-w", In("softwires.pcap"), $"ip6 proto 4 and dst host {PrrEnd}"]);
+        capture.WaitUntil(() => capture.ReadLog().Contains("listening on", StringComparison.Ordinal), s_patience, "listen");
+        return capture;
+    }
+
+    /// <summary>From which softwire ends which sources of TCP came, by tshark.</summary>
+    public (string Softwire, IPEndPoint Source)[] SoftwireSources() =>
+        [.. Commands.Require(["tshark", "-r", In("softwires.pcap"), "-Y", "tcp", "-T", "fields", "-e", "ipv6.src", "-e", "ip.src", "-e", "tcp.srcport"], timeout: TimeSpan.FromMinutes(5))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Distinct().Select(line => line.Split('\t')).Select(f => (f[0], new IPEndPoint(IPAddress.Parse(f[1]), int.Parse(f[2]))))];
+}
