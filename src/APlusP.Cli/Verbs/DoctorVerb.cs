@@ -27,7 +27,7 @@ static class DoctorVerb
     {
         foreach (Finding finding in diagnosis.Findings)
         {
-            Console.WriteLine($"{finding.State,-8}{finding.Check,-12}{finding.Sentence}{(finding.Sentence.EndsWith('?') ? "" : ".")}");
+            Console.WriteLine($"{finding.State,-8}{finding.Check,-12}{finding.Sentence}{(finding.Sentence[^1] is '?' or '.' ? "" : ".")}");
             if (finding.Remedy is { } remedy) Console.WriteLine($"{"",-20}{remedy} More: docs/troubleshooting.md, {finding.Fault}.");
         }
     }
