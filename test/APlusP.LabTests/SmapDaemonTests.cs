@@ -48,6 +48,24 @@ public sealed class SmapDaemonTests : IDisposable
     }
 
     [Fact]
+    public void Its_flows_are_a_table_of_connections_which_a_survey_counts()
+    {
+        _host.ConfigureSmap(DaemonHost.Routed);
+        _host.StartSmap();
+        Assert.NotNull(_host.AskThroughSmap(DaemonHost.Routed).Answer);
+        Assert.NotNull(_host.AskThroughSmap(DaemonHost.Routed).Answer);
+        string[] flows = Commands.Require([LabFixture.Executable, "smap", "flows", "--socket", _host.ControlSocket]).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, flows.Length);
+        Assert.All(flows, flow => Assert.Matches($"""^udp +17 \d+ src={DaemonHost.Server} dst={DaemonHost.FarAway} sport=\d+ dport=53 src={DaemonHost.FarAway} dst=192.0.2.1 sport=53 dport=10\d\d\d$""", flow));
+
+        string store = Path.Combine(Path.GetDirectoryName(_host.ControlSocket)!, "survey.db");
+        Commands.Require([LabFixture.Executable, "survey", "--store", store, "--source", "smap", "--socket", _host.ControlSocket, "--every", "0.2", "--duration", "0.2"]);
+        using var stats = JsonDocument.Parse(Commands.Require([LabFixture.Executable, "survey", "stats", "--store", store, "--json"]));
+        Assert.Equal((2, 1, 2), (stats.RootElement.GetProperty("samples").GetInt32(), stats.RootElement.GetProperty("hosts").GetInt32(), stats.RootElement.GetProperty("ports").GetProperty("max").GetInt32()));
+        Assert.Equal(2, stats.RootElement.GetProperty("applications").GetProperty("dns").GetProperty("mean").GetDouble());
+    }
+
+    [Fact]
     public void A_reload_with_the_same_ports_or_more_keeps_the_flows_and_one_with_others_ends_them()
     {
         _host.ConfigureSmap(DaemonHost.Routed);

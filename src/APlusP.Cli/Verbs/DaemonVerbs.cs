@@ -60,12 +60,29 @@ static class DaemonVerbs
             });
         smap.Add(CreateDetach("SMAP", path => SmapDaemon.Detach(ConfigurationFile.LoadSmap(path))));
         smap.Add(CreateRelease());
+        smap.Add(CreateFlows());
         return smap;
+    }
+
+    internal static Option<string> SmapSocketOption() => new("--socket") { Description = "Control socket of the SMAP.", DefaultValueFactory = _ => SmapConfiguration.DefaultControlSocket };
+
+    static Command CreateFlows()
+    {
+        Option<string> socket = SmapSocketOption();
+        socket.Aliases.Add("-s");
+        var command = new Command("flows", "Print the flows of the SMAP that runs here, a line each as 'conntrack -L' has them: protocol, seconds left, state, and both directions with addresses and ports.") { socket };
+        command.SetAction(parsed =>
+        {
+            using Stream flows = FlowList.Open(parsed.GetValue(socket)!), output = Console.OpenStandardOutput();
+            flows.CopyTo(output);
+        });
+        return command;
     }
 
     static Command CreateRelease()
     {
-        var socket = new Option<string>("--socket", "-s") { Description = "Control socket of the SMAP.", DefaultValueFactory = _ => SmapConfiguration.DefaultControlSocket };
+        Option<string> socket = SmapSocketOption();
+        socket.Aliases.Add("-s");
         var command = new Command("release", "Give the lease of the SMAP that runs here back to the registry; until its next start it forwards nothing.") { socket };
         command.SetAction(parsed => Console.WriteLine($"gave back {ControlClient.Ask(parsed.GetValue(socket)!, "release").Released}"));
         return command;

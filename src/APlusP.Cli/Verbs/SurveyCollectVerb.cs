@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using APlusP.Node.Control;
 using APlusP.Survey.Counting;
 using APlusP.Survey.Flows;
 using APlusP.Survey.Live;
@@ -17,11 +18,12 @@ static class SurveyCollectVerb
         var options = new SurveyOptions();
         var every = new Option<string>("--every") { Description = "From one sample to the next: seconds, or 15m, 2h.", DefaultValueFactory = _ => "10" };
         var duration = new Option<string?>("--duration") { Description = "How long; until Ctrl-C when left out." };
-        var source = new Option<string>("--source") { Description = "netlink, which sees what happens between samples too, or proc: /proc/net/nf_conntrack.", DefaultValueFactory = _ => "netlink" };
-        source.AcceptOnlyFromAmong("netlink", "proc");
+        var source = new Option<string>("--source") { Description = "netlink, which sees what happens between samples too; proc: /proc/net/nf_conntrack; smap: the flows of the SMAP that runs here.", DefaultValueFactory = _ => "netlink" };
+        source.AcceptOnlyFromAmong("netlink", "proc", "smap");
+        Option<string> socket = DaemonVerbs.SmapSocketOption();
         var command = new Command("survey", "Measure how many ports hosts and applications use: samples of this machine's connections, from now on.")
         {
-            options.Store, every, duration, source, options.Inside, options.Rules, options.Addresses, options.Key, options.Json,
+            options.Store, every, duration, source, socket, options.Inside, options.Rules, options.Addresses, options.Key, options.Json,
         };
         command.SetAction(parsed =>
         {
@@ -29,7 +31,12 @@ static class SurveyCollectVerb
                 SurveyOptions.Period("--every", parsed.GetValue(every)!), parsed.GetValue(duration) is { } text ? SurveyOptions.Period("--duration", text) : null);
             ApplicationRules rules = options.ReadRules(parsed);
             InsideNetworks inside = options.ReadInside(parsed);
-            using IConnectionSource connections = parsed.GetValue(source) == "proc" ? new ProcSource() : new NetlinkSource();
+            using IConnectionSource connections = parsed.GetValue(source) switch
+            {
+                "proc" => TableSource.Proc(),
+                "smap" => OfSmap(parsed.GetValue(socket)!),
+                _ => new NetlinkSource(),
+            };
             using SurveyStore store = options.OpenToAdd(parsed, rules);
             var collector = new Collector(store, connections, rules, inside, settings, TimeProvider.System);
             using var interruption = new Interruption();
@@ -38,6 +45,8 @@ static class SurveyCollectVerb
         });
         return command;
     }
+
+    static TableSource OfSmap(string socket) => new($"the list of flows of the SMAP at {socket}", () => FlowList.Open(socket), "It may have stopped meanwhile; start it, and the survey again: it goes on in the same store.");
 
     static void Run(Collector collector, ApplicationRules rules, CollectorSettings settings, bool json, CancellationToken stop)
     {

@@ -16,3 +16,11 @@ public enum TcpState : byte
     /// <summary>Both sides sent a SYN; LISTEN in the text of old kernels.</summary>
     SynSentTwice,
 }
+
+/// <summary>States as the kernel's tables spell them.</summary>
+public static class TcpStates
+{
+    static readonly string[] s_names = ["NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"];
+
+    public static string NameOf(TcpState state) => s_names[(int)state];
+}

@@ -8,3 +8,6 @@ public readonly record struct ConnectionTuple(HostAddress Source, HostAddress De
 
 /// <summary>A connection as a NAT tracks it: the direction of who began, and the reply's, which shows what the NAT translated.</summary>
 public readonly record struct TrackedConnection(IpProtocol Protocol, ConnectionTuple Original, ConnectionTuple Reply, TcpState State);
+
+/// <summary>One that a NAT has, and in how many seconds it forgets it if nothing comes.</summary>
+public readonly record struct TrackedFlow(TrackedConnection Connection, int Seconds);

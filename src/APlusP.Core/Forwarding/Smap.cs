@@ -1,5 +1,6 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
+using APlusP.Core.Connections;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.Gateways;
@@ -72,6 +73,14 @@ public sealed partial class Smap : DataPlane
             _napt.FlowCount, _napt.Exhausted,
             [.. Enum.GetValues<NaptProtocol>().Select(p => new NaptPortUse(p.ToString().ToLowerInvariant(), _napt.PortUse(p).Used, _napt.PortUse(p).Peak))],
             [.. _napt.Hosts().Select(h => new NaptHostUse(new IPv4Address(h.Address), h.Ports)).OrderByDescending(h => h.Ports)]);
+    }
+
+    /// <inheritdoc cref="NaptTable.List"/>
+    /// <remarks>Between batches only.</remarks>
+    public int ListFlows(int first, List<TrackedFlow> into)
+    {
+        Advance();
+        return _napt.List(first, into);
     }
 
     /// <summary>How often the other end has said that our address and port are not those of our softwire (ICMPv6 1/5).</summary>

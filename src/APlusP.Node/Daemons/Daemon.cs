@@ -231,7 +231,7 @@ public abstract class Daemon : IDisposable
         "counters" => new ControlAnswer { Counters = Counters() },
         "reload" => new ControlAnswer { Reloaded = Reload() },
         _ when AnswerOwn(verb) is { } own => own,
-        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a {Role}; there are status, counters and reload, bindings of a PRR, and release of a SMAP with a lease."),
+        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a {Role}; there are status, counters and reload, bindings of a PRR, flows of a SMAP, and release of one with a lease."),
     };
 
     /// <summary>Answers what daemons of the other role do not know; null for what is nothing here either.</summary>

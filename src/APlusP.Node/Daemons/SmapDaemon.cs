@@ -96,6 +96,13 @@ public sealed class SmapDaemon : Daemon
         return new PortsUsed(use.Ports.Max(p => p.Used), use.Exhausted, isIdle) { Disowned = _smap.Refusals };
     }
 
+    private protected override ILineStream? Stream(string verb) => verb != "flows" ? null : new FlowStream((first, into) =>
+    {
+        int next = 0;
+        Workers[0].Between(() => next = _smap.ListFlows(first, into));
+        return next;
+    });
+
     private protected override ControlAnswer? AnswerOwn(string verb) => verb != "release" ? null
         : _home is null ? throw new APlusPException(ErrorCodes.LeaseNotReleased, "this SMAP has no registry, and so no lease to give back.")
         : new ControlAnswer { Released = _home.Release() };

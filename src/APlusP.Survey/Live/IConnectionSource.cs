@@ -27,22 +27,30 @@ public sealed class NetlinkSource : IConnectionSource
     public void Dispose() => _socket.Dispose();
 }
 
-/// <summary>By /proc/net/nf_conntrack, as in 2010: nothing is known of what happens between two ticks.</summary>
-public sealed class ProcSource : IConnectionSource
+/// <summary>By a table in words, read anew at each tick: nothing is known of what happens between two of them.</summary>
+/// <param name="name">What it is.</param>
+/// <param name="open">Opens it; lines as <see cref="ConntrackLine"/> reads them.</param>
+/// <param name="remedy">What to do where it cannot be read.</param>
+public sealed class TableSource(string name, Func<Stream> open, string remedy) : IConnectionSource
 {
-    const string Table = "/proc/net/nf_conntrack";
+    const string KernelTable = "/proc/net/nf_conntrack";
+
+    /// <summary>As in 2010.</summary>
+    public static TableSource Proc() => new(
+        KernelTable, () => new FileStream(KernelTable, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0),
+        "It takes the kernel's CONFIG_NF_CONNTRACK_PROCFS and CAP_NET_ADMIN; or leave --source out.");
 
     public void Dump(Action<TrackedConnection> tell)
     {
         try
         {
-            using var reader = new LineReader(new FileStream(Table, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0));
+            using var reader = new LineReader(open());
             while (reader.TryRead(out ReadOnlySpan<byte> line))
                 if (ConntrackLine.TryRead(line, out TrackedConnection connection, out _)) tell(connection);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new APlusPException(ErrorCodes.ConnectionsRefused, $"{Table} cannot be read: {error.Message} It takes the kernel's CONFIG_NF_CONNTRACK_PROCFS and CAP_NET_ADMIN; or leave --source out.", error);
+            throw new APlusPException(ErrorCodes.ConnectionsRefused, $"{name} cannot be read: {error.Message} {remedy}", error);
         }
     }
 

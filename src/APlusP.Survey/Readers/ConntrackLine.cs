@@ -18,14 +18,7 @@ namespace APlusP.Survey.Readers;
 static class ConntrackLine
 {
     static readonly (byte[] Name, TcpState State)[] s_states =
-    [
-        .. new[]
-        {
-            ("NONE", TcpState.None), ("SYN_SENT", TcpState.SynSent), ("SYN_RECV", TcpState.SynReceived), ("ESTABLISHED", TcpState.Established), ("FIN_WAIT", TcpState.FinWait),
-            ("CLOSE_WAIT", TcpState.CloseWait), ("LAST_ACK", TcpState.LastAck), ("TIME_WAIT", TcpState.TimeWait), ("CLOSE", TcpState.Close),
-            ("SYN_SENT2", TcpState.SynSentTwice), ("LISTEN", TcpState.SynSentTwice),
-        }.Select(s => (Encoding.ASCII.GetBytes(s.Item1), s.Item2)),
-    ];
+        [.. Enum.GetValues<TcpState>().Select(state => (Encoding.ASCII.GetBytes(TcpStates.NameOf(state)), state)), ("LISTEN"u8.ToArray(), TcpState.SynSentTwice)];
 
     /// <summary>Whether a line is none of the table, and nobody's fault: empty, a comment, or the sum that conntrack prints at the end.</summary>
     public static bool IsBeside(ReadOnlySpan<byte> line) => line.Trim((byte)' ').IsEmpty || line[0] == '#' || line.StartsWith("conntrack v"u8);

@@ -1,8 +1,13 @@
+using System.Buffers;
+using System.Text;
 using APlusP.Core.Addresses;
+using APlusP.Core.Connections;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
+using APlusP.Node.Control;
+using APlusP.Survey.Readers;
 
 namespace APlusP.Tests.Forwarding;
 
@@ -530,5 +535,72 @@ public class SmapTests
         ushort sum = Checksum.Of(packet.AsSpan(0, size));
         packet[10] = (byte)(sum >> 8);
         packet[11] = (byte)sum;
+    }
+
+    static List<TrackedFlow> Listed(Smap smap)
+    {
+        var flows = new List<TrackedFlow>();
+        for (int next = smap.ListFlows(0, flows); next > 0; next = smap.ListFlows(next, flows))
+        {
+        }
+
+        return flows;
+    }
+
+    [Fact]
+    public void Flows_are_listed_each_once_however_many_and_those_that_ended_are_not()
+    {
+        Smap smap = Make(Options("10000-20000"));
+        var told = new HashSet<(int Inside, int External)>();
+        for (int port = 30000; port < 39000; port++) told.Add((port, Out(smap, Packets.Udp(HostB, port, Server, 53))));
+        List<TrackedFlow> flows = Listed(smap);
+        Assert.Equal(told.Count, flows.Count);
+        Assert.Equal(told, [.. flows.Select(f => ((int)f.Connection.Original.SourcePort, (int)f.Connection.Reply.DestinationPort))]);
+        Assert.All(flows, f => Assert.Equal(
+            (IpProtocol.Udp, $"{HostB} {Server} 53", $"{Server} {Shared} 53", 300),
+            (f.Connection.Protocol, $"{f.Connection.Original.Source} {f.Connection.Original.Destination} {f.Connection.Original.DestinationPort}",
+                $"{f.Connection.Reply.Source} {f.Connection.Reply.Destination} {f.Connection.Reply.SourcePort}", f.Seconds)));
+
+        _time.Advance(TimeSpan.FromSeconds(299));
+        Out(smap, Packets.Udp(HostB, 30000, Server, 53));
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(30000, Assert.Single(Listed(smap)).Connection.Original.SourcePort);
+    }
+
+    [Fact]
+    public void A_tcp_flow_is_listed_by_the_state_of_its_connection()
+    {
+        Smap smap = Make(Options());
+        TcpState State() => Assert.Single(Listed(smap)).Connection.State;
+        int port = Out(smap, Packets.Tcp(HostB, 50000, Server, 443, TcpFlags.Syn));
+        Assert.Equal(TcpState.SynSent, State());
+        In(smap, Packets.Tcp(Server, 443, Shared, port, TcpFlags.Syn | TcpFlags.Ack));
+        Assert.Equal(TcpState.Established, State());
+        Out(smap, Packets.Tcp(HostB, 50000, Server, 443, TcpFlags.Fin | TcpFlags.Ack));
+        Assert.Equal(TcpState.FinWait, State());
+        In(smap, Packets.Tcp(Server, 443, Shared, port, TcpFlags.Fin | TcpFlags.Ack));
+        Assert.Equal(TcpState.TimeWait, State());
+        In(smap, Packets.Tcp(Server, 443, Shared, port, TcpFlags.Rst));
+        Assert.Equal(TcpState.Close, State());
+    }
+
+    [Fact]
+    public void Listed_flows_are_lines_of_a_connection_table()
+    {
+        Smap smap = Make(Options());
+        Out(smap, Packets.Udp(HostB, 5000, Server, 53));
+        Out(smap, Packets.Tcp(HostC, 50000, Server, 443, TcpFlags.Syn));
+        Out(smap, Packets.Echo(HostB, Server, 77));
+        var lines = new ArrayBufferWriter<byte>();
+        new FlowStream(smap.ListFlows).Answer("all"u8, lines);
+        string text = Encoding.ASCII.GetString(lines.WrittenSpan);
+        TrackedConnection[] read = [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line =>
+        {
+            Assert.True(ConntrackLine.TryRead(Encoding.ASCII.GetBytes(line), out TrackedConnection connection, out string fault), $"{line}: {fault}");
+            return connection;
+        })];
+        Assert.Equal(Listed(smap).Select(f => f.Connection), read);
+        Assert.Contains($"tcp      6 ", text, StringComparison.Ordinal);
+        Assert.Contains($" SYN_SENT src={HostC} dst={Server} sport=50000 dport=443 src={Server} dst={Shared} sport=443 dport=", text, StringComparison.Ordinal);
     }
 }

@@ -30,7 +30,7 @@ struct Flow
     public TcpSeen Seen;
     public Carrier Carrier;
 
-    /// <summary>Second at which it ends.</summary>
+    /// <summary>Second at which it ends; 0 of an entry without a flow.</summary>
     public long Expires;
 
     /// <summary>The mapping it belongs to.</summary>

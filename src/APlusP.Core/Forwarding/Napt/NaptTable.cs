@@ -408,6 +408,7 @@ sealed partial class NaptTable
         if (--_mappings[flow.Mapping].Flows == 0) Unmap(flow.Mapping);
         _hosts[flow.Host].Flows--;
         ReleaseHost(flow.Host);
+        flow.Expires = 0;
         _freeFlows.GiveBack(at);
     }
 
