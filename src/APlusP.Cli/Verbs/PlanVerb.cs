@@ -93,12 +93,20 @@ static class PlanVerb
 
         if (plan.Alternatives is { } ways)
         {
-            Table table = Simple($"for {plan.Population:N0} subscribers", "addresses", "log a day");
-            foreach (AlternativeDocument way in ways) table.AddRow(way.Way, $"{way.Addresses:N0}", way.LogOctetsPerDay == 0 ? "a line a lease" : $"{way.LogOctetsPerDay / 1e9:N1} GB");
+            Table table = Simple($"for {plan.Population:N0} subscribers", "addresses", "log a day", "octets more a packet", "flows are known");
+            foreach (AlternativeDocument way in ways)
+                table.AddRow(way.Way, $"{way.Addresses:N0}", way.LogOctetsPerDay == 0 ? "a line a lease" : $"{way.LogOctetsPerDay / 1e9:N1} GB", $"{way.HeaderOctets}", way.State == "home" ? "in the home" : "at the operator");
             AnsiConsole.Write(table);
         }
 
         if (plan.IPv6Share is { } v6) AnsiConsole.WriteLine($"IPv6 has {v6:P1} of all ports in use, and takes none of these");
+        if (plan.Savings is { Count: > 0 } savings)
+        {
+            Table table = Simple("what frees ports", "share", "then a set has", "subscribers an address");
+            foreach (SavingDocument saving in savings) table.AddRow(saving.Measure, $"{saving.Freed:P1}", $"{saving.PortsPerSubscriber:N0}", $"{saving.SubscribersPerAddress:N0}");
+            AnsiConsole.Write(table);
+        }
+
         if (plan.Recommendation is { } recommended) AnsiConsole.WriteLine($"Recommended: {(recommended == "fixed" ? "fixed port sets" : "blocks as they are needed")}.");
         foreach (string reason in plan.Reasons ?? []) AnsiConsole.WriteLine($"- {reason}");
     }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using APlusP.Survey.Storage;
 
 namespace APlusP.Survey.Planning;
@@ -35,7 +36,7 @@ public static class Plan
             Population = question.Population,
             Addresses = Divide(question.Population, fixedUsers),
             AddressesShared = sharedUsers is { } users ? Divide(question.Population, users) : null,
-            Alternatives = Alternatives(question, fixedUsers, sharedUsers),
+            Alternatives = Alternatives(question, (int)Math.Ceiling(ports), fixedUsers, sharedUsers),
         };
     }
 
@@ -61,10 +62,13 @@ public static class Plan
             JointPeaks = [.. new[] { 8, 16, 32, 64, 128, 256, dynamicUsers }.Where(users => users > 0).Distinct().Order().Select(joint.Of)],
             IPv6Share = demand.IPv6Share,
             DnsShare = demand.DnsShare,
+            WebShare = demand.WebShare,
+            WebIPv6Share = demand.WebIPv6Share,
+            Savings = [.. Savings(ports, demand)],
             Population = question.Population,
             Addresses = Divide(question.Population, fixedUsers),
             AddressesShared = Divide(question.Population, dynamicUsers),
-            Alternatives = Alternatives(question, fixedUsers, dynamicUsers),
+            Alternatives = Alternatives(question, ports, fixedUsers, dynamicUsers),
             Recommendation = isDynamic ? "dynamic" : "fixed",
         };
         return plan with { Reasons = [.. Reasons(plan, independent)] };
@@ -95,15 +99,43 @@ public static class Plan
 
     static int? Divide(int? population, int users) => population is null || users == 0 ? null : (population + users - 1) / users;
 
-    static IReadOnlyList<AlternativeDocument>? Alternatives(PlanQuestion question, int fixedUsers, int? sharedUsers)
+    /// <summary>
+    /// What would free ports. A proxy for DNS that asks over IPv6 frees all of its ports; one for the web those towards servers that have IPv6 too, which nobody knows of a server from its IPv4 traffic:
+    /// at least as much of the web as goes by IPv6 here is taken for that, where any does.
+    /// </summary>
+    static IEnumerable<SavingDocument> Savings(int ports, SurveyedDemand demand)
+    {
+        SavingDocument Saving(string measure, double freed)
+        {
+            int left = Math.Max(1, (int)Math.Ceiling(Math.Round(ports * (1 - freed), 6)));
+            return new SavingDocument(measure, freed, left, PortsOfAddress / left);
+        }
+
+        double dns = demand.DnsShare ?? 0, web = (demand.WebShare ?? 0) * (demand.WebIPv6Share ?? 0);
+        if (dns > 0) yield return Saving("DNS proxy in the home that asks over IPv6", dns);
+        if (web > 0) yield return Saving("web proxy in the home, for as much of the web as goes by IPv6 here", web);
+        if (dns > 0 && web > 0) yield return Saving("both", dns + web);
+        if (demand.WebShare > 0) yield return Saving("DNS proxy, and a web whose servers all have IPv6", dns + demand.WebShare.Value);
+    }
+
+    /// <summary>RFC 7597 section 5.1 has 2^k sets of one size on an address.</summary>
+    static int UsersOfPsid(int ports) => 1 << BitOperations.Log2((uint)Math.Max(1, PortsOfAddress / ports));
+
+    static IReadOnlyList<AlternativeDocument>? Alternatives(PlanQuestion question, int ports, int fixedUsers, int? sharedUsers)
     {
         if (question.Population is not { } population) return null;
-        int addresses = Divide(population, fixedUsers) ?? 0, shared = (sharedUsers is { } users ? Divide(population, users) : null) ?? addresses;
+        int fixedAddresses = Divide(population, fixedUsers) ?? 0, shared = (sharedUsers is { } users ? Divide(population, users) : null) ?? fixedAddresses;
+        int byPsid = Divide(population, UsersOfPsid(ports)) ?? 0;
         long connections = (long)population * ConnectionsOfDay;
+        const int tunnel = 40, translation = 20;
         return
         [
-            new("A+P or MAP, fixed port sets", addresses, 0), new("A+P, blocks as they are needed", shared, 0),
-            new("CGN (NAT444), a log line a connection", shared, connections * OctetsOfLog), new("DS-Lite, a log line a connection", shared, connections * OctetsOfDsLiteLog),
+            new("A+P (lw4o6), a set of ports each", fixedAddresses, 0, tunnel, "home"),
+            new("A+P (lw4o6), blocks as they are needed", shared, 0, tunnel, "home"),
+            new("MAP-E, sets by PSID", byPsid, 0, tunnel, "home"),
+            new("MAP-T, sets by PSID", byPsid, 0, translation, "home"),
+            new("CGN (NAT444), a log line a connection", shared, connections * OctetsOfLog, 0, "operator"),
+            new("DS-Lite, a log line a connection", shared, connections * OctetsOfDsLiteLog, tunnel, "operator"),
         ];
     }
 

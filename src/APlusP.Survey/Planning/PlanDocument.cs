@@ -44,6 +44,15 @@ public sealed record PlanDocument(int PortsPerSubscriber, int SubscribersPerAddr
     /// <summary>The share of IPv4 ports that a DNS proxy over IPv6 would free.</summary>
     public double? DnsShare { get; init; }
 
+    /// <summary>The share of IPv4 ports that the web has: HTTP, HTTPS and QUIC.</summary>
+    public double? WebShare { get; init; }
+
+    /// <summary>IPv6's share of the web's ports.</summary>
+    public double? WebIPv6Share { get; init; }
+
+    /// <summary>What would free ports.</summary>
+    public IReadOnlyList<SavingDocument>? Savings { get; init; }
+
     public IReadOnlyList<AlternativeDocument>? Alternatives { get; init; }
 
     /// <summary>"fixed" or "dynamic".</summary>
@@ -61,8 +70,20 @@ public sealed record PlanDocument(int PortsPerSubscriber, int SubscribersPerAddr
 /// <param name="Sizes">What each size would have refused.</param>
 public sealed record ReplayDocument(int Enough, int Most, double Mean, double VarianceToMean, int ErlangPorts, IReadOnlyList<ReplayLine> Sizes);
 
+/// <summary>What frees ports, in the mean over hosts and samples.</summary>
+/// <param name="Measure">What is done.</param>
+/// <param name="Freed">The share of IPv4 ports that it frees.</param>
+/// <param name="PortsPerSubscriber">What a set is then, if peaks fall as the mean does.</param>
+/// <param name="SubscribersPerAddress">How many such sets an address has.</param>
+public sealed record SavingDocument(string Measure, double Freed, int PortsPerSubscriber, int SubscribersPerAddress);
+
 /// <summary>Another way to share addresses, for the same population.</summary>
-public sealed record AlternativeDocument(string Way, int Addresses, long LogOctetsPerDay);
+/// <param name="Way">How.</param>
+/// <param name="Addresses">Public IPv4 addresses that it takes.</param>
+/// <param name="LogOctetsPerDay">What has to be logged so that a complaint finds its subscriber; 0 where that is known beforehand, or a line a lease.</param>
+/// <param name="HeaderOctets">What each packet grows by between home and operator.</param>
+/// <param name="State">Where flows are remembered: in the home or at the operator.</param>
+public sealed record AlternativeDocument(string Way, int Addresses, long LogOctetsPerDay, int HeaderOctets, string State);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(PlanDocument))]

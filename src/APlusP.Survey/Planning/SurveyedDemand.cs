@@ -10,7 +10,9 @@ namespace APlusP.Survey.Planning;
 /// <param name="FiveTuple">With a port for several flows, as long as they go to different remote endpoints; null where numbers of ports alone were imported.</param>
 /// <param name="IPv6Share">IPv6's share of all ports, from 0 to 1.</param>
 /// <param name="DnsShare">The share of DNS in the ports of IPv4; null where the survey has no such application.</param>
-sealed record SurveyedDemand(DemandSeries EndpointIndependent, DemandSeries? FiveTuple, double IPv6Share, double? DnsShare)
+/// <param name="WebShare">That of the web: HTTP, HTTPS and QUIC.</param>
+/// <param name="WebIPv6Share">IPv6's share of the web's ports.</param>
+sealed record SurveyedDemand(DemandSeries EndpointIndependent, DemandSeries? FiveTuple, double IPv6Share, double? DnsShare, double? WebShare, double? WebIPv6Share)
 {
     /// <exception cref="APlusPException">AP7021: the survey has no IPv4 host with a port in use.</exception>
     public static SurveyedDemand Of(SurveyStore store)
@@ -18,6 +20,7 @@ sealed record SurveyedDemand(DemandSeries EndpointIndependent, DemandSeries? Fiv
         bool[] isIPv4 = new SurveyPart(IsIPv6: false).Numbers(store);
         int[] index = new int[isIPv4.Length];
         int hosts = 0, ticks = (int)store.Samples, dns = store.Applications.ToList().IndexOf("dns");
+        int[] web = [.. new[] { "http", "https", "quic" }.Select(name => store.Applications.ToList().IndexOf(name)).Where(i => i >= 0)];
         for (int i = 0; i < isIPv4.Length; i++) index[i] = isIPv4[i] ? hosts++ : -1;
         ushort[][] independent = Table(hosts, ticks), fiveTuple = Table(hosts, ticks);
         IReadOnlyList<Sums> shares = store.ReadShares(() => new Sums(), (share, tick, counts) =>
@@ -31,15 +34,21 @@ sealed record SurveyedDemand(DemandSeries EndpointIndependent, DemandSeries? Fiv
                     share.Unknown |= ofHost.MinimumPorts < 0;
                     share.IPv4 += ofHost.Ports;
                     if (dns >= 0) share.Dns += ofHost.ByApplication[dns];
+                    foreach (int application in web) share.WebIPv4 += ofHost.ByApplication[application];
                 }
-                else share.IPv6 += ofHost.Ports;
+                else
+                {
+                    share.IPv6 += ofHost.Ports;
+                    foreach (int application in web) share.WebIPv6 += ofHost.ByApplication[application];
+                }
             }
         });
-        long ports4 = shares.Sum(s => s.IPv4), ports6 = shares.Sum(s => s.IPv6);
+        double ports4 = Math.Max(1, shares.Sum(s => s.IPv4)), ports6 = shares.Sum(s => s.IPv6), web4 = shares.Sum(s => s.WebIPv4), web6 = shares.Sum(s => s.WebIPv6);
         bool[] present = [.. independent.Select(series => series.AsSpan().ContainsAnyExcept((ushort)0))];
         if (!present.Contains(true)) throw new APlusPException(ErrorCodes.NothingToPlanFrom, $"the survey {store.Path} has no IPv4 host with a port in use, so there is nothing to plan from. Let it run for a while: a day at least, better a week.");
         return new SurveyedDemand(
-            new DemandSeries(Those(independent, present)), shares.Any(s => s.Unknown) ? null : new DemandSeries(Those(fiveTuple, present)), (double)ports6 / Math.Max(1, ports4 + ports6), dns < 0 ? null : (double)shares.Sum(s => s.Dns) / Math.Max(1, ports4));
+            new DemandSeries(Those(independent, present)), shares.Any(s => s.Unknown) ? null : new DemandSeries(Those(fiveTuple, present)), ports6 / (ports4 + ports6),
+            dns < 0 ? null : shares.Sum(s => s.Dns) / ports4, web.Length == 0 ? null : web4 / ports4, web4 + web6 == 0 ? null : web6 / (web4 + web6));
     }
 
     /// <summary>What a worker has read.</summary>
@@ -50,6 +59,10 @@ sealed record SurveyedDemand(DemandSeries EndpointIndependent, DemandSeries? Fiv
         public long IPv6 { get; set; }
 
         public long Dns { get; set; }
+
+        public long WebIPv4 { get; set; }
+
+        public long WebIPv6 { get; set; }
 
         public bool Unknown { get; set; }
     }

@@ -148,6 +148,57 @@ public sealed class PlanTests : IDisposable
         Assert.Equal(ErrorCodes.SurveySettings, Assert.Throws<APlusPException>(() => PoolConfiguration.Write(Plan.Survey(store, s_question), ["192.0.2.0/33"])).Code);
     }
 
+    [Theory]
+    [InlineData("ports=1000", 64, 64)]
+    [InlineData("ports=500", 129, 128)]
+    [InlineData("ports=400", 161, 128)]
+    [InlineData("ports=64512", 1, 1)]
+    public void Sets_by_PSID_are_a_power_of_two_on_an_address(string assume, int byRange, int byPsid)
+    {
+        IReadOnlyList<AlternativeDocument> ways = Plan.Assume(Assumptions.Read([assume]), s_question).Alternatives!;
+        Assert.Equal((1000 + byRange - 1) / byRange, ways.Single(w => w.Way.StartsWith("A+P (lw4o6), a set", StringComparison.Ordinal)).Addresses);
+        foreach ((string way, int octets) in new[] { ("MAP-E", 40), ("MAP-T", 20) })
+        {
+            AlternativeDocument map = ways.Single(w => w.Way.StartsWith(way, StringComparison.Ordinal));
+            Assert.Equal(((1000 + byPsid - 1) / byPsid, 0L, octets, "home"), (map.Addresses, map.LogOctetsPerDay, map.HeaderOctets, map.State));
+        }
+    }
+
+    [Fact]
+    public void What_a_plan_says_would_free_ports_is_what_is_there()
+    {
+        // Of 100 IPv4 ports 60 are DNS's, 30 the web's and 10 others'; of the web's 40 ports a quarter go by IPv6.
+        int Of(string name) => ApplicationRules.Standard.Names.ToList().IndexOf(name);
+        HostCounts Counts(params (string Application, int Ports)[] shares)
+        {
+            var counts = new HostCounts { ByApplication = new int[ApplicationRules.Standard.Names.Count], MinimumPorts = -1 };
+            foreach ((string application, int ports) in shares)
+            {
+                counts.Ports += ports;
+                counts.ByApplication[Of(application)] += ports;
+            }
+
+            counts.PeakPorts = counts.Flows = counts.ByProtocol[1] = counts.Ports;
+            return counts;
+        }
+
+        using SurveyStore store = SurveyStore.OpenToAdd(Path.Combine(_directory, "savings.db"), ApplicationRules.Standard, byAddress: true);
+        (HostAddress, HostCounts)[] hosts =
+        [
+            (HostAddress.Of(IPv4Address.Parse("192.168.1.2")), Counts(("dns", 60), ("http", 10), ("https", 15), ("quic", 5), ("games", 10))),
+            (HostAddress.Of(IPv6Address.Parse("2001:db8::2")), Counts(("https", 10))),
+        ];
+        for (int i = 0; i < 5; i++) store.Add(new SampleTime(DateTimeOffset.FromUnixTimeSeconds(10 * i), TimeSpan.FromSeconds(10)), new TickCounts(hosts, 0, 0), ApplicationRules.Standard);
+
+        PlanDocument plan = Plan.Survey(store, s_question);
+        Assert.Equal(100, plan.PortsPerSubscriber);
+        Assert.Equal(0.3, plan.WebShare!.Value, 1e-9);
+        Assert.Equal(0.25, plan.WebIPv6Share!.Value, 1e-9);
+        Assert.Equal(
+            [(0.6, 40, 1612), (0.075, 93, 693), (0.675, 33, 1954), (0.9, 10, 6451)],
+            plan.Savings!.Select(s => (Math.Round(s.Freed, 9), s.PortsPerSubscriber, s.SubscribersPerAddress)));
+    }
+
     [Fact]
     public void A_survey_without_an_IPv4_host_is_nothing_to_plan_from()
     {
