@@ -4,6 +4,7 @@ using APlusP.Core;
 using APlusP.Core.Connections;
 using APlusP.Survey;
 using APlusP.Survey.Counting;
+using APlusP.Survey.Export;
 using APlusP.Survey.Flows;
 using APlusP.Survey.Readers;
 using APlusP.Survey.Statistics;
@@ -110,16 +111,36 @@ static class SurveyVerb
     {
         var options = new SurveyOptions();
         var hosts = new Option<bool>("--hosts") { Description = "A row for each host at each sample, in place of one for all of them." };
-        var command = new Command("export", "Print a survey as CSV: a row for each sample, as the report's table I; 'survey import' reads that again.") { options.Store, options.Family, options.Host, options.Key, hosts };
-        command.SetAction(parsed =>
+        var parquet = new Option<string?>("--parquet") { Description = "Write Parquet to this file, in place of CSV to the terminal.", HelpName = "FILE" };
+        var command = new Command("export", "Print a survey as CSV: a row for each sample, as the report's table I; 'survey import' reads that again.") { options.Store, options.Family, options.Host, options.Key, hosts, parquet };
+        command.SetAction(async (parsed, _) =>
         {
             using SurveyStore store = options.Open(parsed);
             SurveyPart part = options.ReadPart(parsed, store);
-            using var output = new StreamWriter(Console.OpenStandardOutput(), bufferSize: 1 << 16);
-            if (parsed.GetValue(hosts)) CsvExport.WriteHosts(store, part, output);
-            else CsvExport.WriteSamples(store, part, output);
+            ExportTable table = parsed.GetValue(hosts) ? ExportTable.OfHosts(store, part) : ExportTable.OfSamples(store, part);
+            if (parsed.GetValue(parquet) is { } path) await WriteParquet(table, path);
+            else WriteCsv(table);
         });
         return command;
+    }
+
+    static void WriteCsv(ExportTable table)
+    {
+        using var output = new StreamWriter(Console.OpenStandardOutput(), bufferSize: 1 << 16);
+        CsvExport.Write(table, output);
+    }
+
+    static async Task WriteParquet(ExportTable table, string path)
+    {
+        try
+        {
+            await using FileStream output = File.Create(path);
+            await ParquetExport.Write(table, output);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new APlusPException(ErrorCodes.SurveySettings, $"--parquet: {path} cannot be written: {error.Message}", error);
+        }
     }
 
     static Command Bench()

@@ -2,11 +2,13 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Survey;
 using APlusP.Survey.Counting;
+using APlusP.Survey.Export;
 using APlusP.Survey.Flows;
 using APlusP.Survey.Readers;
 using APlusP.Survey.Statistics;
 using APlusP.Survey.Storage;
 using CsCheck;
+using ParquetSharp;
 
 namespace APlusP.Tests.Survey;
 
@@ -267,14 +269,84 @@ public sealed class StoreTests : IDisposable
         Import(At(0), Put("1", rows));
         using SurveyStore store = SurveyStore.Open(Store);
         var samples = new StringWriter();
-        CsvExport.WriteSamples(store, new SurveyPart(), samples);
+        CsvExport.Write(ExportTable.OfSamples(store, new SurveyPart()), samples);
         Assert.Equal(rows, samples.ToString());
         var hosts = new StringWriter();
-        CsvExport.WriteHosts(store, new SurveyPart(), hosts);
+        CsvExport.Write(ExportTable.OfHosts(store, new SurveyPart()), hosts);
         string[] lines = hosts.ToString().TrimEnd().Split('\n');
         Assert.Equal(4, lines.Length);
         Assert.All(lines, line => Assert.Equal(lines[0].Count(c => c == ','), line.Count(c => c == ',')));
         Assert.StartsWith($"1267551614,{store.Hosts[0].Name},4,5,,5,5,0,0,0,5,0,1,4,", lines[1], StringComparison.Ordinal);
+    }
+
+    /// <summary>Reads a column by Apache Arrow's own library, which others use too.</summary>
+    static T[] Column<T>(ParquetFileReader file, string name)
+    {
+        int column = Enumerable.Range(0, file.FileMetaData.NumColumns).Single(i => file.FileMetaData.Schema.Column(i).Name == name);
+        var values = new List<T>();
+        for (int i = 0; i < file.FileMetaData.NumRowGroups; i++)
+        {
+            using RowGroupReader group = file.RowGroup(i);
+            using ColumnReader reader = group.Column(column);
+            using LogicalColumnReader<T> logical = reader.LogicalReader<T>();
+            values.AddRange(logical.ReadAll((int)group.MetaData.NumRows));
+        }
+
+        return [.. values];
+    }
+
+    [Fact]
+    public async Task Parquet_has_what_the_csv_has()
+    {
+        Import(At(0), Put("1", "Date Ports DNS HTTP HTTPS\n1267551614 5 0 1 4\n1267551625 14 8 1 4\n1267551636 47 40 2 4\n"));
+        Import(At(1267551700), Put("2", $"{Tables.Udp("192.168.2.9", 4000, "1.1.1.1", 53)}\n{Tables.Tcp("2001:db8::9", 4001, "2001:db8:1::1", 443)}\n"));
+        using SurveyStore store = SurveyStore.Open(Store);
+        foreach (ExportTable table in new[] { ExportTable.OfSamples(store, new SurveyPart()), ExportTable.OfHosts(store, new SurveyPart()) })
+        {
+            var csv = new StringWriter();
+            CsvExport.Write(table, csv);
+            string[][] rows = [.. csv.ToString().TrimEnd().Split('\n').Select(line => line.Split(','))];
+            string path = Path.Combine(_directory, "export.parquet");
+            await using (FileStream output = File.Create(path)) await ParquetExport.Write(table, output);
+            using var file = new ParquetFileReader(path);
+            Assert.Equal(rows.Length - 1, file.FileMetaData.NumRows);
+            Assert.Equal(rows[0], Enumerable.Range(0, file.FileMetaData.NumColumns).Select(i => file.FileMetaData.Schema.Column(i).Name));
+            for (int i = 0; i < rows[0].Length; i++)
+            {
+                IEnumerable<string> read = rows[0][i] switch
+                {
+                    "Date" => Column<DateTime>(file, "Date").Select(at => EpochSeconds.Write(new DateTimeOffset(at, TimeSpan.Zero))),
+                    "Host" => Column<string>(file, "Host"),
+                    "Family" => Column<int>(file, "Family").Select(family => $"{family}"),
+                    string name => Column<int?>(file, name).Select(number => $"{number}"),
+                };
+                Assert.Equal(rows.Skip(1).Select(row => row[i]), read);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Parquet_of_many_rows_is_in_groups_and_whole()
+    {
+        string path = Path.Combine(_directory, "many.db"), file = Path.Combine(_directory, "many.parquet");
+        using SurveyStore store = SurveyStore.OpenToAdd(path, ApplicationRules.Standard, byAddress: true);
+        (HostAddress, HostCounts)[] hosts = [.. Enumerable.Range(1, 35_000).Select(i => (HostAddress.Of(new IPv4Address(0x0a000000u + (uint)i)), Counts(i)))];
+        store.Together(() =>
+        {
+            for (int i = 0; i < 2; i++) store.Add(new SampleTime(At(i * 10), TimeSpan.FromSeconds(10)), new TickCounts(hosts, 0, 0), ApplicationRules.Standard);
+        });
+        await using (FileStream output = File.Create(file)) await ParquetExport.Write(ExportTable.OfHosts(store, new SurveyPart()), output);
+        using var read = new ParquetFileReader(file);
+        Assert.Equal((70_000, 2), (read.FileMetaData.NumRows, read.FileMetaData.NumRowGroups));
+        Assert.Equal([.. Enumerable.Range(1, 35_000), .. Enumerable.Range(1, 35_000)], Column<int?>(read, "Ports").Select(ports => ports!.Value));
+
+        static HostCounts Counts(int ports)
+        {
+            var counts = new HostCounts { Ports = ports, MinimumPorts = 1, PeakPorts = ports, Flows = ports, ByApplication = new int[ApplicationRules.Standard.Names.Count] };
+            counts.ByApplication[0] = ports;
+            counts.ByProtocol[1] = ports;
+            return counts;
+        }
     }
 
     [Fact]
