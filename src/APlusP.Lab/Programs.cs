@@ -8,6 +8,7 @@ public static class Programs
     static readonly (string Program, string Package)[] s_packages =
     [
         ("aria2c", "aria2"),
+        ("chromium", "chromium"),
         ("conntrack", "conntrack"),
         ("curl", "curl"),
         ("dhclient", "isc-dhcp-client"),
