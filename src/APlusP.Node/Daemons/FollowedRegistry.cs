@@ -13,7 +13,7 @@ sealed class FollowedRegistry : IDisposable
     readonly PrrRegistry _settings;
     readonly DaemonLog _log;
     readonly TimeProvider _clock;
-    readonly RegistryEndpoint _endpoint;
+    readonly ApiEndpoint _endpoint;
     readonly SavedCopy _copy;
     readonly LeaseFollower _follower;
     readonly CancellationTokenSource _stop = new();
@@ -25,7 +25,7 @@ sealed class FollowedRegistry : IDisposable
     public FollowedRegistry(PrrRegistry settings, BindingTable table, LiveBindings live, DaemonLog log, TimeProvider clock)
     {
         (_settings, _log, _clock) = (settings, log, clock);
-        _endpoint = new RegistryEndpoint(settings.Address);
+        _endpoint = new ApiEndpoint(settings.Address);
         Leased = new LeasedBindings(table, live, clock);
         live.Leased = Leased;
         _copy = new SavedCopy(settings.Copy, Leased.Saved);

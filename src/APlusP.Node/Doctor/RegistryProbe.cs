@@ -21,7 +21,7 @@ static class RegistryProbe
             if (url.Scheme == RegistryAddress.Found) url = (await ServiceLookup.Find(url.Host, patience.Token))[0];
             if (!IPAddress.TryParse(url.Host, out _)) await Dns.GetHostAddressesAsync(url.Host, patience.Token);
         }
-        catch (Exception error) when (error is RegistryFault or SocketException or OperationCanceledException)
+        catch (Exception error) when (error is ApiFault or SocketException or OperationCanceledException)
         {
             return Sight() with { IsFound = false, Fault = error.Message };
         }

@@ -118,11 +118,11 @@ sealed class LeasedHome : ISoftwireSource
         {
             _calls.Release(lease, _stop.Token).GetAwaiter().GetResult();
         }
-        catch (RegistryFault fault) when (fault.Code != ErrorCodes.NotThere)
+        catch (ApiFault fault) when (fault.Code != ErrorCodes.NotThere)
         {
             throw new APlusPException(ErrorCodes.LeaseNotReleased, $"the lease was not given back, and is worked by as before: {fault.Message}", fault);
         }
-        catch (RegistryFault)
+        catch (ApiFault)
         {
             // It is over already.
         }

@@ -41,7 +41,7 @@ sealed class RegistryCalls : IDisposable
     readonly HomeStore _store;
     readonly IPv6Address? _prr;
     readonly TimeProvider _time;
-    RegistryEndpoint? _found;
+    ApiEndpoint? _found;
     bool _isEnrolling;
 
     // The same while one growth or shrinkage is asked for again, so that it happens once even where its answer gets lost.
@@ -62,12 +62,12 @@ sealed class RegistryCalls : IDisposable
         if (address.Url.Scheme != RegistryAddress.Found) _found = EndpointAt(address.Url);
     }
 
-    RegistryEndpoint EndpointAt(Uri url) => new(_address with { Url = url }, () => _isEnrolling ? Token() : _store.Saved.Key);
+    ApiEndpoint EndpointAt(Uri url) => new(_address with { Url = url }, () => _isEnrolling ? Token() : _store.Saved.Key);
 
     // By the DNS it is looked for until it is found, and again when it does not answer; among several, each in its turn.
     int _turn;
 
-    async Task<RegistryEndpoint> Endpoint(CancellationToken cancel)
+    async Task<ApiEndpoint> Endpoint(CancellationToken cancel)
     {
         if (_found is not null) return _found;
         IReadOnlyList<Uri> urls = await ServiceLookup.Find(_address.Url.Host, cancel);
@@ -104,13 +104,13 @@ sealed class RegistryCalls : IDisposable
         if (_repeated.Wish != ask.Wish) _repeated = (ask.Wish, $"{Guid.NewGuid():N}");
         try
         {
-            RegistryEndpoint endpoint = await Endpoint(cancel);
+            ApiEndpoint endpoint = await Endpoint(cancel);
             HomeEvent answer = ask.Wish == Wish.Enrol ? await Enrol(endpoint, cancel) : Told(await AskLease(endpoint, ask, _repeated.Id, cancel), endpoint.TheirClock);
             _repeated = default;
             if (answer is LeaseIs) _turn = 0;
             return answer;
         }
-        catch (RegistryFault fault)
+        catch (ApiFault fault)
         {
             // What was refused was not done, and is another request the next time.
             if (fault.Status is { } status && (int)status < 500) _repeated = default;
@@ -127,7 +127,7 @@ sealed class RegistryCalls : IDisposable
         }
     }
 
-    async Task<HomeEvent> Enrol(RegistryEndpoint endpoint, CancellationToken cancel)
+    async Task<HomeEvent> Enrol(ApiEndpoint endpoint, CancellationToken cancel)
     {
         _isEnrolling = true;
         try
@@ -143,7 +143,7 @@ sealed class RegistryCalls : IDisposable
         }
     }
 
-    static Task<LeaseAnswer> AskLease(RegistryEndpoint endpoint, Ask ask, string requestId, CancellationToken cancel)
+    static Task<LeaseAnswer> AskLease(ApiEndpoint endpoint, Ask ask, string requestId, CancellationToken cancel)
     {
         string lease = $"v1/leases/{ask.Lease?.Id}";
         return ask.Wish switch
@@ -157,7 +157,7 @@ sealed class RegistryCalls : IDisposable
     }
 
     /// <summary>Gives the lease back.</summary>
-    /// <exception cref="RegistryFault">The registry refuses, or does not answer.</exception>
+    /// <exception cref="ApiFault">The registry refuses, or does not answer.</exception>
     public async Task Release(HeldLease lease, CancellationToken cancel) => await (await Endpoint(cancel)).Delete($"v1/leases/{lease.Id}", HomeRegistryJson.Default.LeaseAnswer, null, cancel);
 
     /// <summary>How long a lease runs is told by the registry's clock alone: ours may be wrong for as long as no time server is reached.</summary>

@@ -41,7 +41,7 @@ sealed class LeaseFeed(ILeaseTaker taker, SavedCopy? copy)
     public void Restart() => _lines = 0;
 
     /// <summary>Reads until the stream ends, or is silent for too long.</summary>
-    /// <exception cref="RegistryFault">What came is no feed, or something of it is missing.</exception>
+    /// <exception cref="ApiFault">What came is no feed, or something of it is missing.</exception>
     /// <exception cref="IOException">The stream broke.</exception>
     /// <exception cref="OperationCanceledException">It was silent, or is to be left.</exception>
     public async Task Read(Stream stream, TimeSpan silence, CancellationToken stop)
@@ -141,5 +141,5 @@ sealed class LeaseFeed(ILeaseTaker taker, SavedCopy? copy)
         Completed?.Invoke(line);
     }
 
-    static RegistryFault Broken(string why) => new(ErrorCodes.BrokenFeed, $"what the registry tells of its leases is broken: {why}");
+    static ApiFault Broken(string why) => new(ErrorCodes.BrokenFeed, $"what the registry tells of its leases is broken: {why}");
 }

@@ -20,7 +20,7 @@ sealed class LeaseFollower : IDisposable
 
     static readonly TimeSpan s_firstWait = TimeSpan.FromMilliseconds(200), s_longestWait = TimeSpan.FromSeconds(30);
 
-    readonly RegistryEndpoint _registry;
+    readonly ApiEndpoint _registry;
     readonly LeaseFeed _feed;
     readonly TimeProvider _clock;
     readonly CancellationTokenSource _stop = new();
@@ -35,7 +35,7 @@ sealed class LeaseFollower : IDisposable
     /// <param name="copy">Where it is kept; what that holds was taken over already.</param>
     /// <param name="version">What the copy held; null for nothing.</param>
     /// <param name="clock">The time.</param>
-    public LeaseFollower(RegistryEndpoint registry, ILeaseTaker taker, SavedCopy copy, string? version, TimeProvider clock)
+    public LeaseFollower(ApiEndpoint registry, ILeaseTaker taker, SavedCopy copy, string? version, TimeProvider clock)
     {
         (_registry, _clock) = (registry, clock);
         _feed = new LeaseFeed(taker, copy) { Version = version, Begun = line => _begun = line, Completed = Complete };
@@ -105,7 +105,7 @@ sealed class LeaseFollower : IDisposable
         {
             return ($"the registry at {_registry.Url} was silent for {s_silence.TotalSeconds:N0} s", null);
         }
-        catch (RegistryFault refused)
+        catch (ApiFault refused)
         {
             return (refused.Message, refused.RetryAfter);
         }

@@ -5,17 +5,8 @@ namespace APlusP.Node.Registry;
 
 /// <summary>Where a registry is, and how it and we know each other: the table <c>[registry]</c> of a daemon's file.</summary>
 /// <param name="Url">Its address; plain HTTP on loopback alone. <c>srv://DOMAIN</c> where it is found by the DNS, without a domain in the resolver's search list.</param>
-public sealed record RegistryAddress(Uri Url)
+public sealed record RegistryAddress(Uri Url) : ApiAddress(Url)
 {
-    /// <summary>A file with our token; null where the registry asks for none, which it does on its own machine.</summary>
-    public string? TokenFile { get; init; }
-
-    /// <summary>A PEM file of the authorities that its certificate may be from; null for those that this system trusts.</summary>
-    public string? CaFile { get; init; }
-
-    /// <summary>SHA-256 of the one certificate that it may have, in place of any authority.</summary>
-    public string? Pin { get; init; }
-
     /// <summary>The keys of <c>[registry]</c> that are read here.</summary>
     public static IReadOnlyList<string> Keys { get; } = ["url", "token-file", "ca-file", "pin"];
 

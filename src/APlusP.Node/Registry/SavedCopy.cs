@@ -78,7 +78,7 @@ sealed class SavedCopy(string path, Func<IEnumerable<SavedLease>> leases) : IDis
                 if (length == buffer.Length) return whole;
             }
         }
-        catch (RegistryFault)
+        catch (ApiFault)
         {
             // Torn here.
         }

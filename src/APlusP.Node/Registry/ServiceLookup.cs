@@ -17,13 +17,13 @@ static class ServiceLookup
     /// <summary>Addresses of registries of a domain, the best first.</summary>
     /// <param name="domain">The domain; empty for those of the resolver's search list.</param>
     /// <param name="cancel">Ends it.</param>
-    /// <exception cref="RegistryFault">There is none, or no name server answers.</exception>
+    /// <exception cref="ApiFault">There is none, or no name server answers.</exception>
     public static async Task<IReadOnlyList<Uri>> Find(string domain, CancellationToken cancel)
     {
         (IReadOnlyList<IPAddress> servers, IReadOnlyList<string> search) = ReadResolver(File.Exists(Resolver) ? await File.ReadAllLinesAsync(Resolver, cancel) : []);
         IReadOnlyList<string> domains = domain.Length > 0 ? [domain] : search;
-        if (domains.Count == 0) throw new RegistryFault(ErrorCodes.NoRegistry, $"no registry is configured, and {Resolver} has no search list with a domain to look for one in; set `url` in [registry]");
-        if (servers.Count == 0) throw new RegistryFault(ErrorCodes.NoRegistry, $"{Resolver} names no name server to find a registry by");
+        if (domains.Count == 0) throw new ApiFault(ErrorCodes.NoRegistry, $"no registry is configured, and {Resolver} has no search list with a domain to look for one in; set `url` in [registry]");
+        if (servers.Count == 0) throw new ApiFault(ErrorCodes.NoRegistry, $"{Resolver} names no name server to find a registry by");
         bool answered = false;
         foreach (string name in domains.Select(d => $"{Service}.{d}"))
         {
@@ -37,7 +37,7 @@ static class ServiceLookup
         }
 
         string names = string.Join(", ", domains.Select(d => $"{Service}.{d}"));
-        throw new RegistryFault(ErrorCodes.NoRegistry, answered ? $"the DNS has no registry: no SRV record of {names}" : $"no name server ({string.Join(", ", servers)}) answers a question for {names}");
+        throw new ApiFault(ErrorCodes.NoRegistry, answered ? $"the DNS has no registry: no SRV record of {names}" : $"no name server ({string.Join(", ", servers)}) answers a question for {names}");
     }
 
     /// <summary>One question to one server; null where it does not answer.</summary>

@@ -23,20 +23,7 @@ sealed class ServerTls
     /// <exception cref="APlusPException">AP6005: the files cannot be used.</exception>
     public ServerTls(RegistrySettings settings)
     {
-        (string certificate, string key) = (settings.Certificate!, settings.Key!);
-        try
-        {
-            // Read back from PKCS#12, since TLS does not take a key that lives in memory alone on every system.
-            using X509Certificate2 pem = X509Certificate2.CreateFromPemFile(certificate, key);
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(certificate);
-            _certificate = SslStreamCertificateContext.Create(X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null), chain, offline: true);
-        }
-        catch (Exception error) when (error is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new APlusPException(ErrorCodes.RegistryNotListening, $"the certificate {certificate} with the key {key} cannot be used: {error.Message} Both are PEM files; the key is not encrypted.", error);
-        }
-
+        _certificate = ServerCertificate.Load(settings.Certificate!, settings.Key!, ErrorCodes.RegistryNotListening);
         if (settings.ClientAuthority is not { } authority) return;
         try
         {

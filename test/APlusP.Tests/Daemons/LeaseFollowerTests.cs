@@ -17,7 +17,7 @@ public sealed class LeaseFollowerTests : IDisposable
 
     (LeaseFollower Follower, IDisposable[] Held) Follow(Uri registry, Action<LeaseFollower>? beforeStart = null)
     {
-        var endpoint = new RegistryEndpoint(new RegistryAddress(registry));
+        var endpoint = new ApiEndpoint(new RegistryAddress(registry));
         var copy = new SavedCopy(Path.Combine(_directory, "prr.leases"), _scene.Leased.Saved);
         var saved = new LeaseFeed(_scene.Leased, copy: null);
         copy.Load(saved);

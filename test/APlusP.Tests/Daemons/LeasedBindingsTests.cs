@@ -123,12 +123,12 @@ public class LeasedBindingsTests
     public void Lines_that_are_lost_and_versions_that_do_not_follow_are_noticed()
     {
         _scene.Snapshot("2:a", _scene.Lease(Anna, "1024-1151"));
-        Assert.Equal(ErrorCodes.BrokenFeed, Assert.Throws<RegistryFault>(() => _scene.Lines(_scene.Lease(Berta, "1152-1279"), """{"version":"4:b","after":"2:a","lines":2,"at":1,"now":2}""")).Code);
+        Assert.Equal(ErrorCodes.BrokenFeed, Assert.Throws<ApiFault>(() => _scene.Lines(_scene.Lease(Berta, "1152-1279"), """{"version":"4:b","after":"2:a","lines":2,"at":1,"now":2}""")).Code);
 
         // Asked for again from the version that is whole.
         Assert.Equal("2:a", _scene.Feed.Version);
         _scene.Feed.Restart();
-        Assert.Contains("follows 3:x, and we have 2:a", Assert.Throws<RegistryFault>(() => _scene.Change("4:b", "3:x", Gone(Anna))).Message, StringComparison.Ordinal);
+        Assert.Contains("follows 3:x, and we have 2:a", Assert.Throws<ApiFault>(() => _scene.Change("4:b", "3:x", Gone(Anna))).Message, StringComparison.Ordinal);
         Assert.Null(_scene.Feed.Version);
     }
 
@@ -149,7 +149,7 @@ public class LeasedBindingsTests
     [InlineData("""{"softwire":"2001:db8::1","address":"192.0.2.1","ports":"1","until":1""")]
     public void A_line_that_is_none_is_refused_whole(string line)
     {
-        Assert.Equal(ErrorCodes.BrokenFeed, Assert.Throws<RegistryFault>(() => _scene.Lines(line)).Code);
+        Assert.Equal(ErrorCodes.BrokenFeed, Assert.Throws<ApiFault>(() => _scene.Lines(line)).Code);
         _scene.Has();
     }
 

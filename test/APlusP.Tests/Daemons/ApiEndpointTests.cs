@@ -8,7 +8,7 @@ using APlusP.Tests.Registry;
 namespace APlusP.Tests.Daemons;
 
 /// <summary>How daemons speak with a registry, a real one.</summary>
-public sealed partial class RegistryEndpointTests : IDisposable
+public sealed partial class ApiEndpointTests : IDisposable
 {
     readonly string _tokenFile = Path.GetTempFileName();
 
@@ -25,13 +25,13 @@ public sealed partial class RegistryEndpointTests : IDisposable
 
     static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    static Task<Lease> Ask(RegistryEndpoint registry, string subscriber = "cpe-1", string? id = null) =>
+    static Task<Lease> Ask(ApiEndpoint registry, string subscriber = "cpe-1", string? id = null) =>
         registry.Post("v1/leases", new Wanted(subscriber, "2001:db8::1"), Json.Default.Wanted, Json.Default.Lease, id, Cancel);
 
-    static async Task<RegistryFault> Fails(RegistryAddress address)
+    static async Task<ApiFault> Fails(RegistryAddress address)
     {
-        using var registry = new RegistryEndpoint(address);
-        return await Assert.ThrowsAsync<RegistryFault>(() => Ask(registry));
+        using var registry = new ApiEndpoint(address);
+        return await Assert.ThrowsAsync<ApiFault>(() => Ask(registry));
     }
 
     void WriteToken(string token, UnixFileMode mode = UnixFileMode.UserRead | UnixFileMode.UserWrite)
@@ -44,14 +44,14 @@ public sealed partial class RegistryEndpointTests : IDisposable
     public async Task What_is_asked_is_answered_and_what_is_refused_is_told_with_the_registry_s_code()
     {
         await using ApiScene scene = await ApiScene.Start();
-        using var registry = new RegistryEndpoint(new RegistryAddress(scene.Address));
+        using var registry = new ApiEndpoint(new RegistryAddress(scene.Address));
         Lease lease = await Ask(registry, id: "one");
         Assert.Equal(lease, await registry.Get($"v1/leases/{lease.Id}", Json.Default.Lease, Cancel));
-        RegistryFault used = await Assert.ThrowsAsync<RegistryFault>(() => Ask(registry, "cpe-2", id: "one"));
+        ApiFault used = await Assert.ThrowsAsync<ApiFault>(() => Ask(registry, "cpe-2", id: "one"));
         Assert.Equal((ErrorCodes.RequestIdUsed, HttpStatusCode.UnprocessableEntity), (used.Code, used.Status));
         Assert.Contains($"the registry at {scene.Address} refuses: This Request-Id was used", used.Message, StringComparison.Ordinal);
         Assert.Equal(lease.Id, (await registry.Delete($"v1/leases/{lease.Id}", Json.Default.Lease, null, Cancel)).Id);
-        RegistryFault soon = await Assert.ThrowsAsync<RegistryFault>(async () =>
+        ApiFault soon = await Assert.ThrowsAsync<ApiFault>(async () =>
         {
             Lease again = await Ask(registry);
             for (int i = 0; i < 2; i++) await registry.Post($"v1/leases/{again.Id}/grow", new Wanted("", ""), Json.Default.Wanted, Json.Default.Lease, null, Cancel);
@@ -62,12 +62,12 @@ public sealed partial class RegistryEndpointTests : IDisposable
     [Fact]
     public async Task Nobody_there_and_somebody_else_there_are_told_apart_from_a_refusal()
     {
-        RegistryFault nobody = await Fails(new RegistryAddress(new Uri("http://127.0.0.1:1/")));
+        ApiFault nobody = await Fails(new RegistryAddress(new Uri("http://127.0.0.1:1/")));
         Assert.Equal((ErrorCodes.NoRegistry, null), (nobody.Code, nobody.Status));
         Assert.Contains("does not answer: Connection refused", nobody.Message, StringComparison.Ordinal);
         await using ApiScene scene = await ApiScene.Start();
-        using var registry = new RegistryEndpoint(new RegistryAddress(scene.Address));
-        RegistryFault page = await Assert.ThrowsAsync<RegistryFault>(() => registry.Get("try.js", Json.Default.Lease, Cancel));
+        using var registry = new ApiEndpoint(new RegistryAddress(scene.Address));
+        ApiFault page = await Assert.ThrowsAsync<ApiFault>(() => registry.Get("try.js", Json.Default.Lease, Cancel));
         Assert.Equal((ErrorCodes.NoRegistry, HttpStatusCode.OK), (page.Code, page.Status));
     }
 
@@ -81,7 +81,7 @@ public sealed partial class RegistryEndpointTests : IDisposable
         var address = new RegistryAddress(scene.Address) { TokenFile = _tokenFile };
         foreach (RegistryAddress known in new[] { address with { CaFile = tls.Authority }, address with { Pin = tls.Pin } })
         {
-            using var registry = new RegistryEndpoint(known);
+            using var registry = new ApiEndpoint(known);
             Assert.Equal("cpe-1", (await Ask(registry)).Subscriber);
             using HttpResponseMessage stream = await registry.Open("v1/bindings", Cancel);
             Assert.Equal(HttpVersion.Version20, stream.Version);
@@ -93,8 +93,8 @@ public sealed partial class RegistryEndpointTests : IDisposable
         // Another name than the certificate is for.
         var named = new UriBuilder(scene.Address) { Host = "localhost" };
         Assert.Equal(ErrorCodes.NoRegistry, (await Fails(address with { Url = named.Uri, CaFile = tls.Authority })).Code);
-        Assert.Equal(ErrorCodes.RegistryCredential, Assert.Throws<APlusPException>(() => new RegistryEndpoint(address with { CaFile = tls.Key })).Code);
-        Assert.Equal(ErrorCodes.RegistryCredential, Assert.Throws<APlusPException>(() => new RegistryEndpoint(address with { CaFile = "/nonexistent/ca.pem" })).Code);
+        Assert.Equal(ErrorCodes.RegistryCredential, Assert.Throws<APlusPException>(() => new ApiEndpoint(address with { CaFile = tls.Key })).Code);
+        Assert.Equal(ErrorCodes.RegistryCredential, Assert.Throws<APlusPException>(() => new ApiEndpoint(address with { CaFile = "/nonexistent/ca.pem" })).Code);
     }
 
     [Theory]
@@ -114,13 +114,13 @@ public sealed partial class RegistryEndpointTests : IDisposable
     public async Task A_new_token_in_the_file_counts_at_once()
     {
         await using ApiScene scene = await ApiScene.Start();
-        using var registry = new RegistryEndpoint(new RegistryAddress(scene.Address) { TokenFile = _tokenFile });
+        using var registry = new ApiEndpoint(new RegistryAddress(scene.Address) { TokenFile = _tokenFile });
         WriteToken("wrong");
-        Assert.Equal(ErrorCodes.NotAuthenticated, (await Assert.ThrowsAsync<RegistryFault>(() => Ask(registry))).Code);
+        Assert.Equal(ErrorCodes.NotAuthenticated, (await Assert.ThrowsAsync<ApiFault>(() => Ask(registry))).Code);
         WriteToken(scene.Token, UnixFileMode.UserRead | UnixFileMode.GroupRead);
         Assert.Equal("cpe-1", (await Ask(registry)).Subscriber);
         File.Delete(_tokenFile);
-        Assert.Equal(ErrorCodes.RegistryCredential, (await Assert.ThrowsAsync<RegistryFault>(() => Ask(registry))).Code);
+        Assert.Equal(ErrorCodes.RegistryCredential, (await Assert.ThrowsAsync<ApiFault>(() => Ask(registry))).Code);
         WriteToken("");
     }
 

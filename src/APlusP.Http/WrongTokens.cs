@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
-namespace APlusP.Registry.Api;
+namespace APlusP.Http;
 
 /// <summary>
 /// Makes guessing slow: each wrong token of an address (of IPv6, a /64) is answered later than the one before, up to 5 s, and is forgotten after a

@@ -10,10 +10,32 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using APlusP.Core;
 
-namespace APlusP.Node.Registry;
+namespace APlusP.Http;
 
-/// <summary>Speaks with one registry over HTTP: 2 or 1.1, with TLS 1.2 or 1.3 where its address says so. What it refuses, and its absence, is a <see cref="RegistryFault"/>.</summary>
-sealed class RegistryEndpoint : IDisposable
+/// <summary>Which of our servers is spoken to.</summary>
+/// <param name="Name">As people call it.</param>
+/// <param name="Absent">The error where it does not answer.</param>
+public sealed record ApiKind(string Name, string Absent)
+{
+    public static ApiKind Registry { get; } = new("registry", ErrorCodes.NoRegistry);
+}
+
+/// <summary>Where a server of ours is, and how it and we know each other.</summary>
+/// <param name="Url">Its address.</param>
+public record ApiAddress(Uri Url)
+{
+    /// <summary>A file with our token; null where the server asks for none, which it does on its own machine.</summary>
+    public string? TokenFile { get; init; }
+
+    /// <summary>A PEM file of the authorities that its certificate may be from; null for those that this system trusts.</summary>
+    public string? CaFile { get; init; }
+
+    /// <summary>SHA-256 of the one certificate that it may have, in place of any authority.</summary>
+    public string? Pin { get; init; }
+}
+
+/// <summary>Speaks with one server of ours over HTTP: 2 or 1.1, with TLS 1.2 or 1.3 where its address says so. What it refuses, and its absence, is a <see cref="ApiFault"/>.</summary>
+sealed class ApiEndpoint : IDisposable
 {
     /// <summary>An answer that is waited for at once takes no longer.</summary>
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
@@ -27,13 +49,16 @@ sealed class RegistryEndpoint : IDisposable
 
     readonly Func<string?> _token;
     readonly HttpClient _client;
+    readonly ApiKind _kind;
 
     /// <param name="address">Where it is.</param>
     /// <param name="token">Our token at this moment, or null for none; by default what the address's token file holds.</param>
+    /// <param name="kind">What it is; a registry when left out.</param>
     /// <exception cref="APlusPException">AP3010: the file of authorities cannot be used.</exception>
-    public RegistryEndpoint(RegistryAddress address, Func<string?>? token = null)
+    public ApiEndpoint(ApiAddress address, Func<string?>? token = null, ApiKind? kind = null)
     {
         Url = address.Url;
+        _kind = kind ?? ApiKind.Registry;
         _token = token ?? (() => address.TokenFile is { } file ? TokenFile.Read(file) : null);
         var handler = new SocketsHttpHandler
         {
@@ -63,7 +88,7 @@ sealed class RegistryEndpoint : IDisposable
 
     /// <summary>Asks for a document.</summary>
     /// <param name="path">Below the registry's address, such as "v1/leases".</param>
-    /// <exception cref="RegistryFault">It refuses, or does not answer.</exception>
+    /// <exception cref="ApiFault">It refuses, or does not answer.</exception>
     public Task<T> Get<T>(string path, JsonTypeInfo<T> json, CancellationToken cancel) => Ask(HttpMethod.Get, path, null, null, json, cancel);
 
     /// <summary>Sends a document, and gives the answer.</summary>
@@ -77,7 +102,7 @@ sealed class RegistryEndpoint : IDisposable
     public Task<T> Delete<T>(string path, JsonTypeInfo<T> json, string? requestId, CancellationToken cancel) => Ask(HttpMethod.Delete, path, null, requestId, json, cancel);
 
     /// <summary>Begins an answer that goes on. It has come when this returns; reading it takes as long as it takes.</summary>
-    /// <exception cref="RegistryFault">It refuses, or does not answer.</exception>
+    /// <exception cref="ApiFault">It refuses, or does not answer.</exception>
     public async Task<HttpResponseMessage> Open(string path, CancellationToken cancel)
     {
         using HttpRequestMessage request = Request(HttpMethod.Get, path, null, null);
@@ -97,7 +122,7 @@ sealed class RegistryEndpoint : IDisposable
         }
         catch (JsonException error)
         {
-            throw new RegistryFault(ErrorCodes.NoRegistry, $"what answers at {Url} is no registry, or a much newer one: {error.Message}", error) { Status = answer.StatusCode };
+            throw new ApiFault(_kind.Absent, $"what answers at {Url} is no {_kind.Name}, or a much newer one: {error.Message}", error) { Status = answer.StatusCode };
         }
     }
 
@@ -112,7 +137,7 @@ sealed class RegistryEndpoint : IDisposable
         }
         catch (APlusPException error)
         {
-            throw new RegistryFault(error.Code, error.Message, error);
+            throw new ApiFault(error.Code, error.Message, error);
         }
 
         return request;
@@ -133,12 +158,12 @@ sealed class RegistryEndpoint : IDisposable
         catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)
         {
             answer?.Dispose();
-            throw new RegistryFault(ErrorCodes.NoRegistry, $"the registry at {Url} did not answer within {s_patience.TotalSeconds:N0} s", error);
+            throw new ApiFault(_kind.Absent, $"the {_kind.Name} at {Url} did not answer within {s_patience.TotalSeconds:N0} s", error);
         }
         catch (Exception error) when (error is HttpRequestException or IOException)
         {
             answer?.Dispose();
-            throw new RegistryFault(ErrorCodes.NoRegistry, $"the registry at {Url} does not answer: {Innermost(error)}", error);
+            throw new ApiFault(_kind.Absent, $"the {_kind.Name} at {Url} does not answer: {Innermost(error)}", error);
         }
         catch
         {
@@ -151,7 +176,7 @@ sealed class RegistryEndpoint : IDisposable
     static string Innermost(Exception error) => error.GetBaseException().Message.ReplaceLineEndings(" ");
 
     /// <summary>Problem details (RFC 9457) as one sentence; their code is the registry's own.</summary>
-    async Task<RegistryFault> Refused(HttpResponseMessage answer, CancellationToken cancel)
+    async Task<ApiFault> Refused(HttpResponseMessage answer, CancellationToken cancel)
     {
         Problem? problem = null;
         try
@@ -168,8 +193,8 @@ sealed class RegistryEndpoint : IDisposable
         }
 
         RetryConditionHeaderValue? retry = answer.Headers.RetryAfter;
-        string code = problem?.Code is { Length: 6 } own && own.StartsWith("AP", StringComparison.Ordinal) ? own : ErrorCodes.NoRegistry;
-        return new RegistryFault(code, $"the registry at {Url} refuses: {problem?.Detail ?? $"HTTP status {(int)answer.StatusCode}, {answer.ReasonPhrase}"}")
+        string code = problem?.Code is { Length: 6 } own && own.StartsWith("AP", StringComparison.Ordinal) ? own : _kind.Absent;
+        return new ApiFault(code, $"the {_kind.Name} at {Url} refuses: {problem?.Detail ?? $"HTTP status {(int)answer.StatusCode}, {answer.ReasonPhrase}"}")
         {
             Status = answer.StatusCode,
             RetryAfter = retry?.Delta ?? retry?.Date - TimeProvider.System.GetUtcNow(),
@@ -178,7 +203,7 @@ sealed class RegistryEndpoint : IDisposable
 
     // ---- Whom we speak to
 
-    static SslClientAuthenticationOptions TlsTo(RegistryAddress address)
+    static SslClientAuthenticationOptions TlsTo(ApiAddress address)
     {
         var tls = new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13 };
         if (address.Pin is { } pin)
@@ -197,7 +222,7 @@ sealed class RegistryEndpoint : IDisposable
             }
 
             if (tls.CertificateChainPolicy.CustomTrustStore.Count == 0)
-                throw new APlusPException(ErrorCodes.RegistryCredential, $"{file} holds no certificate; it is a PEM file of those who may make the registry's.");
+                throw new APlusPException(ErrorCodes.RegistryCredential, $"{file} holds no certificate; it is a PEM file of those who may make the server's.");
         }
 
         return tls;

@@ -1,6 +1,6 @@
 using APlusP.Core;
 
-namespace APlusP.Node.Registry;
+namespace APlusP.Http;
 
 /// <summary>A file that holds a token. It is read for each request, so that a new one counts at once.</summary>
 static class TokenFile
