@@ -295,6 +295,18 @@ public static class ErrorCodes
     /// <summary>A report cannot be drawn or written.</summary>
     public const string ReportNotWritten = "AP7010";
 
+    /// <summary>A collector of surveys has no such site, or the name cannot be one.</summary>
+    public const string NoSuchSite = "AP7012";
+
+    /// <summary>A collector of surveys does not answer, or refuses.</summary>
+    public const string NoCollector = "AP7013";
+
+    /// <summary>A collector of surveys cannot listen, or its certificate cannot be used.</summary>
+    public const string CollectorNotListening = "AP7014";
+
+    /// <summary>What was sent to a collector of surveys is no batch of samples.</summary>
+    public const string BadBatch = "AP7015";
+
     /// <summary>A plan is asked for with assumptions that cannot be.</summary>
     public const string PlanAssumption = "AP7020";
 

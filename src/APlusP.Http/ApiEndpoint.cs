@@ -32,6 +32,13 @@ public record ApiAddress(Uri Url)
 
     /// <summary>SHA-256 of the one certificate that it may have, in place of any authority.</summary>
     public string? Pin { get; init; }
+
+    /// <summary>A pin as <c>openssl x509 -fingerprint -sha256</c> writes it, with or without colons; null where it is none.</summary>
+    public static string? PinOf(string text)
+    {
+        string digits = text.Replace(":", "", StringComparison.Ordinal);
+        return digits.Length == 2 * SHA256.HashSizeInBytes && digits.All(char.IsAsciiHexDigit) ? digits.ToUpperInvariant() : null;
+    }
 }
 
 /// <summary>Speaks with one server of ours over HTTP: 2 or 1.1, with TLS 1.2 or 1.3 where its address says so. What it refuses, and its absence, is a <see cref="ApiFault"/>.</summary>

@@ -23,6 +23,7 @@ static class SurveyVerb
         command.Add(Stats());
         command.Add(SurveyReportVerb.Create());
         command.Add(Export());
+        foreach (Command sites in SurveySitesVerb.Create()) command.Add(sites);
         command.Add(Rules());
         command.Add(Bench());
         return command;

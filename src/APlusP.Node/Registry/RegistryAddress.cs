@@ -10,8 +10,6 @@ public sealed record RegistryAddress(Uri Url) : ApiAddress(Url)
     /// <summary>The keys of <c>[registry]</c> that are read here.</summary>
     public static IReadOnlyList<string> Keys { get; } = ["url", "token-file", "ca-file", "pin"];
 
-    const int PinOctets = 32;
-
     /// <summary>Reads them; null where <c>url</c> is missing or not one, which has been told.</summary>
     /// <param name="section">The table.</param>
     /// <param name="directory">Of the configuration file: relative paths begin there.</param>
@@ -44,12 +42,10 @@ public sealed record RegistryAddress(Uri Url) : ApiAddress(Url)
         return null;
     }
 
-    /// <summary>As <c>openssl x509 -fingerprint -sha256</c> writes it, with or without colons.</summary>
     static string? PinOf(SectionReader section)
     {
-        string text = section.Text("pin", "").Replace(":", "", StringComparison.Ordinal);
-        if (text.Length == 2 * PinOctets && text.All(char.IsAsciiHexDigit)) return text.ToUpperInvariant();
-        section.Refuse("pin", ErrorCodes.ConfigurationBadValue, $"'pin' is not the SHA-256 of a certificate: {2 * PinOctets} hexadecimal digits, as `openssl x509 -in registry.crt -noout -fingerprint -sha256` prints them.");
+        if (PinOf(section.Text("pin", "")) is { } pin) return pin;
+        section.Refuse("pin", ErrorCodes.ConfigurationBadValue, $"'pin' is not the SHA-256 of a certificate: 64 hexadecimal digits, as `openssl x509 -in registry.crt -noout -fingerprint -sha256` prints them.");
         return null;
     }
 }

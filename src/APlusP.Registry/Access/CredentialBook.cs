@@ -11,18 +11,12 @@ namespace APlusP.Registry.Access;
 /// <summary>Changes of credentials, within one transaction. Each is an event too.</summary>
 sealed class CredentialBook(Transaction transaction, string actor)
 {
-    const int SecretOctets = 32;
 
     readonly Session _session = transaction.Session;
 
-    public static string NewSecret() => "aplusp-" + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretOctets));
-
-    /// <summary>A secret has 256 random bits, so a plain hash keeps it, and finding it by its hash tells nothing by the time it takes.</summary>
-    static byte[] HashOf(string secret) => SHA256.HashData(Encoding.UTF8.GetBytes(secret));
-
     /// <summary>The credential of a secret; null where there is none, or it is over.</summary>
     public static Credential? Find(Session session, string secret, DateTimeOffset now) =>
-        session.One($"SELECT {Credential.Columns} FROM credential WHERE hash = @hash", Credential.From, ("hash", HashOf(secret))) is { } found && found.IsValid(now) ? found : null;
+        session.One($"SELECT {Credential.Columns} FROM credential WHERE hash = @hash", Credential.From, ("hash", Secret.HashOf(secret))) is { } found && found.IsValid(now) ? found : null;
 
     /// <summary>The credential that a certificate became at its first use, revoked or not.</summary>
     public static Credential? Known(Session session, string print) => session.One($"SELECT {Credential.Columns} FROM credential WHERE hash = @hash", Credential.From, ("hash", Convert.FromHexString(print)));
@@ -37,11 +31,11 @@ sealed class CredentialBook(Transaction transaction, string actor)
         session.One($"SELECT {Credential.Columns} FROM credential WHERE id = @id", Credential.From, ("id", id))?.IsValid(now) == true;
 
     /// <summary>Whether a secret was ever issued, also where it is revoked now.</summary>
-    public static bool IsKnown(Session session, string secret) => session.Any("SELECT 1 FROM credential WHERE hash = @hash", ("hash", HashOf(secret)));
+    public static bool IsKnown(Session session, string secret) => session.Any("SELECT 1 FROM credential WHERE hash = @hash", ("hash", Secret.HashOf(secret)));
 
     /// <summary>Makes a credential for a secret.</summary>
     public Credential Issue(string secret, string kind, string name, string role = "", string className = "", long? uses = null, TimeSpan? lifetime = null, string? replaces = null, IPv6Prefix? prefix = null) =>
-        Issue(HashOf(secret), kind, name, role, className, uses, Rows.Time(transaction.Now) + lifetime, replaces, prefix);
+        Issue(Secret.HashOf(secret), kind, name, role, className, uses, Rows.Time(transaction.Now) + lifetime, replaces, prefix);
 
     Credential Issue(byte[] hash, string kind, string name, string role = "", string className = "", long? uses = null, DateTimeOffset? until = null, string? replaces = null, IPv6Prefix? prefix = null)
     {

@@ -72,7 +72,7 @@ static class OperatorRoutes
         if (!isOperator && role is not null) fields.Fault("role", "is of operators only");
         if (className is not null && request.Registrar.Policy.ClassOf(className) is null) fields.Fault("class", $"must be one of {string.Join(", ", request.Registrar.Policy.Classes.Select(c => c.Name))}");
         fields.Check();
-        string secret = CredentialBook.NewSecret();
+        string secret = Secret.New();
         Credential credential = await request.ChangeCredentials(book => book.Issue(
             secret, kind!, name!, role ?? "", className ?? "", isEnrolment ? uses ?? 1 : null, seconds is { } lifetime ? TimeSpan.FromSeconds(lifetime) : null, prefix: prefix));
         await request.Reply(CredentialDocument.Of(credential, secret), ApiJson.Plain.CredentialDocument, StatusCodes.Status201Created);
@@ -86,7 +86,7 @@ static class OperatorRoutes
         (RequestFields fields, _) = await RequestFields.OfBody(request.Context, "subscriber");
         string? subscriber = fields.Text("subscriber", required: false);
         fields.Check();
-        string secret = CredentialBook.NewSecret();
+        string secret = Secret.New();
         Credential key = await request.ChangeCredentials(book => book.Enrol(request.Caller.Credential!, subscriber, secret));
         await request.Reply(new KeyDocument(key.Name, secret), ApiJson.Plain.KeyDocument, StatusCodes.Status201Created);
     }
@@ -95,7 +95,7 @@ static class OperatorRoutes
     {
         (RequestFields fields, _) = await RequestFields.OfBody(request.Context);
         fields.Check();
-        string secret = CredentialBook.NewSecret();
+        string secret = Secret.New();
         Credential key = await request.ChangeCredentials(book => book.Rotate(request.Caller.Credential!, secret));
         await request.Reply(new KeyDocument(key.Name, secret), ApiJson.Plain.KeyDocument, StatusCodes.Status201Created);
     }

@@ -176,7 +176,7 @@ public sealed class RegistryServer : IAsyncDisposable
             bool isNew = token.Length == 0;
             if (isNew)
             {
-                token = CredentialBook.NewSecret();
+                token = Secret.New();
                 using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
                 await file.WriteAsync(System.Text.Encoding.ASCII.GetBytes(token + "\n"));
             }

@@ -55,6 +55,9 @@ public sealed class HostCounts
         }
     }
 
+    /// <summary>Whether these can be counts at all; what came from elsewhere may not be.</summary>
+    public bool IsSound => Ports >= 0 && MinimumPorts >= -1 && PeakPorts >= Ports && Flows >= Ports && ByApplication.All(n => n >= 0) && ByProtocol.All(n => n >= 0) && ByState.All(n => n >= 0);
+
     public static int ProtocolIndex(IpProtocol protocol) => protocol switch
     {
         IpProtocol.Tcp => 0,

@@ -29,20 +29,26 @@ public sealed partial class SurveyStore
     {
         int[] columns = [.. rules.Names.Select(name => _applications.IndexOf(name))];
         var rows = new List<(int, HostCounts)>(tick.Hosts.Count);
+        foreach ((HostAddress address, HostCounts counts) in tick.Hosts) rows.Add((NumberOf(address), counts));
+        Insert(time, rows, columns, tick.Beyond);
+    }
+
+    /// <param name="columns">Our number of each application of the counts.</param>
+    void Insert(SampleTime time, List<(int Host, HostCounts Counts)> rows, int[] columns, long beyond)
+    {
         long ports4 = 0, ports6 = 0;
-        foreach ((HostAddress address, HostCounts counts) in tick.Hosts)
+        foreach ((int host, HostCounts counts) in rows)
         {
-            if (address.IsIPv6) ports6 += counts.Ports;
+            if (_hosts[host - 1].IsIPv6) ports6 += counts.Ports;
             else ports4 += counts.Ports;
-            rows.Add((NumberOf(address), counts));
         }
 
-        rows.Sort((a, b) => a.Item1.CompareTo(b.Item1));
+        rows.Sort((a, b) => a.Host.CompareTo(b.Host));
         try
         {
             Execute("INSERT INTO tick(at, period, hosts, ports4, ports6, beyond, counts) VALUES(@at, @period, @hosts, @ports4, @ports6, @beyond, @counts)",
                 ("@at", time.At.ToUnixTimeMilliseconds()), ("@period", (long)time.Period.TotalMilliseconds), ("@hosts", rows.Count), ("@ports4", ports4), ("@ports6", ports6),
-                ("@beyond", tick.Beyond), ("@counts", _codec.Write(rows, columns).ToArray()));
+                ("@beyond", beyond), ("@counts", _codec.Write(rows, columns).ToArray()));
             _lastKnown = (long)Scalar("SELECT last_insert_rowid()")!;
         }
         catch (SqliteException error) when (error.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
@@ -58,15 +64,16 @@ public sealed partial class SurveyStore
     int NumberOf(HostAddress address)
     {
         if (_known.TryGetValue(address, out int number)) return number;
-        string name = _names!.NameOf(address);
-        if (!_numbers.TryGetValue(name, out number))
-        {
-            number = _hosts.Count + 1;
-            Execute("INSERT INTO host VALUES(@id, @family, @name)", ("@id", number), ("@family", address.IsIPv6 ? 6 : 4), ("@name", name));
-            Know(new StoredHost(number, address.IsIPv6, name));
-        }
+        return _known[address] = NumberOf(_names!.NameOf(address), address.IsIPv6);
+    }
 
-        return _known[address] = number;
+    int NumberOf(string name, bool isIPv6)
+    {
+        if (_numbers.TryGetValue(name, out int number)) return number;
+        number = _hosts.Count + 1;
+        Execute("INSERT INTO host VALUES(@id, @family, @name)", ("@id", number), ("@family", isIPv6 ? 6 : 4), ("@name", name));
+        Know(new StoredHost(number, isIPv6, name));
+        return number;
     }
 
     /// <summary>Reads all ticks by time. The list and the counts in it are borrowed until the next one.</summary>
@@ -76,7 +83,7 @@ public sealed partial class SurveyStore
         var hosts = new List<(int, HostCounts)>();
         try
         {
-            foreach ((_, SampleTime time, byte[] counts) in Ticks())
+            foreach ((_, SampleTime time, _, byte[] counts) in Ticks())
             {
                 _codec.Read(counts, _applications.Count, hosts);
                 visit(time, hosts);
@@ -132,27 +139,27 @@ public sealed partial class SurveyStore
         return times;
     }
 
-    /// <summary>All ticks by time, some at once: while a query is open nobody can write, and who adds a tick must not wait until all are unpacked.</summary>
-    IEnumerable<(int Index, SampleTime Time, byte[] Counts)> Ticks()
+    /// <summary>All ticks by time, or those after one, some at once: while a query is open nobody can write, and who adds a tick must not wait until all are unpacked.</summary>
+    IEnumerable<(int Index, SampleTime Time, long Beyond, byte[] Counts)> Ticks(DateTimeOffset? since = null)
     {
         const int together = 256;
-        var some = new List<(SampleTime Time, byte[] Counts)>(together);
+        var some = new List<(SampleTime Time, long Beyond, byte[] Counts)>(together);
         int index = 0;
-        long after = long.MinValue;
+        long after = since?.ToUnixTimeMilliseconds() ?? long.MinValue;
         do
         {
             some.Clear();
-            using (SqliteCommand command = Command("SELECT at, period, counts FROM tick WHERE id <= @last AND at > @after ORDER BY at LIMIT @together", [("@last", _lastKnown), ("@after", after), ("@together", together)]))
+            using (SqliteCommand command = Command("SELECT at, period, beyond, counts FROM tick WHERE id <= @last AND at > @after ORDER BY at LIMIT @together", [("@last", _lastKnown), ("@after", after), ("@together", together)]))
             using (SqliteDataReader reader = command.ExecuteReader())
             {
                 while (reader.Read())
                 {
                     after = reader.GetInt64(0);
-                    some.Add((new SampleTime(DateTimeOffset.FromUnixTimeMilliseconds(after), TimeSpan.FromMilliseconds(reader.GetInt64(1))), (byte[])reader.GetValue(2)));
+                    some.Add((new SampleTime(DateTimeOffset.FromUnixTimeMilliseconds(after), TimeSpan.FromMilliseconds(reader.GetInt64(1))), reader.GetInt64(2), (byte[])reader.GetValue(3)));
                 }
             }
 
-            foreach ((SampleTime time, byte[] counts) in some) yield return (index++, time, counts);
+            foreach ((SampleTime time, long beyond, byte[] counts) in some) yield return (index++, time, beyond, counts);
         }
         while (some.Count == together);
     }

@@ -124,9 +124,14 @@ public sealed partial class SurveyStore : IDisposable
     {
         string file = keyFile ?? HostNames.KeyFileOf(Path);
         HostNames names = byAddress ? HostNames.ByAddress : HostNames.ByKeyIn(file) ?? HostNames.MakeKey(file);
+        MakeTables(byAddress ? HostNames.Addresses : HostNames.Pseudonyms, names.Fingerprint);
+    }
+
+    void MakeTables(string hostsAre, string fingerprint)
+    {
         using SqliteTransaction transaction = _connection.BeginTransaction();
         Execute(Schema);
-        foreach ((string key, string value) in new[] { ("step", $"{SchemaStep}"), ("hosts", byAddress ? HostNames.Addresses : HostNames.Pseudonyms), ("key", names.Fingerprint) })
+        foreach ((string key, string value) in new[] { ("step", $"{SchemaStep}"), ("hosts", hostsAre), ("key", fingerprint) })
             Execute("INSERT INTO meta VALUES(@key, @value)", ("@key", key), ("@value", value));
         transaction.Commit();
     }

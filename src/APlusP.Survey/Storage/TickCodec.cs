@@ -97,7 +97,11 @@ sealed class TickCodec
 
     /// <summary>Reads a tick's hosts into <paramref name="hosts"/>; their counts are borrowed until the next call.</summary>
     /// <exception cref="InvalidDataException">The octets are no tick.</exception>
-    public void Read(ReadOnlySpan<byte> packed, int applications, List<(int Host, HostCounts Counts)> hosts)
+    /// <param name="packed">The octets.</param>
+    /// <param name="applications">How many there are.</param>
+    /// <param name="hosts">Filled.</param>
+    /// <param name="most">Hosts that it may have: what somebody sent is not believed.</param>
+    public void Read(ReadOnlySpan<byte> packed, int applications, List<(int Host, HostCounts Counts)> hosts, int most = int.MaxValue)
     {
         int length;
         while (!BrotliDecoder.TryDecompress(packed, _plain, out length))
@@ -110,6 +114,7 @@ sealed class TickCodec
         hosts.Clear();
         var reader = new Reader(_plain.AsSpan(0, length));
         int count = reader.Number(), host = 0;
+        if (count < 0 || count > most) throw new InvalidDataException("a tick has more hosts than there are");
         for (int i = 0; i < count; i++)
         {
             if (_hosts.Count == i) _hosts.Add(new HostCounts());

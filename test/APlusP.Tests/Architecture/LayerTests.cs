@@ -16,7 +16,7 @@ public class LayerTests
         ["APlusP.Lab"] = ["APlusP.Linux", "APlusP.Core"],
         ["APlusP.Node"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
         ["APlusP.Registry"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Core"],
-        ["APlusP.Survey"] = ["APlusP.Configuration", "APlusP.Linux", "APlusP.Core"],
+        ["APlusP.Survey"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
         ["aplusp"] = ["APlusP.Node", "APlusP.Registry", "APlusP.Survey", "APlusP.Lab", "APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
     };
 

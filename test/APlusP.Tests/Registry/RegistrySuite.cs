@@ -503,7 +503,7 @@ public abstract class RegistrySuite
     public async Task Credentials_are_known_by_their_secret_until_they_are_revoked_or_over()
     {
         using RegistryScene scene = Scene();
-        string secret = CredentialBook.NewSecret();
+        string secret = Secret.New();
         Credential issued = await scene.Registrar.Change(t => new CredentialBook(t, "t").Issue(secret, Credential.Operator, "ops", Credential.Read, lifetime: TimeSpan.FromHours(1)));
         Credential? Find(string tried) => scene.Registrar.Read(s => CredentialBook.Find(s, tried, scene.Clock.Now));
         Assert.Equal(issued, Find(secret));
