@@ -71,6 +71,17 @@ sealed class SectionReader
         return otherwise;
     }
 
+    /// <summary>A number that may have a fraction.</summary>
+    public double Decimal(string key, double otherwise, double least, double most)
+    {
+        if (!_table.Values.TryGetValue(key, out TomlValue? value) || value.Content is null) return otherwise;
+        double? number = value.Content switch { long whole => whole, double fraction => fraction, _ => null };
+        if (number is null) WrongType(value, key, "a number, without quotes");
+        else if (number >= least && number <= most) return number.Value;
+        else Refuse(key, ErrorCodes.ConfigurationOutOfRange, string.Create(CultureInfo.InvariantCulture, $"'{key}' is {number}, but it is from {least} to {most}."));
+        return otherwise;
+    }
+
     public int Word(string key, int otherwise, IReadOnlyList<string> words)
     {
         string list = string.Join(", ", words.Select(w => $"\"{w}\""));

@@ -202,6 +202,9 @@ public static class ErrorCodes
     /// <summary>A setting of an emulated link that cannot be.</summary>
     public const string LinkSettingWrong = "AP5007";
 
+    /// <summary>A load cannot be played as it is asked for.</summary>
+    public const string WhatIfWrong = "AP5008";
+
     /// <summary>The registry is started with settings that cannot be.</summary>
     public const string RegistrySettings = "AP6001";
 
@@ -294,6 +297,9 @@ public static class ErrorCodes
 
     /// <summary>A report cannot be drawn or written.</summary>
     public const string ReportNotWritten = "AP7010";
+
+    /// <summary>There is no traffic model of that name.</summary>
+    public const string NoSuchModel = "AP7011";
 
     /// <summary>A collector of surveys has no such site, or the name cannot be one.</summary>
     public const string NoSuchSite = "AP7012";

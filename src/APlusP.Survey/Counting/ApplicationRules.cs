@@ -51,9 +51,6 @@ public sealed class ApplicationRules
     /// <exception cref="APlusPException">The file cannot be read, or has faults; the message holds all of them.</exception>
     public static ApplicationRules Load(string path) => Check(path, ConfigurationText.Read(path)).Require(path);
 
-    /// <summary>Whether an application can be called so.</summary>
-    internal static bool IsName(string? name) => name is { Length: > 0 and <= 40 } && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
-
     public static ConfigurationCheck<ApplicationRules> Check(string path, string text)
     {
         var diagnostics = new DiagnosticList();
@@ -66,8 +63,7 @@ public sealed class ApplicationRules
         {
             section.Require("name", "\"dns\"");
             string name = section.Text("name", "");
-            if (section.Has("name") && !IsName(name))
-                section.Refuse("name", ErrorCodes.ConfigurationBadValue, "'name' is of 1 to 40 lower-case letters, digits and hyphens.");
+            if (section.Has("name") && !IsName(name)) section.Refuse("name", ErrorCodes.ConfigurationBadValue, $"'name' is of {NameForm}.");
             if (name == Other || names.Contains(name)) section.Refuse("name", ErrorCodes.ConfigurationTwice, name == Other ? "'other' is what no rule names; leave it out." : $"There are two applications '{name}'.");
             names.Add(name);
         }
@@ -76,6 +72,10 @@ public sealed class ApplicationRules
         for (int i = 0; i < Math.Min(sections.Count, Most); i++) rules.Read(sections[i], (byte)i);
         return ConfigurationCheck<ApplicationRules>.Finish(rules, diagnostics);
     }
+
+    internal const string NameForm = "1 to 40 lower-case letters, digits and hyphens";
+
+    internal static bool IsName(string? name) => name is { Length: > 0 and <= 40 } && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
 
     void Read(SectionReader section, byte application)
     {
