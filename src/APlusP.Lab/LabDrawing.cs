@@ -24,6 +24,7 @@ public static class LabDrawing
         Line(" |-- ", "www4", $"{LabTopology.Www4Address}, IPv4 only");
         Line(" |-- ", "www6", $"{LabTopology.Www6Address} and {LabTopology.Www6AddressV6}");
         Line(" |-- ", "dns", LabTopology.DnsAddress);
+        if (plan.HasPeers) Line(" |-- ", "peers", $"{LabTopology.PeersNetwork} and {LabTopology.PeersNetworkV6}, for traffic models");
         Line(" '-- ", "internet", $"router; {string.Join(", ", plan.Rooms.Select(room => room.SharedAddress).Distinct())} is behind the PRR");
         text.AppendLine($"      |    192.108.119.24/29{Link("internet")}");
         Line("      '-- ", "prr", $"{LabPlan.PrrAddress}; softwires end at {LabPlan.PrrSoftwire}");

@@ -33,8 +33,12 @@ public sealed record RoomPlan(int Number, string Softwire, string SharedAddress,
 {
     public SmapKind Kind { get; init; }
 
-    /// <summary>Lines under [napt] in the SMAP's configuration.</summary>
+    /// <summary>Lines under [napt] in the SMAP's configuration, and sections that follow it.</summary>
     public IReadOnlyList<string> Napt { get; init; } = [];
+
+    /// <summary>A room behind the address that the report's rooms share, on a path of 1500.</summary>
+    public static RoomPlan Of(int number, string ports, IReadOnlyList<HostPlan> hosts) =>
+        new(number, $"{LabPlan.SoftwirePrefix}::{number:x}", LabPlan.SharedAddress, ports, 1500, hosts);
 
     [JsonIgnore]
     public string Name => $"room {Number}";
@@ -68,10 +72,13 @@ public sealed record LabPlan(string Name, IReadOnlyList<RoomPlan> Rooms)
     /// <summary>The PRR's own IPv4 address (Table III).</summary>
     public const string PrrAddress = "192.108.119.26";
 
-    const string SoftwirePrefix = "2001:660:7301:4666";
+    internal const string SoftwirePrefix = "2001:660:7301:4666";
 
     /// <summary>The PRR's <c>fast-path</c>, and the SMAPs', which take "auto" for "xdp"; null for the default.</summary>
     public string? FastPath { get; init; }
+
+    /// <summary>Whether the Internet has <see cref="TrafficPeers"/>: one host with all addresses of a network, for traffic models to talk to.</summary>
+    public bool HasPeers { get; init; }
 
     /// <summary>The links that are emulated ones, see <see cref="WithLink"/>.</summary>
     public IReadOnlyList<LinkPlan> Links { get; init; } = [];
@@ -94,7 +101,7 @@ public sealed record LabPlan(string Name, IReadOnlyList<RoomPlan> Rooms)
         if (smaps is < 1 or > 254)
             throw new APlusPException(ErrorCodes.LabNotPossible, $"a lab of {smaps} SMAPs cannot be: one address has 255 sets of 252 ports to give, and rooms are numbered like their LANs, 192.168.1.0 to 192.168.254.0. Ask for 1 to 254.");
         return new LabPlan(name, [.. Enumerable.Range(1, smaps).Select(n =>
-            new RoomPlan(n, $"{SoftwirePrefix}::{n:x}", SharedAddress, PortSet.FromPsid(6, 8, n).ToString(), 1500, [new($"h{n}", $"192.168.{n}.10")]))]);
+            RoomPlan.Of(n, PortSet.FromPsid(6, 8, n).ToString(), [new($"h{n}", $"192.168.{n}.10")]))]);
     }
 
     /// <summary>The same with one room changed.</summary>

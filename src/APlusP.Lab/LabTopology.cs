@@ -62,6 +62,14 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     /// <summary>The web servers' addresses, as the tests and the resolver know them.</summary>
     public const string Www4Address = "203.0.113.4", Www6Address = "203.0.113.6", Www6AddressV6 = "2001:db8:6::6", DnsAddress = "203.0.113.53";
 
+    /// <summary>The network that the peers' host has whole (RFC 2544's, for measurements), and its own addresses beside the other servers.</summary>
+    public const string PeersNetwork = "198.18.0.0/16", PeersNetworkV6 = "2001:db8:7::/64";
+
+    /// <summary>The network that those of all rooms with native IPv6 are in.</summary>
+    public const string HomesV6 = $"{Provider}:a000::/52";
+
+    const string PeersAddress = "203.0.113.7", PeersAddressV6 = "2001:db8:6::7";
+
     static readonly (string, string)[] s_everywhere =
     [
         // Duplicate address detection would take a second per address; nobody else is on these links.
@@ -93,6 +101,15 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             Link("internet", "core", "core", "internet"),
             Link("core", "prr", "prr", "core"),
         ];
+        if (plan.HasPeers)
+        {
+            LabHost peers = Server("peers", PeersAddress, PeersAddressV6);
+
+            // Every address of these networks is its own, without a list of them.
+            hosts.Add(peers with { Routes = [.. peers.Routes, $"local {PeersNetwork} dev lo", $"local {PeersNetworkV6} dev lo"] });
+            links.Add(Link("internet", "srv-peers", "peers", "eth0"));
+        }
+
         foreach (RoomPlan room in plan.Rooms)
         {
             hosts.Add(Smap(room));
@@ -155,6 +172,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
         [
             .. plan.Rooms.Select(room => room.SharedAddress).Distinct().Select(shared => $"{shared}/32 via {LabPlan.PrrAddress}"),
             $"{Provider}::/48 via {Provider}:d001::2",
+            .. plan.HasPeers ? (string[])[$"{PeersNetwork} via {PeersAddress}", $"{PeersNetworkV6} via {PeersAddressV6}"] : [],
         ],
         Sysctls = [.. s_everywhere, .. s_routesIPv4, .. s_routesIPv6],
     };

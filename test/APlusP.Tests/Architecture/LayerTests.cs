@@ -4,7 +4,7 @@ using APlusP.Core.Bindings;
 
 namespace APlusP.Tests.Architecture;
 
-/// <summary>The arrows of the project point at pure code: Cli -> Node, Registry, Survey, Lab -> Configuration, Linux -> Core.</summary>
+/// <summary>The arrows of the project point at pure code: Cli -> Node, Registry, Survey, Lab -> Configuration, Linux -> Core, and Lab -> Survey, whose traffic models it plays.</summary>
 public class LayerTests
 {
     static readonly Dictionary<string, string[]> MayUse = new()
@@ -13,7 +13,7 @@ public class LayerTests
         ["APlusP.Configuration"] = ["APlusP.Core"],
         ["APlusP.Http"] = ["APlusP.Core"],
         ["APlusP.Linux"] = ["APlusP.Core"],
-        ["APlusP.Lab"] = ["APlusP.Linux", "APlusP.Core"],
+        ["APlusP.Lab"] = ["APlusP.Survey", "APlusP.Linux", "APlusP.Core"],
         ["APlusP.Node"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
         ["APlusP.Registry"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Core"],
         ["APlusP.Survey"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
