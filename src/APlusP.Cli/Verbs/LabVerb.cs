@@ -19,6 +19,8 @@ static class LabVerb
         Capture(),
         LabLinkVerb.Create(),
         Down(),
+        LabModelsVerb.Create(),
+        LabWhatIfVerb.Create(),
     };
 
     /// <summary>The <c>aplusp</c> that daemons of a lab run: APLUSP_EXECUTABLE, or else this very program.</summary>

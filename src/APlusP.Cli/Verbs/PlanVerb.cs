@@ -58,11 +58,12 @@ static class PlanVerb
         if (population is < 1 or > 1_000_000_000) throw Wrong($"--population is {population}, but it is from 1 to a milliard");
         if (block is < 1 or > Plan.PortsOfAddress) throw Wrong($"--block is {block}, but it is from 1 to {Plan.PortsOfAddress}");
         if (percentile is not (> 0 and <= 100)) throw Wrong($"--percentile is {percentile}, but it is above 0 and at most 100");
-        var asked = new List<int>();
-        foreach (string text in sizes.Split(',', StringSplitOptions.TrimEntries))
-            asked.Add(int.TryParse(text, out int size) && size is >= 1 and <= 65536 ? size : throw Wrong($"--ports: '{text}' is no size of a port set, from 1 to 65536"));
-        return new PlanQuestion(refusal, population, block, percentile, asked);
+        return new PlanQuestion(refusal, population, block, percentile, Sizes(sizes));
     }
+
+    /// <summary>Sizes of port sets, between commas.</summary>
+    internal static IReadOnlyList<int> Sizes(string sizes) => [.. sizes.Split(',', StringSplitOptions.TrimEntries).Select(text =>
+        int.TryParse(text, out int size) && size is >= 1 and <= 65536 ? size : throw Wrong($"--ports: '{text}' is no size of a port set, from 1 to 65536"))];
 
     static APlusPException Wrong(string what) => new(ErrorCodes.PlanAssumption, $"{what}.");
 
@@ -78,7 +79,7 @@ static class PlanVerb
         }
     }
 
-    static void Print(PlanDocument plan)
+    internal static void Print(PlanDocument plan)
     {
         AnsiConsole.WriteLine($"{plan.PortsPerSubscriber:N0} ports for each subscriber, {plan.SubscribersPerAddress:N0} subscribers an address{(plan.SubscribersPerAddressShared is { } shared ? $"; {shared:N0} where ports are shared as they are needed" : "")}");
         if (plan.EndpointIndependent is { } one) PrintReplay("endpoint-independent NAPT", one);
