@@ -28,7 +28,7 @@ public sealed record SurveyReading(ApplicationRules Rules, InsideNetworks Inside
 public delegate void SampleSink(DateTimeOffset? at, TickCounts counts);
 
 /// <summary>
-/// Reads a saved file of any kind that is known: connection tables (one sample each), captures (a sample each period), counts as in table I of the report (a sample each row). What
+/// Reads a saved file of any kind that is known: connection tables (one sample each), captures (a sample each period), page loads of a browser (the same), counts as in table I of the report (a sample each row). What
 /// is sound is kept, whatever stands beside it.
 /// </summary>
 public static class SurveyFile
@@ -36,13 +36,19 @@ public static class SurveyFile
     /// <summary>Of counts nobody says whose they are, but the report's were of IPv4.</summary>
     static readonly HostAddress s_oneHost = HostAddress.Of(default(IPv4Address));
 
+    /// <summary>Of a page; those with the contents of all answers are the largest.</summary>
+    const long LongestHar = 512_000_000;
+
     /// <exception cref="APlusPException">AP7001: it cannot be read. AP7002: nothing in it is understood.</exception>
     public static FileResult Read(string path, SurveyReading reading, SampleSink sink)
     {
         try
         {
             FileStream file = File.OpenRead(path);
-            if (IsCapture(file)) return ReadCapture(file, path, reading, sink);
+            Span<byte> beginning = stackalloc byte[64];
+            beginning = Beginning(file, beginning);
+            if (IsCapture(beginning)) return ReadCapture(file, path, reading, sink);
+            if (HarFile.IsHar(beginning)) return ReadHar(file, path, reading, sink);
             using var reader = new LineReader(file);
             return ReadLines(reader, path, reading, sink);
         }
@@ -52,14 +58,28 @@ public static class SurveyFile
         }
     }
 
-    /// <summary>pcap of both precisions and pcapng, each in both orders of octets. A pipe is none: it cannot be looked into and read from the beginning again.</summary>
-    static bool IsCapture(FileStream file)
+    /// <summary>What a file begins with, which is read again. Of a pipe it is nothing: it cannot be looked into and read from the beginning.</summary>
+    static Span<byte> Beginning(FileStream file, Span<byte> buffer)
     {
-        if (!file.CanSeek) return false;
-        Span<byte> magic = stackalloc byte[4];
-        int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
+        if (!file.CanSeek) return [];
+        int read = file.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
         file.Position = 0;
-        return read == magic.Length && magic is [0xa1, 0xb2, 0xc3, 0xd4] or [0xd4, 0xc3, 0xb2, 0xa1] or [0xa1, 0xb2, 0x3c, 0x4d] or [0x4d, 0x3c, 0xb2, 0xa1] or [0x0a, 0x0d, 0x0d, 0x0a];
+        return buffer[..read];
+    }
+
+    /// <summary>pcap of both precisions and pcapng, each in both orders of octets.</summary>
+    static bool IsCapture(ReadOnlySpan<byte> beginning) =>
+        beginning is [0xa1, 0xb2, 0xc3, 0xd4, ..] or [0xd4, 0xc3, 0xb2, 0xa1, ..] or [0xa1, 0xb2, 0x3c, 0x4d, ..] or [0x4d, 0x3c, 0xb2, 0xa1, ..] or [0x0a, 0x0d, 0x0d, 0x0a, ..];
+
+    static FileResult ReadHar(FileStream file, string path, SurveyReading reading, SampleSink sink)
+    {
+        using (file)
+        {
+            if (file.Length > LongestHar) throw new APlusPException(ErrorCodes.NotASurveyFile, $"{path} is JSON of {file.Length / 1_000_000:N0} MB; a HAR has at most {LongestHar / 1_000_000:N0}.");
+            byte[] octets = new byte[file.Length];
+            file.ReadExactly(octets);
+            return HarFile.Read(octets, path, reading, sink);
+        }
     }
 
     static FileResult ReadCapture(FileStream file, string path, SurveyReading reading, SampleSink sink)
@@ -111,7 +131,7 @@ public static class SurveyFile
             else faults.Add(reader.Number, fault);
         }
 
-        if (connections == 0 && faults.Count > 0) throw NothingIn(path, faults, "connection table (/proc/net/nf_conntrack, conntrack -L) and no capture");
+        if (connections == 0 && faults.Count > 0) throw NothingIn(path, faults, "connection table (/proc/net/nf_conntrack, conntrack -L) and no capture or HAR");
         TickCounts counts = counter.Finish();
         sink(null, counts);
         return new FileResult(1, faults, counts.LeftOut, counts.Beyond);
