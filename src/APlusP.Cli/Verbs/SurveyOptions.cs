@@ -27,6 +27,8 @@ sealed class SurveyOptions
 
     public Option<string?> Host { get; } = new("--host") { Description = "One host alone: its address, or its pseudonym." };
 
+    public Option<string?> Baseline { get; } = new("--baseline") { Description = "When hosts did nothing of what is looked at: FROM..UNTIL, each in seconds since 1970 or as 2026-11-24T14:03:00Z; or how long from the beginning on, such as 60s. What they used then is taken off what came after.", HelpName = "TIME" };
+
     public Option<bool> Json { get; } = new("--json") { Description = "Print JSON." };
 
     static Option<string?> FamilyOption()
@@ -47,6 +49,16 @@ sealed class SurveyOptions
     public SurveyPart ReadPart(ParseResult parsed, SurveyStore store) => new(
         parsed.GetValue(Family) switch { "4" => false, "6" => true, _ => null },
         parsed.GetValue(Host) is { } host ? store.HostOf(host) : null);
+
+    /// <summary>The baseline's time, where one was given.</summary>
+    public BaselineTime? ReadBaseline(ParseResult parsed, SurveyStore store)
+    {
+        const string option = "--baseline";
+        if (parsed.GetValue(Baseline) is not { } text) return null;
+        if (text.Split("..") is not [var from, var until]) return BaselineTime.First(store, Period(option, text));
+        var time = new BaselineTime(Time(option, from), Time(option, until));
+        return time.From <= time.Until ? time : throw new APlusPException(ErrorCodes.SurveySettings, $"{option}: it ends before it begins.");
+    }
 
     /// <summary>Seconds, with or without a unit: 10, 10s, 15m, 2h, 7d.</summary>
     public static TimeSpan Period(string option, string text)

@@ -32,10 +32,10 @@ static class SurveyVerb
     static Command Import()
     {
         var options = new SurveyOptions();
-        var files = new Argument<string[]>("file") { Description = "Saved tables: /proc/net/nf_conntrack, conntrack -L, or counts under a heading 'Date Ports DNS ...'; or captures, pcap or pcapng.", Arity = ArgumentArity.OneOrMore };
+        var files = new Argument<string[]>("file") { Description = "Saved tables: /proc/net/nf_conntrack, conntrack -L, or counts under a heading 'Date Ports DNS ...'; or captures, pcap or pcapng; or page loads that a browser saved as HAR.", Arity = ArgumentArity.OneOrMore };
         var at = new Option<string?>("--at") { Description = "When the first file was taken: seconds since 1970, or 2026-11-24T14:03:00Z. When left out: one period after the survey's last sample, or when the file was written." };
         var every = new Option<string>("--every") { Description = "How long after each file the next was taken; and from one sample of a capture to the next.", DefaultValueFactory = _ => "10" };
-        var command = new Command("import", "Add saved files to a survey: of each table a sample, of a capture one each period.") { files, options.Store, at, every, options.Inside, options.Rules, options.Addresses, options.Key };
+        var command = new Command("import", "Add saved files to a survey: of each table a sample, of a capture or a page load one each period.") { files, options.Store, at, every, options.Inside, options.Rules, options.Addresses, options.Key };
         command.SetAction(parsed =>
         {
             DateTimeOffset? first = parsed.GetValue(at) is { } text ? SurveyOptions.Time("--at", text) : null;
@@ -62,18 +62,27 @@ static class SurveyVerb
     static Command Stats()
     {
         var options = new SurveyOptions();
-        var command = new Command("stats", "Tell how many ports a host has in use, and for what.") { options.Store, options.Family, options.Host, options.Key, options.Json };
+        var command = new Command("stats", "Tell how many ports a host has in use, and for what.") { options.Store, options.Family, options.Host, options.Key, options.Baseline, options.Json };
         command.SetAction(parsed =>
         {
             using SurveyStore store = options.Open(parsed);
-            SurveyStatistics statistics = SurveyStatistics.Of(store, options.ReadPart(parsed, store));
-            if (parsed.GetValue(options.Json)) Console.WriteLine(JsonSerializer.Serialize(StatisticsDocument.Of(statistics), SurveyJson.Default.StatisticsDocument));
-            else Print(statistics);
+            SurveyPart part = options.ReadPart(parsed, store);
+            SurveyStatistics statistics = SurveyStatistics.Of(store, part);
+            ApplicationProfile? profile = options.ReadBaseline(parsed, store) is { } baseline ? ApplicationProfile.Of(store, part, baseline) : null;
+            if (parsed.GetValue(options.Json))
+            {
+                StatisticsDocument document = StatisticsDocument.Of(statistics) with { Profile = profile is null ? null : ProfileDocument.Of(profile) };
+                Console.WriteLine(JsonSerializer.Serialize(document, SurveyJson.Default.StatisticsDocument));
+                return;
+            }
+
+            Print(statistics);
+            if (profile is not null) Print(profile);
         });
         return command;
     }
 
-    static void Print(SurveyStatistics statistics)
+    internal static void Print(SurveyStatistics statistics)
     {
         AnsiConsole.WriteLine($"{statistics.Samples:N0} sample(s), {statistics.Hosts:N0} host(s); a value is one host at one sample");
         Table ports = Simple("ports of a host", "mean", "max", "p50", "p95", "p99");
@@ -96,6 +105,14 @@ static class SurveyVerb
         foreach (TcpState state in Enum.GetValues<TcpState>())
             if (statistics.ByState[(int)state] is > 0 and var count) states.AddRow(state.ToString(), $"{100.0 * count / statistics.ByProtocol[0]:0.00} %");
         AnsiConsole.Write(states);
+    }
+
+    static void Print(ApplicationProfile profile)
+    {
+        AnsiConsole.WriteLine($"ports of all hosts above the baseline ({profile.BaselineSamples:N0} sample(s), their medians)");
+        Table table = Simple("application", "baseline", "max", "mean", "at the end");
+        foreach (int i in profile.Ranking) table.AddRow(profile.Applications[i], $"{profile.BaselineOf(i):N0}", $"{profile.MostOf(i):N0}", $"{profile.MeanOf(i):0.00}", $"{profile.LastOf(i):N0}");
+        AnsiConsole.Write(table);
     }
 
     static Table Simple(string first, params string[] others)

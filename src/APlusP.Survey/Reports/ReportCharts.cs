@@ -16,9 +16,10 @@ public static class ReportCharts
 
     internal static readonly string[] Protocols = ["TCP", "UDP", "ICMP", "unknown or other"];
 
-    public static IReadOnlyList<ReportChart> Of(SurveyFigures figures)
+    public static IReadOnlyList<ReportChart> Of(SurveyFigures figures, ApplicationProfile? profile)
     {
         var charts = new List<ReportChart> { Applications(figures) };
+        if (profile is not null) charts.Add(AboveBaseline(profile));
         if (figures.Last - figures.First >= s_aDay) charts.AddRange([Hosts(figures), Ports(figures)]);
         charts.Add(PortsOfHosts(figures));
         charts.Add(Families(figures));
@@ -29,10 +30,10 @@ public static class ReportCharts
     }
 
     /// <summary>Points between gaps, as lines.</summary>
-    static IEnumerable<(double[] X, double[] Y)> Runs(SurveyFigures figures, Func<SurveyPoint, double> value)
+    static IEnumerable<(double[] X, double[] Y)> Runs(IReadOnlyList<SurveyPoint> points, Func<SurveyPoint, double> value)
     {
         var run = new List<SurveyPoint>();
-        foreach (SurveyPoint point in figures.Points)
+        foreach (SurveyPoint point in points)
         {
             bool known = !double.IsNaN(value(point));
             if (run.Count > 0 && (point.AfterGap || !known))
@@ -49,36 +50,52 @@ public static class ReportCharts
 
     static (double[] X, double[] Y) Line(List<SurveyPoint> run, Func<SurveyPoint, double> value) => ([.. run.Select(point => ChartStyle.Seconds(point.At))], [.. run.Select(value)]);
 
-    static Plot OverTime(SurveyFigures figures, string y)
+    static Plot OverTime(IReadOnlyList<SurveyPoint> points, string y)
     {
         Plot plot = ChartStyle.Begin("time (UTC)", y);
-        plot.TimeFrom(figures.Points[0].At, figures.Points[^1].At);
+        plot.TimeFrom(points[0].At, points[^1].At);
         return plot;
     }
 
     static ReportChart Applications(SurveyFigures figures)
     {
-        Plot plot = OverTime(figures, "ports in use, all hosts");
         IReadOnlyList<int> ranking = figures.Ranking;
-        // Where there are more applications than a reader can tell apart, the least are one.
-        int alone = ranking.Count > SeriesStyle.Count ? SeriesStyle.Count - 1 : ranking.Count;
-        List<(string Name, int[] Members)> layers = [.. ranking.Take(alone).Select(i => (figures.All.Applications[i], new[] { i }))];
-        if (ranking.Count > alone) layers.Add(($"{ranking.Count - alone} more", [.. ranking.Skip(alone)]));
-        Stack(plot, figures, [.. layers.Select(layer => (layer.Name, (Func<SurveyPoint, double>)(point => layer.Members.Sum(point.PortsOf))))]);
-        plot.CountUpTo(figures.Points.Max(point => point.Ports));
+        Plot plot = StackedApplications(figures.Points, figures.All.Applications, ranking, "ports in use, all hosts");
         string first = figures.All.Applications[ranking[0]];
         return new ReportChart("applications-over-time", "Ports in use over time, by application",
             $"Stacked lines, one for each application; the topmost is the sum. The sum goes from {figures.Points.Min(p => p.Ports):N0} to {figures.Points.Max(p => p.Ports):N0} ports; {first} has most, {figures.All.ShareOf(ranking[0]):0.00} % of all.", plot);
     }
 
-    /// <summary>Series on top of each other, the first below.</summary>
-    static void Stack(Plot plot, SurveyFigures figures, IReadOnlyList<(string Name, Func<SurveyPoint, double> Value)> layers)
+    /// <summary>What an application took, without what the machine used anyway, as the report's charts 2 to 17 have it.</summary>
+    static ReportChart AboveBaseline(ApplicationProfile profile)
     {
-        (double[] X, double[] Y)[] Top(int layer) => [.. Runs(figures, point => layers.Take(layer + 1).Sum(l => l.Value(point)))];
+        int[] ranking = [.. profile.Ranking.Where(i => profile.MostOf(i) > 0)];
+        Plot plot = StackedApplications(profile.Points, profile.Applications, ranking, "ports above the baseline");
+        string most = ranking.Length == 0 ? "none" : string.Join(", ", ranking.Select(i => $"{profile.Applications[i]} {profile.MostOf(i):N0}"));
+        return new ReportChart("profile-over-time", "Ports above the baseline, by application", $"Stacked lines, one for each application; the topmost is the sum. The most of each at a sample: {most}.", plot);
+    }
+
+    static Plot StackedApplications(IReadOnlyList<SurveyPoint> points, IReadOnlyList<string> applications, IReadOnlyList<int> ranking, string y)
+    {
+        Plot plot = OverTime(points, y);
+
+        // Where there are more applications than a reader can tell apart, the least are one.
+        int alone = ranking.Count > SeriesStyle.Count ? SeriesStyle.Count - 1 : ranking.Count;
+        List<(string Name, int[] Members)> layers = [.. ranking.Take(alone).Select(i => (applications[i], new[] { i }))];
+        if (ranking.Count > alone) layers.Add(($"{ranking.Count - alone} more", [.. ranking.Skip(alone)]));
+        Stack(plot, points, [.. layers.Select(layer => (layer.Name, (Func<SurveyPoint, double>)(point => layer.Members.Sum(point.PortsOf))))]);
+        plot.CountUpTo(points.Max(point => point.Ports));
+        return plot;
+    }
+
+    /// <summary>Series on top of each other, the first below.</summary>
+    static void Stack(Plot plot, IReadOnlyList<SurveyPoint> points, IReadOnlyList<(string Name, Func<SurveyPoint, double> Value)> layers)
+    {
+        (double[] X, double[] Y)[] Top(int layer) => [.. Runs(points, point => layers.Take(layer + 1).Sum(l => l.Value(point)))];
 
         // All bands before any line, which would be dimmed by what lies over it.
         for (int layer = 0; layer < layers.Count; layer++)
-            foreach (((double[] x, double[] top), (_, double[] height)) in Top(layer).Zip(Runs(figures, layers[layer].Value)))
+            foreach (((double[] x, double[] top), (_, double[] height)) in Top(layer).Zip(Runs(points, layers[layer].Value)))
                 if (x.Length > 1) plot.AddBand(SeriesStyle.Of(layer), x, [.. top.Zip(height, (t, h) => t - h)], top);
 
         // From the top, as the legend's lines then stand as the bands do.
@@ -88,21 +105,21 @@ public static class ReportCharts
 
     static ReportChart Hosts(SurveyFigures figures)
     {
-        Plot plot = OverTime(figures, "hosts with a connection");
+        Plot plot = OverTime(figures.Points, "hosts with a connection");
         return WithMost(figures, plot, "hosts-over-time", "Hosts active over time", "hosts", point => point.Hosts, point => point.MostHosts);
     }
 
     static ReportChart Ports(SurveyFigures figures)
     {
-        Plot plot = OverTime(figures, "ports in use, all hosts");
+        Plot plot = OverTime(figures.Points, "ports in use, all hosts");
         return WithMost(figures, plot, "ports-over-time", "Ports of all hosts over time", "ports", point => point.Ports, point => point.MostPorts);
     }
 
     static ReportChart WithMost(SurveyFigures figures, Plot plot, string name, string title, string unit, Func<SurveyPoint, double> mean, Func<SurveyPoint, double> most)
     {
         bool grouped = figures.Points.Count < figures.All.Samples;
-        if (grouped) plot.AddLine("most at a sample", SeriesStyle.Of(1), Runs(figures, most));
-        plot.AddLine(grouped ? "mean" : unit, SeriesStyle.Of(0), Runs(figures, mean));
+        if (grouped) plot.AddLine("most at a sample", SeriesStyle.Of(1), Runs(figures.Points, most));
+        plot.AddLine(grouped ? "mean" : unit, SeriesStyle.Of(0), Runs(figures.Points, mean));
         plot.CountUpTo(figures.Points.Max(most));
         plot.ShowLegend(Edge.Right);
         SurveyPoint busiest = figures.Points.MaxBy(most)!;
@@ -146,8 +163,8 @@ public static class ReportCharts
 
     static ReportChart Families(SurveyFigures figures)
     {
-        Plot plot = OverTime(figures, "share of ports, %");
-        Stack(plot, figures, [("IPv6", point => point.IPv6Share), ("IPv4", point => 100 - point.IPv6Share)]);
+        Plot plot = OverTime(figures.Points, "share of ports, %");
+        Stack(plot, figures.Points, [("IPv6", point => point.IPv6Share), ("IPv4", point => 100 - point.IPv6Share)]);
         plot.PercentUpTo(105);
         return new ReportChart("families-over-time", "IPv4 and IPv6 over time",
             $"Two stacked shares that make 100 %. Of all ports, {100.0 * figures.IPv6.Ports.Sum / figures.All.Ports.Sum:0.00} % are IPv6's and {100.0 * figures.IPv4.Ports.Sum / figures.All.Ports.Sum:0.00} % are IPv4's.", plot);

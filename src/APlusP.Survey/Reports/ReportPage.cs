@@ -24,22 +24,23 @@ sealed class ReportPage
 
     readonly StringBuilder _html = new();
 
-    public static string Of(SurveyFigures figures, string name, IReadOnlyList<ReportChart> charts, DateTimeOffset now)
+    public static string Of(SurveyFigures figures, ApplicationProfile? profile, string name, IReadOnlyList<ReportChart> charts, DateTimeOffset now)
     {
         var page = new ReportPage();
-        page.Write(figures, name, charts, now);
+        page.Write(figures, profile, name, charts, now);
         return page._html.ToString();
     }
 
     static string Text(string text) => WebUtility.HtmlEncode(text);
 
-    void Write(SurveyFigures figures, string name, IReadOnlyList<ReportChart> charts, DateTimeOffset now)
+    void Write(SurveyFigures figures, ApplicationProfile? profile, string name, IReadOnlyList<ReportChart> charts, DateTimeOffset now)
     {
         string title = $"Ports in use: {Text(name)}";
         _html.Append($"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>{title}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n");
         Summary(figures);
         Samples(figures);
         Applications(figures);
+        if (profile is not null) AboveBaseline(profile);
         Others(figures);
         _html.Append("<h2 id=\"charts\">Charts</h2>\n");
         foreach (ReportChart chart in charts)
@@ -100,6 +101,15 @@ sealed class ReportPage
         Row("all ports", [$"{all.Ports.Mean:0.00}", "100.00 %", $"{figures.IPv4.Ports.Mean:0.00}", Percent(figures.IPv4.Ports.Sum, figures.IPv4.Ports.Sum), $"{figures.IPv6.Ports.Mean:0.00}", Percent(figures.IPv6.Ports.Sum, figures.IPv6.Ports.Sum), Percent(figures.IPv6.Ports.Sum, all.Ports.Sum)]);
         foreach (int i in figures.Ranking)
             Row(all.Applications[i], [.. new[] { all, figures.IPv4, figures.IPv6 }.SelectMany(of => new[] { $"{of.MeanOf(i):0.00}", $"{of.ShareOf(i):0.00} %" }), Percent(figures.IPv6.ByApplication[i], all.ByApplication[i])]);
+        End();
+    }
+
+    void AboveBaseline(ApplicationProfile profile)
+    {
+        _html.Append("<h2 id=\"profile\">Above the baseline</h2>\n");
+        _html.Append($"<p>The baseline is the median of {profile.BaselineSamples:N0} sample{(profile.BaselineSamples == 1 ? "" : "s")} from {Time(profile.Time.From)} to {Time(profile.Time.Until)} (UTC), of each host and application by itself. It is taken off the {profile.Samples:N0} after it, down to zero.</p>\n");
+        Begin("table-profile", "Ports of all hosts above the baseline, by application", "application", "baseline", "most", "mean", "at the end");
+        foreach (int i in profile.Ranking) Row(profile.Applications[i], $"{profile.BaselineOf(i):N0}", $"{profile.MostOf(i):N0}", $"{profile.MeanOf(i):0.00}", $"{profile.LastOf(i):N0}");
         End();
     }
 

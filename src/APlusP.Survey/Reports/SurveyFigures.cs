@@ -57,7 +57,7 @@ public sealed class SurveyFigures
     }
 
     /// <summary>Samples that follow each other become one point, so that there are no more points than a chart has room for.</summary>
-    static List<(DateTimeOffset From, DateTimeOffset To, bool AfterGap)> Group(IReadOnlyList<DateTimeOffset> times, int[] pointOf)
+    internal static List<(DateTimeOffset From, DateTimeOffset To, bool AfterGap)> Group(IReadOnlyList<DateTimeOffset> times, int[] pointOf)
     {
         TimeSpan[] distances = [.. times.Zip(times.Skip(1), (a, b) => b - a).Order()];
         TimeSpan gap = distances.Length == 0 ? TimeSpan.Zero : PeriodsOfGap * distances[distances.Length / 2];

@@ -10,14 +10,16 @@ public static class SurveyReport
 {
     /// <param name="svgDirectory">Where each chart goes as SVG; null for nowhere.</param>
     /// <param name="pngDirectory">Where each chart goes as PNG; null for nowhere.</param>
+    /// <param name="baseline">When hosts did nothing of what is looked at; null where that is not known.</param>
     /// <returns>The files that were written.</returns>
     /// <exception cref="APlusPException">AP7009: there is nothing to show. AP7010: it cannot be drawn or written.</exception>
-    public static IReadOnlyList<string> Write(SurveyStore store, SurveyPart part, string page, string? svgDirectory, string? pngDirectory, DateTimeOffset now)
+    public static IReadOnlyList<string> Write(SurveyStore store, SurveyPart part, string page, string? svgDirectory, string? pngDirectory, DateTimeOffset now, BaselineTime? baseline = null)
     {
         SurveyFigures figures = SurveyFigures.Of(store, part);
-        IReadOnlyList<ReportChart> charts = ReportChart.Drawn(() => ReportCharts.Of(figures));
+        ApplicationProfile? profile = baseline is { } time ? ApplicationProfile.Of(store, part, time) : null;
+        IReadOnlyList<ReportChart> charts = ReportChart.Drawn(() => ReportCharts.Of(figures, profile));
         string name = Path.GetFileName(store.Path) + (part.Host is { } host ? $", {host.Name}" : "") + part.IsIPv6 switch { true => ", IPv6", false => ", IPv4", null => "" };
-        var files = new List<(string Path, byte[] Octets)> { (page, System.Text.Encoding.UTF8.GetBytes(ReportPage.Of(figures, name, charts, now))) };
+        var files = new List<(string Path, byte[] Octets)> { (page, System.Text.Encoding.UTF8.GetBytes(ReportPage.Of(figures, profile, name, charts, now))) };
         foreach (ReportChart chart in charts)
         {
             if (svgDirectory is not null) files.Add((Path.Combine(svgDirectory, $"{chart.Name}.svg"), System.Text.Encoding.UTF8.GetBytes($"{chart.Svg().ToString(SaveOptions.DisableFormatting)}\n")));

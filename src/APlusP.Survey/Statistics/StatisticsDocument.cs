@@ -7,6 +7,10 @@ namespace APlusP.Survey.Statistics;
 /// <summary>What <c>aplusp survey stats --json</c> prints; docs/survey.md says what each figure is.</summary>
 public sealed record StatisticsDocument(long Samples, int Hosts, DistributionDocument Ports, DistributionDocument? MinimumPorts, Dictionary<string, ApplicationDocument> Applications)
 {
+    /// <summary>Ports above the baseline by application, where one was given.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Dictionary<string, ProfileDocument>? Profile { get; init; }
+
     public static StatisticsDocument Of(SurveyStatistics statistics) => new(
         statistics.Samples, statistics.Hosts, DistributionDocument.Of(statistics.Ports),
         statistics.MinimumPorts.Count == 0 && statistics.Ports.Count > 0 ? null : DistributionDocument.Of(statistics.MinimumPorts),
@@ -20,6 +24,13 @@ public sealed record DistributionDocument(double Mean, int Max, int P50, int P95
 
 /// <summary>Ports of an application: their mean, and their share of all ports in per cent.</summary>
 public sealed record ApplicationDocument(double Mean, double Share);
+
+/// <summary>Ports of all hosts by an application: in the baseline, and above it the most at a sample, the mean, and at the end.</summary>
+public sealed record ProfileDocument(int Baseline, int Max, double Mean, int End)
+{
+    public static Dictionary<string, ProfileDocument> Of(ApplicationProfile profile) =>
+        profile.Ranking.ToDictionary(i => profile.Applications[i], i => new ProfileDocument(profile.BaselineOf(i), profile.MostOf(i), profile.MeanOf(i), profile.LastOf(i)));
+}
 
 /// <summary>A line of <c>aplusp survey --json</c>: a sample as it is taken.</summary>
 /// <param name="At">When, ISO 8601.</param>
