@@ -29,6 +29,24 @@ public sealed class DemoTests : IDisposable
     }
 
     [Fact]
+    public void The_demo_of_a_survey_counts_what_is_played_and_leaves_a_report_and_a_plan_then_cleans_up()
+    {
+        string directory = Directory.CreateTempSubdirectory("aplusp-").FullName;
+        try
+        {
+            CommandResult demo = Commands.Run([LabFixture.Executable, "demo", "survey", "--out", directory], timeout: TimeSpan.FromMinutes(3));
+            Assert.True(demo.Succeeded, demo.Text);
+            Assert.DoesNotContain("WRONG", demo.Output);
+            Assert.All((string[])["report.html", "plan.json", "registry.toml", "survey.db", "applications-over-time.png", "profile-over-time.png"], file => Assert.True(new FileInfo(Path.Combine(directory, file)).Length > 200, file));
+            Assert.Empty(NetworkNamespace.FindAll("ap-demosurvey-"));
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task The_demo_interrupted_leaves_nothing()
     {
         using var demo = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("env", ["--default-signal=INT", LabFixture.Executable, "demo"])

@@ -15,6 +15,7 @@ static class DemoVerb
         var command = new Command("demo", "Show two homes sharing one IPv4 address, with real programs (root, some seconds).") { keep };
         command.SetAction(parse => Run(parse.GetValue(keep)));
         command.Add(ZeroTouchDemo.Create());
+        command.Add(SurveyDemo.Create());
         return command;
     }
 
