@@ -10,41 +10,32 @@ namespace APlusP.Registry.Dhcpv6;
 /// <summary>The server's socket: hears all DHCPv6 servers' address on its links, and what relay agents send to itself.</summary>
 sealed class DhcpListener : IAsyncDisposable
 {
-    /// <summary>Questions that are answered at once; more wait in the socket, and are lost there when it is full.</summary>
-    const int MostAtOnce = 64;
-
     public const string DuidFile = "dhcpv6.duid";
 
     readonly DhcpResponder _responder;
-    readonly RegistryLog _log;
-    readonly Socket _socket;
     readonly HashSet<int> _interfaces;
-    readonly CancellationTokenSource _stop = new();
-    readonly SemaphoreSlim _free = new(MostAtOnce);
-    readonly Task _listening;
+    readonly AnsweringSocket _answering;
 
     /// <exception cref="APlusPException">It cannot listen.</exception>
     public DhcpListener(DhcpServerSettings settings, DhcpResponder responder, RegistryLog log)
     {
         _responder = responder;
-        _log = log;
         _interfaces = [.. settings.Interfaces.Select(IndexOf)];
-        _socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
+        var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
         try
         {
-            _socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.PacketInformation, true);
-            _socket.Bind(new IPEndPoint(IPAddress.IPv6Any, DhcpMessage.ServerPort));
-            foreach (int index in _interfaces) _socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.AddMembership, new IPv6MulticastOption(DhcpMessage.ServersAndRelays.ToIPAddress(), index));
+            socket.Bind(new IPEndPoint(IPAddress.IPv6Any, DhcpMessage.ServerPort));
+            foreach (int index in _interfaces) socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.AddMembership, new IPv6MulticastOption(DhcpMessage.ServersAndRelays.ToIPAddress(), index));
         }
         catch (SocketException error)
         {
-            _socket.Dispose();
+            socket.Dispose();
             throw new APlusPException(ErrorCodes.DhcpNotListening, $"the registry cannot answer DHCPv6 on {string.Join(", ", settings.Interfaces)}: UDP port {DhcpMessage.ServerPort}: {error.Message}."
                 + (error.SocketErrorCode == SocketError.AccessDenied ? " It takes CAP_NET_BIND_SERVICE." : " Another DHCPv6 server may run there; stop it, or leave [dhcpv6] out."), error);
         }
 
         log.DhcpListens(string.Join(", ", settings.Interfaces));
-        _listening = Task.Run(Listen);
+        _answering = new AnsweringSocket(socket, Answer, log.DhcpFailed);
     }
 
     static int IndexOf(string name) =>
@@ -69,64 +60,14 @@ sealed class DhcpListener : IAsyncDisposable
         }
     }
 
-    async Task Listen()
+    async Task<(byte[] Answer, IPEndPoint To)?> Answer(ReadOnlyMemory<byte> message, IPEndPoint from, IPPacketInformation at)
     {
-        byte[] buffer = new byte[65536];
-        var anybody = new IPEndPoint(IPAddress.IPv6Any, 0);
-        while (!_stop.IsCancellationRequested)
-        {
-            try
-            {
-                SocketReceiveMessageFromResult came = await _socket.ReceiveMessageFromAsync(buffer, SocketFlags.None, anybody, _stop.Token);
-                if (!_interfaces.Contains(came.PacketInformation.Interface)) continue;
-                await _free.WaitAsync(_stop.Token);
-                _ = Answer(buffer[..came.ReceivedBytes], (IPEndPoint)came.RemoteEndPoint, came.PacketInformation.Address.IsIPv6Multicast);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-            catch (SocketException error)
-            {
-                // An ICMP error about an answer, or a link that went: what comes next is heard all the same.
-                _log.DhcpFailed(error.Message);
-                await Task.Delay(TimeSpan.FromMilliseconds(100));
-            }
-        }
+        if (!_interfaces.Contains(at.Interface) || await _responder.Answer(message, toAll: at.Address.IsIPv6Multicast) is not { } answer) return null;
+
+        // Clients and relay agents listen on ports of their own (RFC 8415 section 7.2), whatever they send from.
+        int port = (DhcpMessageType)answer[0] == DhcpMessageType.RelayReply ? DhcpMessage.ServerPort : DhcpMessage.ClientPort;
+        return (answer, new IPEndPoint(from.Address, port));
     }
 
-    async Task Answer(byte[] message, IPEndPoint from, bool toAll)
-    {
-        try
-        {
-            if (await _responder.Answer(message, toAll) is not { } answer) return;
-
-            // Clients and relay agents listen on ports of their own (RFC 8415 section 7.2), whatever they send from.
-            int port = (DhcpMessageType)answer[0] == DhcpMessageType.RelayReply ? DhcpMessage.ServerPort : DhcpMessage.ClientPort;
-            await _socket.SendToAsync(answer, SocketFlags.None, new IPEndPoint(from.Address, port), _stop.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // We stop.
-        }
-        catch (Exception error)
-        {
-            // Whoever asked will ask again.
-            _log.DhcpFailed(error.Message);
-        }
-        finally
-        {
-            _free.Release();
-        }
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        await _listening;
-        for (int i = 0; i < MostAtOnce; i++) await _free.WaitAsync();
-        _socket.Dispose();
-        _free.Dispose();
-        _stop.Dispose();
-    }
+    public ValueTask DisposeAsync() => _answering.DisposeAsync();
 }
