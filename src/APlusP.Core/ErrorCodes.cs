@@ -163,6 +163,12 @@ public static class ErrorCodes
     /// <summary>A SMAP's lease was not given back.</summary>
     public const string LeaseNotReleased = "AP3014";
 
+    /// <summary>The PCP server of a SMAP does not answer.</summary>
+    public const string NoPcpAnswer = "AP3020";
+
+    /// <summary>The PCP server of a SMAP does not do what it is asked.</summary>
+    public const string PcpRefused = "AP3021";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 
@@ -267,6 +273,9 @@ public static class ErrorCodes
 
     /// <summary>The registry cannot answer DHCPv6 where it should.</summary>
     public const string DhcpNotListening = "AP6040";
+
+    /// <summary>The registry cannot answer PCP where it should.</summary>
+    public const string PcpNotListening = "AP6041";
 
     /// <summary>A file for the survey cannot be read.</summary>
     public const string SurveyFileUnreadable = "AP7001";

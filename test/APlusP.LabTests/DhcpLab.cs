@@ -132,9 +132,10 @@ sealed class DhcpLab : IDisposable
     // ---- The home
 
     /// <summary>Starts the SMAP, which knows the link and nothing else, and waits until it has a softwire.</summary>
-    public LabProcess StartSmap(string more = "")
+    public LabProcess StartSmap(string more = "") => OnceItHasASoftwire(BeginSmap(more));
+
+    public LabProcess OnceItHasASoftwire(LabProcess smap)
     {
-        LabProcess smap = BeginSmap(more);
         smap.WaitUntil(HasSoftwire, TimeSpan.FromSeconds(60), "have a softwire");
         return smap;
     }
@@ -142,15 +143,23 @@ sealed class DhcpLab : IDisposable
     public bool HasSoftwire() => Ask("smap", "status", "--json") is { Succeeded: true } status && !JsonDocument.Parse(status.Output).RootElement.GetProperty("smap").GetProperty("isSuspended").GetBoolean();
 
     /// <summary>Starts it, and does not wait.</summary>
-    public LabProcess BeginSmap(string more = "")
+    public LabProcess BeginSmap(string more = "") => BeginSmapBy("", $"""
+        [dhcpv6]
+        interface = "wan"
+        {more}
+        """);
+
+    /// <summary>The same by other means.</summary>
+    /// <param name="top">Keys of the file itself.</param>
+    /// <param name="tables">Its tables.</param>
+    public LabProcess BeginSmapBy(string top, string tables)
     {
         string path = PathOf("smap.toml");
         File.WriteAllText(path, $"""
             control-socket = "{PathOf("smap.sock")}"
+            {top}
 
-            [dhcpv6]
-            interface = "wan"
-            {more}
+            {tables}
 
             [napt]
             filtering = "endpoint-independent"
@@ -186,10 +195,10 @@ sealed class DhcpLab : IDisposable
 
     // ---- On the wire
 
-    /// <summary>Captures DHCPv6 on the edge's side of the link.</summary>
-    public LabProcess Capture()
+    /// <summary>Captures DHCPv6, or something else, on the edge's side of the link.</summary>
+    public LabProcess Capture(string what = "udp portrange 546-547")
     {
-        LabProcess capture = Edge.Start("tcpdump", PathOf("tcpdump.log"), "tcpdump", "-i", "access", "-U", "-w", PathOf("dhcp.pcap"), "udp portrange 546-547");
+        LabProcess capture = Edge.Start("tcpdump", PathOf("tcpdump.log"), "tcpdump", "-i", "access", "-U", "-w", PathOf("dhcp.pcap"), what);
         capture.WaitUntil(() => capture.ReadLog().Contains("listening on", StringComparison.Ordinal), TimeSpan.FromSeconds(20), "listen");
         return capture;
     }

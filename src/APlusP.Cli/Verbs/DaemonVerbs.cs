@@ -83,7 +83,7 @@ static class DaemonVerbs
     {
         Option<string> socket = SmapSocketOption();
         socket.Aliases.Add("-s");
-        var command = new Command("release", "Give the lease of the SMAP that runs here back to the registry; until its next start it forwards nothing.") { socket };
+        var command = new Command("release", "Give the lease of the SMAP that runs here back to the registry or PCP server; until its next start it forwards nothing.") { socket };
         command.SetAction(parsed => Console.WriteLine($"gave back {ControlClient.Ask(parsed.GetValue(socket)!, "release").Released}"));
         return command;
     }

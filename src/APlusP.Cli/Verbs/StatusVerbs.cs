@@ -135,7 +135,7 @@ static class StatusVerbs
         if (smap.Lease is { } lease)
         {
             AnsiConsole.WriteLine($"{lease.State}: {lease.Sentence}");
-            AnsiConsole.WriteLine($"{lease.Subscriber} of the registry {lease.Registry}" + (lease.Until is { } until ? $", lease {lease.Id} until {until:yyyy-MM-ddTHH:mm:ssZ}" : ""));
+            AnsiConsole.WriteLine((lease.Registry.StartsWith("pcp:", StringComparison.Ordinal) ? $"by {lease.Registry}" : $"{lease.Subscriber} of the registry {lease.Registry}") + (lease.Until is { } until ? $", lease {lease.Id} until {until:yyyy-MM-ddTHH:mm:ssZ}" : ""));
         }
 
         if (smap.Dhcpv6 is { } dhcp) AnsiConsole.WriteLine(Describe(dhcp));

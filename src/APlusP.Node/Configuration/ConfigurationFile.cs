@@ -180,13 +180,14 @@ public static class ConfigurationFile
     static SmapConfiguration ReadSmap(string path, SectionReader top)
     {
         SmapRegistry? registry = SmapRegistry.Read(top, Path.GetDirectoryName(path) ?? "");
+        SmapPcp? pcp = SmapPcp.Read(top, Path.GetDirectoryName(path) ?? "");
         DhcpSettings? dhcp = DhcpSettings.Read(top);
 
         // What others tell is not in the file; until they have, nothing is forwarded.
-        bool isTold = top.Has("registry") || dhcp is not null, byRule = !isTold && top.Has("end-user-prefix"), written = !isTold && !byRule;
+        bool isTold = top.Has("registry") || top.Has("pcp") || dhcp is not null, byRule = !isTold && top.Has("end-user-prefix"), written = !isTold && !byRule;
         SmapRules rules = isTold ? SmapRules.None : SmapRules.Read(top);
         if (written) top.Require("softwire-address", "\"2001:db8:1::1\"");
-        if (!isTold) top.Require("prr-address", "\"2001:db8::1\"");
+        if (!isTold || top.Has("pcp")) top.Require("prr-address", "\"2001:db8::1\"");
         if (written) top.Require("shared-address", "\"192.0.2.1\"");
         IPv6Address? softwire = byRule ? rules.Own?.Ce : top.IPv6("softwire-address"), prr = top.IPv6("prr-address");
         PortSet? ports = byRule ? rules.Own?.Ports : written ? top.Ports(ConfigurationSchema.Smap) : null;
@@ -233,7 +234,7 @@ public static class ConfigurationFile
                 IcmpErrorsPerSecond = icmp.Number("errors-per-second", options.IcmpErrorsPerSecond, 0, 1_000_000),
                 IcmpErrorsPerHost = icmp.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000),
             };
-        var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp, Registry = registry };
+        var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp, Registry = registry, Pcp = pcp };
         return configuration with
         {
             Device = Device(top, configuration.Device),

@@ -4,7 +4,7 @@ using APlusP.Core.Dhcpv6;
 
 namespace APlusP.Node.Configuration;
 
-/// <summary>How a SMAP asks by DHCPv6 what its softwire is, or beside <c>[registry]</c> for its own address and prefix alone: <c>[dhcpv6]</c>.</summary>
+/// <summary>How a SMAP asks by DHCPv6 what its softwire is, or beside <c>[registry]</c> or <c>[pcp]</c> for its own address and prefix alone: <c>[dhcpv6]</c>.</summary>
 public sealed record DhcpSettings
 {
     /// <summary>The device towards the operator.</summary>
@@ -24,7 +24,7 @@ public sealed record DhcpSettings
 
     public bool RapidCommit { get; init; }
 
-    /// <summary>Containers that are asked for; none where a registry says what the softwire is.</summary>
+    /// <summary>Containers that are asked for; none where a registry or a PCP server says what the softwire is.</summary>
     public IReadOnlyList<DhcpOption> Mechanisms { get; init; } = Usual;
 
     static IReadOnlyList<DhcpOption> Usual { get; } = [DhcpOption.S46Lightweight, DhcpOption.S46MapE];
@@ -38,9 +38,9 @@ public sealed record DhcpSettings
     internal static DhcpSettings? Read(SectionReader top)
     {
         if (top.Section("dhcpv6", ConfigurationSchema.Smap) is not { } section) return null;
-        bool besideRegistry = top.Has("registry");
+        bool besideLease = top.Has("registry") || top.Has("pcp");
         foreach (string key in s_told)
-            if (!besideRegistry && top.Has(key)) top.Refuse(key, ErrorCodes.ConfigurationContradiction, $"'{key}' is what [dhcpv6] asks for; keep one of the two ways to say it.");
+            if (!besideLease && top.Has(key)) top.Refuse(key, ErrorCodes.ConfigurationContradiction, $"'{key}' is what [dhcpv6] asks for; keep one of the two ways to say it.");
         section.Require("interface", "\"eth0\"");
         string name = section.Text("interface", "");
         if (section.Has("interface") && !DeviceNames.IsName(name)) section.Refuse("interface", ErrorCodes.ConfigurationBadValue, $"'interface' is {DeviceNames.Form}");
@@ -49,7 +49,7 @@ public sealed record DhcpSettings
             section.Refuse("duid", ErrorCodes.ConfigurationBadValue, "'duid' is not a DUID: 3 to 130 octets in hexadecimal digits, such as \"00:03:00:01:52:54:00:12:34:56\".");
         bool prefix = section.Flag("prefix", otherwise: true);
         if (!prefix && section.Has("prefix-length")) section.Refuse("prefix-length", ErrorCodes.ConfigurationContradiction, "'prefix-length' is of a prefix that 'prefix = false' does not ask for; keep one of the two.");
-        if (besideRegistry && section.Has("mechanisms")) section.Refuse("mechanisms", ErrorCodes.ConfigurationContradiction, "'mechanisms' asks for softwires, and the registry of [registry] tells that; keep one of them.");
+        if (besideLease && section.Has("mechanisms")) section.Refuse("mechanisms", ErrorCodes.ConfigurationContradiction, "'mechanisms' asks for softwires, and who gives the lease ([registry], [pcp]) tells that; keep one of them.");
         return new DhcpSettings
         {
             Interface = name,
@@ -58,7 +58,7 @@ public sealed record DhcpSettings
             Prefix = prefix,
             PrefixLength = section.Has("prefix-length") ? section.Number("prefix-length", 0, 1, 128, "bits") : 0,
             RapidCommit = section.Flag("rapid-commit", otherwise: false),
-            Mechanisms = besideRegistry ? [] : SoftwireMechanisms.Read(section, Usual),
+            Mechanisms = besideLease ? [] : SoftwireMechanisms.Read(section, Usual),
             EndUser = top.IPv6Prefix("end-user-prefix"),
         };
     }

@@ -92,6 +92,9 @@ public sealed record SmapConfiguration
     /// <summary>The registry that gives it address and ports; null where the file does.</summary>
     public SmapRegistry? Registry { get; init; }
 
+    /// <summary>The PCP server that gives it address and ports; null where there is none.</summary>
+    public SmapPcp? Pcp { get; init; }
+
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;
 

@@ -186,8 +186,8 @@ public sealed record DhcpStatusDocument(string Interface, string State, string? 
 /// <summary>How it stands with a SMAP's lease.</summary>
 /// <param name="State">"online", "online-alone" where the registry or the address is away, "no-address", "enrolling", "leasing", "waiting", "refused", "revoked", "ended", "expired", "duplicate" or "released".</param>
 /// <param name="Sentence">That, and why.</param>
-/// <param name="Subscriber">Who we are to the registry.</param>
-/// <param name="Registry">Its address.</param>
+/// <param name="Subscriber">Who we are to the registry; a PCP server knows us by our address alone.</param>
+/// <param name="Registry">Its address, or the PCP server's.</param>
 public sealed record LeaseStatus(string State, string Sentence, string Subscriber, string Registry)
 {
     public string? Id { get; init; }

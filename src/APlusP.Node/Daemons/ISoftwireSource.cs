@@ -2,7 +2,7 @@ using APlusP.Core.Dhcpv6;
 
 namespace APlusP.Node.Daemons;
 
-/// <summary>Who tells a SMAP what its softwire is, and when that changes: a DHCPv6 server, or a registry.</summary>
+/// <summary>Who tells a SMAP what its softwire is, and when that changes: a DHCPv6 server, a registry, or a PCP server.</summary>
 interface ISoftwireSource : IDisposable
 {
     /// <summary>What it said last; null while it has nothing to say, or nothing any more.</summary>

@@ -52,7 +52,7 @@ public sealed class SmapDaemon : Daemon
 
     private protected override Origin Inside => Origin.FromLan;
 
-    /// <summary>Who tells what the softwire is, where the file does not: the registry, where there is one.</summary>
+    /// <summary>Who tells what the softwire is, where the file does not: the registry or PCP server, where there is one.</summary>
     ISoftwireSource? Source => _home ?? (ISoftwireSource?)_dhcp;
 
     /// <summary>Starts. Where the file does not say what the softwire is, and nobody else has yet, nothing is forwarded until somebody does.</summary>
@@ -61,7 +61,7 @@ public sealed class SmapDaemon : Daemon
     {
         // Held first, so that what was given goes back when nothing uses it any more; and not before a next start, which is to have it again.
         if (_file.Dhcpv6 is { } settings) _dhcp = Hold(new DhcpSource(settings, Log, givesBack: () => !Leaves && !Failure.IsCompleted));
-        if (_file.Registry is { } registry) _home = Hold(new LeasedHome(registry, Surroundings(), Log, TimeProvider.System));
+        if (((SmapHome?)_file.Registry ?? _file.Pcp) is { } home) _home = Hold(new LeasedHome(home, Surroundings(), Log, TimeProvider.System));
         else if (_file.FastPath != FastPathMode.Off) _dhcp?.WaitForFirst(s_patience);
         _configuration = With(_told = Source?.Current);
         _smap.Options = _configuration.Options;
@@ -104,7 +104,7 @@ public sealed class SmapDaemon : Daemon
     });
 
     private protected override ControlAnswer? AnswerOwn(string verb) => verb != "release" ? null
-        : _home is null ? throw new APlusPException(ErrorCodes.LeaseNotReleased, "this SMAP has no registry, and so no lease to give back.")
+        : _home is null ? throw new APlusPException(ErrorCodes.LeaseNotReleased, "this SMAP has no registry or PCP server, and so no lease to give back.")
         : new ControlAnswer { Released = _home.Release() };
 
     /// <summary>Goes by what the softwire now is. Without any, nothing is forwarded, nor routed here, until there is one again.</summary>

@@ -25,11 +25,14 @@ sealed record StartValues(
     /// <summary>The registry that a SMAP has its lease of.</summary>
     public SmapRegistry? SmapRegistry { get; init; }
 
+    /// <summary>The PCP server that a SMAP has its ports of.</summary>
+    public SmapPcp? Pcp { get; init; }
+
     public static StartValues Of(PrrConfiguration c) =>
         new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null) { Registry = c.Registry };
 
     public static StartValues Of(SmapConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry };
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry, Pcp = c.Pcp };
 
     /// <summary>The first key, if any, whose value is another, with both for people.</summary>
     public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)
@@ -52,5 +55,6 @@ sealed record StartValues(
         ("[fragments]", $"{Fragments}"),
         ("max-paths", $"{MaxPaths}"),
         ("[registry]", $"{Registry}{SmapRegistry}"),
+        ("[pcp]", $"{Pcp}"),
     ];
 }

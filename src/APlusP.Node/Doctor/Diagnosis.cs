@@ -18,8 +18,7 @@ static class Diagnosis
         var findings = new List<Finding> { Daemon(facts), Ipv6(facts), Nat(facts) };
         if (smap?.Lease is { } lease)
         {
-            findings.Add(Registry(facts.Registry));
-            findings.Add(Clock(facts.Registry));
+            if (!IsByPcp(lease)) findings.AddRange([Registry(facts.Registry), Clock(facts.Registry)]);
             findings.Add(Lease(lease));
         }
         else if (smap is { IsSuspended: true })
@@ -34,6 +33,9 @@ static class Diagnosis
         if (facts.Daemon?.FastPath is { } fast) findings.Add(FastPath(fast));
         return new DoctorDocument(findings.TrueForAll(f => f.State != "fault"), findings);
     }
+
+    /// <summary>Whether a PCP server gives the lease: it speaks no HTTP, tells no time, and what it says is in the lease's sentence.</summary>
+    public static bool IsByPcp(LeaseStatus lease) => lease.Registry.StartsWith("pcp:", StringComparison.Ordinal);
 
     static Finding Ok(string check, string sentence) => new(check, "ok", sentence);
 

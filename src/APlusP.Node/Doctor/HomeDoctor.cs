@@ -21,7 +21,7 @@ public static class HomeDoctor
             Addresses = AddressWatch.Addresses(),
             Routers = AddressWatch.DefaultRouters(),
             PlainIpv4 = AddressWatch.DefaultDevicesV4().FirstOrDefault(d => d != daemon?.Device),
-            Registry = smap?.Lease is { } lease ? await RegistryProbe.Look(new Uri(lease.Registry)) : null,
+            Registry = smap?.Lease is { } lease && !Diagnosis.IsByPcp(lease) ? await RegistryProbe.Look(new Uri(lease.Registry)) : null,
         };
         if (smap is null || IPv6Address.Parse(smap.PrrAddress) is not { IsUnicast: true } prr) return Diagnosis.Of(facts);
         facts = facts with { Path = PathProbe.Measure(prr, smap.PayloadMtu + IPv6Header.Size) };

@@ -3,7 +3,7 @@ using APlusP.Core.PortSets;
 
 namespace APlusP.Node.Home;
 
-/// <summary>What a SMAP wants of its registry.</summary>
+/// <summary>What a SMAP wants of its registry, or of its PCP server.</summary>
 enum Wish
 {
     None,
@@ -44,7 +44,11 @@ sealed record LeaseIs(HeldLease Lease, TimeSpan Left) : HomeEvent;
 /// <param name="Code">One of <see cref="Core.ErrorCodes"/>.</param>
 /// <param name="Message">For people.</param>
 /// <param name="RetryAfter">When asking again may help, where the registry says.</param>
-sealed record Failed(Wish Wish, string Code, string Message, TimeSpan? RetryAfter = null) : HomeEvent;
+sealed record Failed(Wish Wish, string Code, string Message, TimeSpan? RetryAfter = null) : HomeEvent
+{
+    /// <summary>When it is asked again, where that is not for the keeper to choose.</summary>
+    public TimeSpan? At { get; init; }
+}
 
 /// <summary>How the ports are used.</summary>
 /// <param name="Used">In use now, of the protocol that uses most.</param>

@@ -127,5 +127,5 @@ sealed class HomeStore
     }
 
     APlusPException Unusable(Exception error) =>
-        new(ErrorCodes.HomeState, $"this SMAP cannot keep its identity and lease in {_path}: {error.Message} Set `state` in [registry] (or --state) to a directory that this user may write.", error);
+        new(ErrorCodes.HomeState, $"this SMAP cannot keep its identity and lease in {_path}: {error.Message} Set `state` in [registry] or [pcp] (or --state) to a directory that this user may write.", error);
 }

@@ -29,6 +29,8 @@ sealed partial class LeaseKeeper
     readonly TimeSpan _checkEvery;
     readonly SizePolicy _size;
     readonly Random _random;
+    readonly string _giver;
+    readonly (double First, double Spread) _renewFrom;
     readonly List<HomeAction> _actions = [];
     TimeSpan _now, _next;
     int _failures;
@@ -49,8 +51,12 @@ sealed partial class LeaseKeeper
     /// <param name="size">When to ask for more ports.</param>
     /// <param name="random">Spreads the requests of many SMAPs over time.</param>
     /// <param name="hasKey">Whether this SMAP has a key from before.</param>
-    public LeaseKeeper(TimeSpan checkEvery, SizePolicy size, Random random, bool hasKey)
+    /// <param name="giver">Whom it asks, in sentences.</param>
+    /// <param name="renewFrom">What part of a lease's time passes before it is renewed, and up to how much more by chance.</param>
+    public LeaseKeeper(TimeSpan checkEvery, SizePolicy size, Random random, bool hasKey, string giver = "the registry", (double First, double Spread)? renewFrom = null)
     {
+        _giver = giver;
+        _renewFrom = renewFrom ?? (0.45, 0.05);
         _checkEvery = checkEvery;
         _size = size;
         _random = random;
@@ -97,7 +103,7 @@ sealed partial class LeaseKeeper
             case Released: Release(); break;
         }
 
-        if (_lease is not null && _now >= _runsOut) Lose("expired", "the lease has run out while the registry could not be asked");
+        if (_lease is not null && _now >= _runsOut) Lose("expired", $"the lease has run out while {_giver} could not be asked");
         Wish wish = _isReleased || _asking != Wish.None || _now < _next ? Wish.None : Wanted(_now);
         if (wish != Wish.None)
         {
@@ -180,13 +186,13 @@ sealed partial class LeaseKeeper
         _disowned = disowned;
     }
 
-    /// <summary>Half of its time is left for tries to renew it.</summary>
+    /// <summary>About half of its time is left for tries to renew it.</summary>
     void Time(TimeSpan left, TimeSpan now)
     {
         _told = now;
         _runsOut = now + left;
-        _renewAt = now + left * (0.45 + 0.05 * _random.NextDouble());
-        _checkAt = now + _checkEvery * (0.75 + 0.25 * _random.NextDouble());
+        _renewAt = now + left * (_renewFrom.First + _renewFrom.Spread * _random.NextDouble());
+        _checkAt = _checkEvery == TimeSpan.MaxValue ? _checkEvery : now + _checkEvery * (0.75 + 0.25 * _random.NextDouble());
     }
 
     void TakeFailure(Failed failed)
@@ -211,13 +217,21 @@ sealed partial class LeaseKeeper
                 // The answer to an earlier enrolment got lost, and the key with it.
                 _actions.Add(new BecomeAnother());
                 break;
-            case ErrorCodes.NotAuthenticated or ErrorCodes.NotAllowed or ErrorCodes.LeaseConflict or ErrorCodes.BadRequest:
+            case ErrorCodes.NotAuthenticated or ErrorCodes.NotAllowed or ErrorCodes.LeaseConflict or ErrorCodes.BadRequest or ErrorCodes.PcpRefused:
                 Blame("refused", failed.Message);
                 Pause(SlowPause, failed.RetryAfter);
                 return;
         }
 
         Blame("waiting", failed.Message);
+
+        // Who repeats its requests by a protocol's own times says when the next is due.
+        if (failed.At is { } at)
+        {
+            _next = _now + at;
+            return;
+        }
+
         Pause(Math.Min(LongestPause, FirstPause * Math.Pow(2, Math.Min(_failures++, 10))), failed.RetryAfter);
     }
 
@@ -258,14 +272,14 @@ sealed partial class LeaseKeeper
         {
             if (_isForwarding && _lease is { } lease)
             {
-                string but = _softwire is null ? $"; this machine has lost its IPv6 address: {_noAddress}" : _fault is not null ? $"; until it runs out without the registry: {_fault}" : "";
+                string but = _softwire is null ? $"; this machine has lost its IPv6 address: {_noAddress}" : _fault is not null ? $"; until it runs out without {_giver}: {_fault}" : "";
                 return new HomeStatus(but.Length == 0 ? "online" : "online-alone", $"has {lease.Ports.Count} port(s) of {lease.Address} through {lease.Prr}{but}");
             }
 
             if (_fault is not null && _faultState != "waiting") return new HomeStatus(_faultState, $"forwards nothing: {_fault}");
             if (_softwire is null) return new HomeStatus("no-address", $"waits for an IPv6 address: {_noAddress}");
-            if (_fault is not null) return new HomeStatus(_faultState, $"waits for the registry: {_fault}");
-            return _hasKey ? new HomeStatus("leasing", "asks the registry for a lease") : new HomeStatus("enrolling", "enrols at the registry");
+            if (_fault is not null) return new HomeStatus(_faultState, $"waits for {_giver}: {_fault}");
+            return _hasKey ? new HomeStatus("leasing", $"asks {_giver} for a lease") : new HomeStatus("enrolling", "enrols at the registry");
         }
     }
 

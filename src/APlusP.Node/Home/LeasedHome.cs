@@ -29,19 +29,19 @@ sealed record HomeSurroundings
 }
 
 /// <summary>
-/// The softwire by a registry's lease. Drives a <see cref="LeaseKeeper"/>: a thread that tells it what happens (addresses, answers, time, how ports are used) and does what it says.
+/// The softwire by a lease of a registry or of a PCP server. Drives a <see cref="LeaseKeeper"/>: a thread that tells it what happens (addresses, answers, time, how ports are used) and does what it says.
 /// </summary>
 sealed class LeasedHome : ISoftwireSource
 {
     /// <summary>Milliseconds between two looks at the ports and the time.</summary>
     const int Beat = 500;
 
-    readonly SmapRegistry _registry;
+    readonly SmapHome _settings;
     readonly HomeSurroundings _around;
     readonly DaemonLog _log;
     readonly TimeProvider _time;
     readonly HomeStore _store;
-    readonly RegistryCalls _calls;
+    readonly IHomeCalls _calls;
     readonly LeaseKeeper _keeper;
     readonly BlockingCollection<HomeEvent> _events = [];
     readonly CancellationTokenSource _stop = new();
@@ -54,25 +54,34 @@ sealed class LeasedHome : ISoftwireSource
     HomeStatus _told;
     volatile bool _addressesChanged = true;
 
-    /// <param name="registry">As configured.</param>
+    /// <param name="settings">Whom it asks, as configured.</param>
     /// <param name="around">What else is known.</param>
     /// <param name="log">Told of each change.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="APlusPException">AP3010, AP3013: a file that it needs cannot be used.</exception>
-    public LeasedHome(SmapRegistry registry, HomeSurroundings around, DaemonLog log, TimeProvider time)
+    public LeasedHome(SmapHome settings, HomeSurroundings around, DaemonLog log, TimeProvider time)
     {
-        _registry = registry;
+        _settings = settings;
         _around = around;
         _log = log;
         _time = time;
-        _store = new HomeStore(registry.State, MachineTraits.Here());
-        if (_store.IsCopy) log.HomeIsCopy(registry.State, _store.Saved.Subscriber);
-        _calls = new RegistryCalls(registry.Address, _store, around.Prr, time);
-        _keeper = new LeaseKeeper(registry.CheckEvery, registry.Size, Random.Shared, hasKey: _store.Saved.Key is not null);
+        _store = new HomeStore(settings.State, MachineTraits.Here());
+        if (_store.IsCopy) log.HomeIsCopy(settings.State, _store.Saved.Subscriber);
+        (_calls, _keeper) = settings switch
+        {
+            SmapRegistry registry => Ask(new RegistryCalls(registry.Address, _store, around.Prr, time), registry.CheckEvery),
+
+            // Renewed in the time that RFC 6887 section 11.2.1 has; nothing is asked between.
+            SmapPcp pcp => Ask(new PcpCalls(pcp, _store, around.Prr!.Value, time), TimeSpan.MaxValue, "the PCP server", (0.5, 0.125)),
+            _ => throw new ArgumentException($"nobody to ask by {settings}"),
+        };
         if (_store.Saved.Lease?.Read(time.GetUtcNow()) is not (var lease, { Ticks: > 0 } left)) return;
         _keeper.Resume(lease, left, Now);
         _current = By(lease, null);
     }
+
+    (IHomeCalls, LeaseKeeper) Ask(IHomeCalls calls, TimeSpan checkEvery, string giver = "the registry", (double, double)? renewFrom = null) =>
+        (calls, new LeaseKeeper(checkEvery, _settings.Size, Random.Shared, calls.IsEnrolled, giver, renewFrom));
 
     /// <summary>At first by the lease of the process before, where it still runs.</summary>
     public SoftwireParameters? Current => _current;
@@ -104,7 +113,7 @@ sealed class LeasedHome : ISoftwireSource
             lock (_status)
             {
                 (string state, string sentence) = _keeper.Status;
-                return new LeaseStatus(state, sentence, _store.Saved.Subscriber, $"{_registry.Address.Url}") { Id = _keeper.Lease?.Id, Until = _keeper.Lease?.Until, Code = _keeper.FaultCode };
+                return new LeaseStatus(state, sentence, _store.Saved.Subscriber, _calls.Url) { Id = _keeper.Lease?.Id, Until = _keeper.Lease?.Until, Code = _keeper.FaultCode };
             }
         }
     }
@@ -171,7 +180,8 @@ sealed class LeasedHome : ISoftwireSource
         _delegated = _around.Delegated();
         _end = _around.Softwire is { } end
             ? new SoftwireEndChoice(end, null, null)
-            : SoftwireEndChoice.Make(_registry.Interface, _store.Saved.Secret, _delegated, AddressWatch.Addresses(), AddressWatch.DefaultRouters(), before);
+            : _settings is SmapPcp ? SoftwireEndChoice.OfMachine(_settings.Interface, AddressWatch.Addresses(), AddressWatch.DefaultRouters(), before)
+            : SoftwireEndChoice.Make(_settings.Interface, _store.Saved.Secret, _delegated, AddressWatch.Addresses(), AddressWatch.DefaultRouters(), before);
         Handle(new AddressIs(_end.Address, _end.Why));
 
         // By the lease of the process before it forwards already, but on which link its address is, is known only now.

@@ -35,7 +35,7 @@ sealed record LeaseAnswer(
 sealed partial class HomeRegistryJson : JsonSerializerContext;
 
 /// <summary>The questions of a SMAP to its registry, each with its answer as an event.</summary>
-sealed class RegistryCalls : IDisposable
+sealed class RegistryCalls : IHomeCalls
 {
     readonly RegistryAddress _address;
     readonly HomeStore _store;
@@ -83,7 +83,10 @@ sealed class RegistryCalls : IDisposable
 
     string Token() => TokenFile.Read(_address.TokenFile ?? throw new APlusPException(ErrorCodes.RegistryCredential, "no enrolment token is given: set `token-file` in [registry], or --token-file, to a file with one that the registry's operator made (POST /v1/credentials)."));
 
-    /// <summary>Whether the token file holds another token than the one that we have our key by.</summary>
+    public bool IsEnrolled => _store.Saved.Key is not null;
+
+    public string Url => $"{_address.Url}";
+
     public bool HasNewToken()
     {
         try
@@ -98,7 +101,6 @@ sealed class RegistryCalls : IDisposable
 
     static string Digest(string token) => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 
-    /// <summary>Asks, and tells how it went.</summary>
     public async Task<HomeEvent> Ask(Ask ask, CancellationToken cancel)
     {
         if (_repeated.Wish != ask.Wish) _repeated = (ask.Wish, $"{Guid.NewGuid():N}");
@@ -156,8 +158,6 @@ sealed class RegistryCalls : IDisposable
         };
     }
 
-    /// <summary>Gives the lease back.</summary>
-    /// <exception cref="ApiFault">The registry refuses, or does not answer.</exception>
     public async Task Release(HeldLease lease, CancellationToken cancel) => await (await Endpoint(cancel)).Delete($"v1/leases/{lease.Id}", HomeRegistryJson.Default.LeaseAnswer, null, cancel);
 
     /// <summary>How long a lease runs is told by the registry's clock alone: ours may be wrong for as long as no time server is reached.</summary>

@@ -25,18 +25,35 @@ readonly record struct SoftwireEndChoice(IPv6Address? Address, string? Device, s
     {
         IPv6Prefix[] ours = [.. delegated.Where(p => p.Length <= LinkPrefix).Select(p => IPv6Prefix.Of(p.Address, LinkPrefix))];
         if (ours.Length > 0) return new SoftwireEndChoice(AddressIn(Kept(ours), secret), null, null);
-        if (routers.Count == 0) return None("no router has advertised itself, so there is no IPv6 default route; is the cable in, and does the router send advertisements?");
-        string link = device ?? routers[0].Device;
-        OwnAddress[] here = [.. addresses.Where(a => a.Device == link)];
-        if (here.Length == 0) return None($"the device {link} has no global IPv6 address; the router advertises no prefix to make one of, or the address is still being tried");
+        if (LinkOf(device, addresses, routers, out OwnAddress[] here) is { } why) return new SoftwireEndChoice(null, null, why);
+        string link = here[0].Device;
         OwnAddress[] fitting = [.. here.Where(a => a.PrefixLength == LinkPrefix).OrderBy(a => IsLocal(a.Address))];
-        if (fitting.Length == 0) return None($"the device {link} has an address, {here[0].Address}, but no /64 prefix to take another one of; set `softwire-address`");
+        if (fitting.Length == 0) return new SoftwireEndChoice(null, null, $"the device {link} has an address, {here[0].Address}, but no /64 prefix to take another one of; set `softwire-address`");
         IPv6Prefix[] prefixes = [.. fitting.Select(a => IPv6Prefix.Of(a.Address, LinkPrefix))];
         return new SoftwireEndChoice(AddressIn(Kept(prefixes), secret), link, null);
 
         IPv6Prefix Kept(IPv6Prefix[] among) => before is { } kept && among.Any(p => p.Contains(kept)) ? among.First(p => p.Contains(kept)) : among[0];
+    }
 
-        static SoftwireEndChoice None(string why) => new(null, null, why);
+    /// <summary>Chooses an address that the machine itself has on the link to the default router, from which it can ask too: the one of before while it is there, and no local one where there is another.</summary>
+    /// <param name="device">The link; null for that of the nearest default router.</param>
+    /// <param name="addresses">The machine's addresses.</param>
+    /// <param name="routers">Its default routes.</param>
+    /// <param name="before">The address that was chosen before.</param>
+    public static SoftwireEndChoice OfMachine(string? device, IReadOnlyList<OwnAddress> addresses, IReadOnlyList<DefaultRouter> routers, IPv6Address? before)
+    {
+        if (LinkOf(device, addresses, routers, out OwnAddress[] here) is { } why) return new SoftwireEndChoice(null, null, why);
+        return new SoftwireEndChoice(here.OrderBy(a => a.Address != before).ThenBy(a => IsLocal(a.Address)).First().Address, null, null);
+    }
+
+    /// <summary>The addresses of the link towards the PRR, with its name; or why there is none.</summary>
+    static string? LinkOf(string? device, IReadOnlyList<OwnAddress> addresses, IReadOnlyList<DefaultRouter> routers, out OwnAddress[] here)
+    {
+        here = [];
+        if (routers.Count == 0) return "no router has advertised itself, so there is no IPv6 default route; is the cable in, and does the router send advertisements?";
+        string link = device ?? routers[0].Device;
+        here = [.. addresses.Where(a => a.Device == link)];
+        return here.Length > 0 ? null : $"the device {link} has no global IPv6 address; the router advertises no prefix to make one of, or the address is still being tried";
     }
 
     /// <summary>fc00::/7, RFC 4193: no PRR beyond the site answers such an address.</summary>

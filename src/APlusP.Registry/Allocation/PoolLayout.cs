@@ -83,6 +83,15 @@ public sealed class PoolLayout
             if (RangesOf(unit).Any(range => ports.Ranges.Any(range.Overlaps))) yield return unit;
     }
 
+    /// <summary>The end of the longest run of units from this one on whose ports are one range; the unit itself where its own ports are not.</summary>
+    public int RangeEnd(int unit)
+    {
+        if (_blocks is null) return _firstPsid.Offset == 0 ? UnitCount : unit;
+        int end = unit + 1;
+        while (end < UnitCount && _blocks[end].First == _blocks[end - 1].Last + 1) end++;
+        return end;
+    }
+
     /// <summary>Units that a lease of so many ports takes.</summary>
     public int UnitsFor(int ports) => (ports + UnitSize - 1) / UnitSize;
 

@@ -53,6 +53,22 @@ public sealed class UnitMap
         return true;
     }
 
+    /// <summary>The first free run of so many units, else the longest; null where none is free. Nothing is taken.</summary>
+    /// <param name="most">How many at most.</param>
+    /// <param name="endOf">Where the run that begins at a unit must end, whatever is free behind it.</param>
+    public UnitRun? FindRun(int most, Func<int, int> endOf)
+    {
+        var best = new UnitRun(0, 0);
+        for (int unit = 0; unit < Units && best.Count < most;)
+        {
+            int end = Math.Min(unit + GapAt(unit), endOf(unit)), count = Math.Min(end - unit, most);
+            if (count > best.Count) best = new UnitRun(unit, count);
+            unit = Math.Max(end, unit + 1);
+        }
+
+        return best.Count > 0 ? best : null;
+    }
+
     /// <summary>Gives units back.</summary>
     public void GiveBack(UnitRun run) => Set(run, false);
 
@@ -67,7 +83,7 @@ public sealed class UnitMap
     }
 
     /// <summary>Free units from this one on.</summary>
-    int GapAt(int unit)
+    public int GapAt(int unit)
     {
         int end = unit;
         while (end < Units && !IsTaken(end)) end++;

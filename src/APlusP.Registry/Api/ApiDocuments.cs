@@ -45,6 +45,9 @@ public sealed record ReservationDocument(string Subscriber, string Address, int 
 /// <summary>How full a pool is.</summary>
 public sealed record PoolDocument(string Prefix, string Layout, long Addresses, long Blocks, long FreeBlocks);
 
+/// <summary>How requests by PCP went since the registry started, by result code; and what had no answer.</summary>
+public sealed record PcpDocument(IReadOnlyDictionary<string, long> Results, long Discarded, long Limited);
+
 /// <summary>A credential; its <c>secret</c> is told once, where it is made.</summary>
 public sealed record CredentialDocument(
     string Id, string Kind, string Name, string? Role, string? Class, string? Prefix, long? Uses, string Created, string? Until, string? Revoked, string? Secret)
@@ -75,6 +78,7 @@ public sealed record FieldProblem(string Field, string Detail);
 [JsonSerializable(typeof(ReservationDocument))]
 [JsonSerializable(typeof(IReadOnlyList<ReservationDocument>))]
 [JsonSerializable(typeof(IReadOnlyList<PoolDocument>))]
+[JsonSerializable(typeof(PcpDocument))]
 [JsonSerializable(typeof(CredentialDocument))]
 [JsonSerializable(typeof(IReadOnlyList<CredentialDocument>))]
 [JsonSerializable(typeof(KeyDocument))]

@@ -15,6 +15,7 @@ static class OperatorRoutes
     public static IEnumerable<Route> All =>
     [
         new("GET", "/v1/pools", Needs.Read, Pools),
+        new("GET", "/v1/pcp", Needs.Read, r => r.Reply(r.Pcp.Document, ApiJson.Plain.PcpDocument)),
         new("GET", "/v1/reservations", Needs.Read, Reservations),
         new("POST", "/v1/reservations", Needs.Operate, Reserve),
         new("DELETE", "/v1/reservations", Needs.Operate, Unreserve),

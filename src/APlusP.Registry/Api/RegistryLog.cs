@@ -47,6 +47,12 @@ sealed partial class RegistryLog(ILogger logger)
     [LoggerMessage(41, LogLevel.Warning, "a DHCPv6 message was not answered: {Fault}")]
     public partial void DhcpFailed(string fault);
 
+    [LoggerMessage(42, LogLevel.Information, "answers PCP at {Addresses} to {Clients}")]
+    public partial void PcpListens(string addresses, string clients);
+
+    [LoggerMessage(43, LogLevel.Warning, "a PCP request was not answered: {Fault}")]
+    public partial void PcpFailed(string fault);
+
     [LoggerMessage(8, LogLevel.Warning, "{Warning}")]
     public partial void Warn(string warning);
 

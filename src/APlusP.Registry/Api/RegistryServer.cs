@@ -6,6 +6,7 @@ using APlusP.Registry.Access;
 using APlusP.Registry.Configuration;
 using APlusP.Registry.Dhcpv6;
 using APlusP.Registry.Ipfix;
+using APlusP.Registry.Pcp;
 using APlusP.Registry.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -37,10 +38,12 @@ public sealed class RegistryServer : IAsyncDisposable
     readonly RegistryLog _log;
     readonly Authentication _authentication;
     readonly IReadOnlyList<Route> _routes = Routes;
+    readonly PcpCounters _pcpCounters = new();
     readonly CancellationTokenSource _stopping = new();
     volatile ServerTls? _tls;
     Task _upkeep = Task.CompletedTask, _export = Task.CompletedTask, _listening = Task.CompletedTask;
     DhcpListener? _dhcp;
+    PcpListener? _pcp;
 
     RegistryServer(RegistrySettings settings, Action<ILoggingBuilder> logging, TimeProvider clock)
     {
@@ -73,6 +76,7 @@ public sealed class RegistryServer : IAsyncDisposable
         {
             await server.WriteFirstToken();
             if (settings.Dhcpv6 is { } dhcp) server._dhcp = new DhcpListener(dhcp, new DhcpResponder(dhcp, server._registrar, DhcpListener.OwnDuid(settings.Directory)), server._log);
+            if (settings.Pcp is { } pcp) server._pcp = new PcpListener(pcp, new PcpResponder(pcp, server._registrar, server._pcpCounters), server._log);
             await server._application.StartAsync();
         }
         catch (Exception error) when (error is IOException or InvalidOperationException)
@@ -202,7 +206,7 @@ public sealed class RegistryServer : IAsyncDisposable
             context.Response.Headers.XContentTypeOptions = "nosniff";
             Caller caller = await _authentication.Of(context);
             caller.Require(route.Needs, _settings.Loopback);
-            await route.Answer(new Request(context, caller, _registrar, _log));
+            await route.Answer(new Request(context, caller, _registrar, _log) { Pcp = _pcpCounters });
         }
         catch (Refusal refusal)
         {
@@ -264,6 +268,7 @@ public sealed class RegistryServer : IAsyncDisposable
         await _stopping.CancelAsync();
         await Task.WhenAll(_upkeep, _export, _listening);
         if (_dhcp is not null) await _dhcp.DisposeAsync();
+        if (_pcp is not null) await _pcp.DisposeAsync();
         if (_application.Lifetime is { ApplicationStarted.IsCancellationRequested: true, ApplicationStopped.IsCancellationRequested: false }) await _application.StopAsync();
         await _application.DisposeAsync();
         _registrar.Dispose();

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization.Metadata;
 using APlusP.Registry.Access;
 using APlusP.Registry.Leases;
+using APlusP.Registry.Pcp;
 using APlusP.Registry.Storage;
 using Microsoft.AspNetCore.Http;
 
@@ -12,6 +13,9 @@ sealed record Route(string Method, string Path, Needs Needs, Func<Request, Task>
 /// <summary>A request that was let in, with what its answer needs.</summary>
 sealed record Request(HttpContext Context, Caller Caller, Registrar Registrar, RegistryLog Log)
 {
+    /// <summary>How requests by PCP went.</summary>
+    public required PcpCounters Pcp { get; init; }
+
     public string? Id => (string?)Context.Request.RouteValues["id"];
 
     /// <summary>Changes leases once for each Request-Id.</summary>

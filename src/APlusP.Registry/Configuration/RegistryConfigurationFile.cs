@@ -7,6 +7,7 @@ using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
 using APlusP.Registry.Allocation;
 using APlusP.Registry.Dhcpv6;
+using APlusP.Registry.Pcp;
 
 namespace APlusP.Registry.Configuration;
 
@@ -16,13 +17,14 @@ public static class RegistryConfigurationFile
     /// <summary>Every key that the file may hold, by table. Each stands in docs/configuration.md.</summary>
     public static IReadOnlyDictionary<string, string[]> Schema { get; } = new Dictionary<string, string[]>
     {
-        [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class", "dhcpv6"],
+        [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class", "dhcpv6", "pcp"],
         ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
         ["ipfix"] = ["collector", "transport", "observation-domain"],
         ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes", "prr", "path-mtu"],
         ["pool.psid"] = ["offset", "length"],
         ["class"] = ["name", "start", "add", "limit"],
         ["dhcpv6"] = ["interfaces", "border-relay", "mechanisms", "prefixes", "prefix-length", "class", "preference", "rapid-commit", "rule"],
+        ["pcp"] = ["listen", "clients", "home-prefix-length", "class", "requests-per-second", "requests-per-home"],
         ["dhcpv6.rule"] = [.. MappingRuleSection.Keys, "forwarding"],
     };
 
@@ -85,6 +87,7 @@ public static class RegistryConfigurationFile
                 Retention = days > 0 ? TimeSpan.FromDays(days) : null,
                 Policy = policy,
                 Dhcpv6 = ReadDhcpServer.Read(top, policy),
+                Pcp = ReadPcpServer.Read(top, policy),
             }, diagnostics);
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using APlusP.Registry.Allocation;
 using APlusP.Registry.Dhcpv6;
+using APlusP.Registry.Pcp;
 
 namespace APlusP.Registry.Configuration;
 
@@ -57,6 +58,9 @@ public sealed record RegistrySettings
 
     /// <summary>What is told by DHCPv6; null where nothing is.</summary>
     public DhcpServerSettings? Dhcpv6 { get; init; }
+
+    /// <summary>Who may ask by PCP, and where; null where nobody may.</summary>
+    public PcpServerSettings? Pcp { get; init; }
 
     public IReadOnlyList<Diagnostic> Warnings { get; init; } = [];
 }

@@ -30,6 +30,11 @@ sealed partial class LeaseBook
         if (runs is null)
             throw new Refusal(ErrorCodes.PoolExhausted, $"The address {lease.Address} has no {more * pool.Layout.UnitSize} ports left, and a lease has one address. The lease stays as it is; ask again when others have given theirs back.") { RetryAfter = policy.HoldDown };
 
+        return Add(lease, pool, blocks, runs);
+    }
+
+    Lease Add(Lease lease, Pool pool, List<(UnitRun Run, long Id)> blocks, IReadOnlyList<UnitRun> runs)
+    {
         PortSet added = pool.Layout.PortsOf(runs);
         Lease grown = Resized(lease, pool, [.. blocks.Select(b => b.Run), .. runs]);
         long seq = transaction.Append(Event("grown", lease) with { Ports = Rows.Multirange(added) });

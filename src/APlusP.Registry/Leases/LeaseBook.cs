@@ -18,7 +18,8 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
 
     long HoldDown => (long)policy.HoldDown.TotalMilliseconds;
 
-    DateTimeOffset Now => Rows.Time(_now);
+    /// <summary>The moment of this change.</summary>
+    public DateTimeOffset Now => Rows.Time(_now);
 
     /// <summary>The lease of a subscriber: the one that it has, else a new one.</summary>
     /// <param name="subscriber">Who.</param>
@@ -47,14 +48,14 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         },
         className, exactly: null);
 
-    (Lease Lease, bool New) Give(string subscriber, Func<IPv4Address, PortSet, IPv6Address> softwireOf, string? className, (IPv4Address Address, PortSet Ports)? exactly)
+    (Lease Lease, bool New) Give(string subscriber, Func<IPv4Address, PortSet, IPv6Address> softwireOf, string? className, (IPv4Address Address, PortSet Ports)? exactly, RangeTerms? range = null)
     {
         Lease? last = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber ORDER BY valid_from DESC, ended IS NULL DESC LIMIT 1", Lease.Read, ("subscriber", subscriber));
         if (last is { Ended: null } && last.Until <= Now) last = Expire(last);
         SubscriberClass? asked = className is null ? null : Class(className);
         if (last is { Ended: null })
         {
-            if (asked is not null && last.Class != asked.Name)
+            if (asked is not null && last.Class != asked.Name && range is null)
                 throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of class '{last.Class}', not '{asked.Name}'. Release lease {last.Id} first, or leave out the class.");
             if (exactly is { } other && (last.Address != other.Address || !last.Ports.Ranges.SequenceEqual(other.Ports.Ranges)))
                 throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of {last.Ports} of {last.Address}, not {other.Ports} of {other.Address}. Release lease {last.Id} first.");
@@ -64,6 +65,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         SubscriberClass subscribers = asked ?? Class(SubscriberClass.Default);
         (IPv4Address address, PoolLayout layout, IReadOnlyList<UnitRun> runs, Action take) = exactly is { } wanted
             ? Exactly(subscriber, subscribers, wanted.Address, wanted.Ports)
+            : range is { } terms ? RangeFor(subscriber, last, subscribers, terms)
             : Reserved(subscriber) ?? Resting(last, subscribers) ?? Choose(last, subscribers);
         PortSet ports = layout.PortsOf(runs);
 
@@ -80,7 +82,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             Ports = ports,
             Units = runs.Sum(r => r.Count),
             From = Now,
-            Until = Now + policy.LeaseTime,
+            Until = Now + (range?.Time ?? policy.LeaseTime),
         };
         long seq = Remember("granted", lease);
         _session.Write(
@@ -91,11 +93,11 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         return (lease, true);
     }
 
-    /// <summary>Extends a lease by the whole lease time from now.</summary>
-    public Lease Renew(string id)
+    /// <summary>Extends a lease by the whole lease time from now, or by less where less is asked for.</summary>
+    public Lease Renew(string id, TimeSpan? time = null)
     {
         Lease lease = Living(id);
-        DateTimeOffset until = Now + policy.LeaseTime;
+        DateTimeOffset until = Now + (time ?? policy.LeaseTime);
         if (until <= lease.Until) return lease;
         Lease renewed = lease with { Until = until };
         EndBlocks(lease, until, Remember("renewed", renewed));
@@ -181,12 +183,18 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     /// </summary>
     void RefuseHoarding(string subscriber, SubscriberClass subscribers, Pool pool, int more)
     {
+        if (Hoarding(subscriber, subscribers, pool, more) is { } refusal) throw refusal;
+    }
+
+    /// <summary>Why a subscriber may not have so many units more now; null where it may.</summary>
+    Refusal? Hoarding(string subscriber, SubscriberClass subscribers, Pool pool, int more)
+    {
         List<(IPv4Address Address, long Units)> held = _session.All(
             "SELECT b.address, b.unit_count FROM lease l JOIN block b ON b.lease = l.id WHERE l.subscriber = @subscriber AND (l.ended IS NULL OR l.ended > @since) AND b.reclaimed = 0 AND b.free_at > @now",
             r => (new IPv4Address((uint)r.GetInt64(0)), r.GetInt64(1)), ("subscriber", subscriber), ("since", _now - HoldDown), ("now", _now));
         long ports = held.Sum(h => h.Units * (policy.PoolOf(h.Address)?.Layout.UnitSize ?? 0)), most = 2L * Math.Max(subscribers.Limit, LeasePolicy.StartOf(subscribers, pool) * pool.Layout.UnitSize);
-        if (held.Count > 0 && ports + more * pool.Layout.UnitSize > most)
-            throw new Refusal(ErrorCodes.TooSoon, $"{subscriber} has {ports} ports with those that rest, and the class '{subscribers.Name}' allows {most} of both. Ask again when those that were given back have rested for {policy.HoldDown.TotalSeconds} s.") { RetryAfter = policy.HoldDown };
+        if (held.Count == 0 || ports + more * pool.Layout.UnitSize <= most) return null;
+        return new Refusal(ErrorCodes.TooSoon, $"{subscriber} has {ports} ports with those that rest, and the class '{subscribers.Name}' allows {most} of both. Ask again when those that were given back have rested for {policy.HoldDown.TotalSeconds} s.") { RetryAfter = policy.HoldDown };
     }
 
     List<Pool> PoolsOf(SubscriberClass subscribers)

@@ -21,17 +21,20 @@ static class Migrations
 {
     public static IReadOnlyList<string> Sqlite { get; } = [Tables("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "BLOB", """
         CREATE INDEX block_of_address ON block(address, lowest, highest, valid_from, until);
-        """), SecondStep];
+        """), SecondStep, ThirdStep];
 
     public static IReadOnlyList<string> Postgres { get; } = ["CREATE EXTENSION IF NOT EXISTS btree_gist;\n" + Tables("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "INT4MULTIRANGE", "BYTEA", """
         ALTER TABLE block ADD CONSTRAINT no_port_twice EXCLUDE USING gist (address WITH =, ports WITH &&, int8range(valid_from, free_at) WITH &&);
-        """), SecondStep];
+        """), SecondStep, ThirdStep];
 
     /// <summary>The IPv6 prefix in which the softwires of a credential are; how far a collector has been told of events.</summary>
     const string SecondStep = """
         ALTER TABLE credential ADD COLUMN prefix TEXT NOT NULL DEFAULT '';
         CREATE TABLE export(collector TEXT PRIMARY KEY, seq BIGINT NOT NULL);
         """;
+
+    /// <summary>By which nonce a client of PCP has its lease.</summary>
+    const string ThirdStep = "ALTER TABLE lease ADD COLUMN nonce TEXT;";
 
     static string Tables(string identity, string ports, string bytes, string last) => $"""
         CREATE TABLE pool(name TEXT PRIMARY KEY, layout TEXT NOT NULL, units BIGINT NOT NULL);

@@ -408,6 +408,7 @@ public class ApiTests
         Conforms("LeaseList", (await scene.Ask("GET", "/v1/leases")).Json);
         Conforms("Who", (await scene.Ask("GET", "/v1/who?address=192.0.2.0&port=1024")).Json);
         Conforms("Pool", (await scene.Ask("GET", "/v1/pools")).Json[0]);
+        Conforms("Pcp", (await scene.Ask("GET", "/v1/pcp")).Json);
         Conforms("Credential", (await scene.Ask("GET", "/v1/credentials", token: scene.Token)).Json[0]);
         Conforms("Problem", (await scene.Ask("GET", "/v1/leases/nothing")).Json);
         Conforms("Health", (await scene.Ask("GET", "/v1/health")).Json);

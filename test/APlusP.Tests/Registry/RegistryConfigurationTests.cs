@@ -1,6 +1,8 @@
 using System.Net;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 using APlusP.Registry.Configuration;
+using APlusP.Registry.Pcp;
 
 namespace APlusP.Tests.Registry;
 
@@ -50,6 +52,25 @@ public class RegistryConfigurationTests
     [InlineData("[ipfix]\ncollector = \"192.0.2.9:1\"\ntransport = \"sctp\"", ErrorCodes.ConfigurationBadValue)]
     [InlineData("[tls]\ncertificate = \"/a\"\nkey = \"/b\"\nclient-crl = \"/d\"", ErrorCodes.ConfigurationContradiction)]
     public void What_is_wrong_with_them_is_told(string text, string code) => Assert.Equal(code, Assert.Single(Check(Least + text).Diagnostics).Code);
+
+    [Fact]
+    public void Whom_it_answers_by_PCP_is_read()
+    {
+        PcpServerSettings pcp = Check(Least + "[pcp]\nlisten = [\"2001:db8::2\", \"2001:db8::3\"]\nclients = [\"2001:db8:1::/48\", \"2001:db8:2::/48\"]\nhome-prefix-length = 56").Configuration!.Pcp!;
+        Assert.Equal(["[2001:db8::2]:5351", "[2001:db8::3]:5351"], pcp.Listen.Select(a => a.ToString()));
+        Assert.Equal("2001:db8:2:ff00::/56", $"{pcp.HomeOf(IPv6Address.Parse("2001:db8:2:ff12::5"))}");
+        Assert.Null(pcp.HomeOf(IPv6Address.Parse("2001:db8:3::5")));
+        Assert.Equal((1000, 10, null), (pcp.RequestsPerSecond, pcp.RequestsPerHome, pcp.Class));
+    }
+
+    [Theory]
+    [InlineData("", "", ErrorCodes.ConfigurationMissingKey)]
+    [InlineData("listen = \"::\"\nclients = [\"2001:db8::/32\"]", "", ErrorCodes.ConfigurationNotUnicast)] // An answer comes from the address that was asked.
+    [InlineData("listen = \"2001:db8::3\"\nclients = [\"2001:db8::\"]", "", ErrorCodes.ConfigurationBadValue)]
+    [InlineData("listen = \"2001:db8::3\"\nclients = [\"2001:db8::/96\"]", "", ErrorCodes.ConfigurationContradiction)]
+    [InlineData("listen = \"2001:db8::3\"\nclients = [\"2001:db8::/32\"]\nclass = \"none\"", "", ErrorCodes.ConfigurationContradiction)]
+    [InlineData("listen = \"2001:db8::3\"\nclients = [\"2001:db8::/32\"]", "psid = { offset = 6, length = 8 }\n[[class]]\nname = \"home\"\nstart = 252\n", ErrorCodes.ConfigurationContradiction)] // No range.
+    public void What_cannot_be_answered_by_PCP_is_told(string pcp, string pool, string code) => Assert.Contains(code, Check($"{Least}{pool}[pcp]\n{pcp}").Diagnostics.Select(d => d.Code));
 
     [Fact]
     public void All_faults_are_told_at_once()

@@ -141,6 +141,30 @@ public abstract class RegistrySuite
     }
 
     [Fact]
+    public void A_lease_of_one_range_grows_behind_it_shrinks_and_is_entrusted_to_a_nonce()
+    {
+        using RegistryScene scene = Scene();
+        (Lease Lease, PortRange Range) Ask(int most) => scene.Change(b => b.GrantRange("home", RegistryScene.Softwire(1), null, new RangeTerms(most, TimeSpan.FromMinutes(30), null)));
+        (Lease first, PortRange range) = Ask(65535);
+        Assert.Equal((new PortRange(1024, 1151), 30), (range, (first.Until - first.From).TotalMinutes));
+        scene.Change(b =>
+        {
+            b.Entrust(first, "0102");
+            return true;
+        });
+        Assert.Equal((first.Id, "0102"), scene.Change(b => (b.Held("home")!.Value.Lease.Id, b.Held("home")!.Value.Nonce)));
+        Assert.Null(scene.Change(b => b.Held("another")));
+        Assert.Equal(new PortRange(1024, 1279), Ask(65535).Range);
+        scene.Pass(61);
+        Assert.Equal(new PortRange(1024, 1151), Ask(200).Range);
+        scene.Pass(61);
+        Assert.Equal(ErrorCodes.LeaseLimit, scene.Refused(b => b.GrantRange("other", RegistryScene.Softwire(2), null, new RangeTerms(100, TimeSpan.FromHours(1), null))));
+        Assert.Equal((first.Id, "0102"), scene.Change(b => (b.Held("home")!.Value.Lease.Id, b.Held("home")!.Value.Nonce)));
+        scene.AssertNoOverlap();
+        scene.AssertRoomIsCounted();
+    }
+
+    [Fact]
     public void A_lease_grows_by_blocks_of_its_address_once_a_minute_to_the_limit_of_its_class()
     {
         using RegistryScene scene = Scene();

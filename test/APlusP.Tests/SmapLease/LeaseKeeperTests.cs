@@ -60,6 +60,61 @@ public class LeaseKeeperTests
     }
 
     [Fact]
+    public void Whoever_repeats_by_times_of_its_own_is_asked_when_it_says()
+    {
+        _keeper = Make(hasKey: true);
+        Assert.Equal(Wish.Lease, Asked(Hear(new AddressIs(s_here))));
+        Assert.Equal(Wish.Lease, Asked(Hear(new Failed(Wish.Lease, ErrorCodes.NoPcpAnswer, "nobody answers") { At = TimeSpan.Zero })));
+        foreach (double at in (double[])[3.1, 11.5, 1012])
+        {
+            Hear(new Failed(Wish.Lease, ErrorCodes.NoPcpAnswer, "nobody answers") { At = TimeSpan.FromSeconds(at) });
+            Assert.Equal("waiting", _keeper.Status.State);
+            Assert.Equal(Wish.None, Pass(at - 0.01));
+            Assert.Equal(Wish.Lease, Pass(0.01));
+        }
+
+        // Another address is news.
+        Hear(new Failed(Wish.Lease, ErrorCodes.NoPcpAnswer, "nobody answers") { At = TimeSpan.FromSeconds(1000) });
+        Assert.Equal(s_there, Hear(new AddressIs(s_there)).OfType<Ask>().Single().Softwire);
+    }
+
+    [Fact]
+    public void By_PCP_a_lease_is_renewed_between_a_half_and_five_eighths_of_its_time_and_not_asked_about_before()
+    {
+        var renewed = new List<double>();
+        for (int i = 0; i < 50; i++)
+        {
+            _keeper = new LeaseKeeper(TimeSpan.MaxValue, new SizePolicy(), new Random(i), hasKey: true, "the PCP server", (0.5, 0.125));
+            Hear(new AddressIs(s_here));
+            Hear(new LeaseIs(Lease(), TimeSpan.FromSeconds(800)));
+            double passed = 0;
+            while (Pass(1) is var wish && wish == Wish.None) passed++;
+            Assert.Equal(Wish.Renew, _done.OfType<Ask>().Last().Wish);
+            renewed.Add(passed);
+        }
+
+        Assert.All(renewed, at => Assert.InRange(at, 398, 501));
+        Assert.InRange(renewed.Max() - renewed.Min(), 50, 103);
+        Hear(new Failed(Wish.Renew, ErrorCodes.NoPcpAnswer, "the PCP server 2001:db8::9 does not answer") { At = TimeSpan.FromSeconds(3) });
+        Assert.Equal(("online-alone", "has 128 port(s) of 192.0.2.1 through 2001:db8::1; until it runs out without the PCP server: the PCP server 2001:db8::9 does not answer"), (_keeper.Status.State, _keeper.Status.Sentence));
+    }
+
+    [Fact]
+    public void Who_is_refused_by_a_PCP_server_waits_as_long_as_that_says()
+    {
+        _keeper = Make(hasKey: true);
+        Hear(new AddressIs(s_here));
+        Hear(new Failed(Wish.Lease, ErrorCodes.PcpRefused, "NOT_AUTHORIZED", TimeSpan.FromMinutes(30)));
+        Assert.Equal("refused", _keeper.Status.State);
+        Assert.Equal(Wish.None, Pass(1799));
+        Assert.Equal(Wish.Lease, Pass(1));
+        Hear(new Failed(Wish.Lease, ErrorCodes.PoolExhausted, "NO_RESOURCES", TimeSpan.FromSeconds(30)));
+        Assert.Equal("waiting", _keeper.Status.State);
+        Assert.Equal(Wish.None, Pass(29));
+        Assert.Equal(Wish.Lease, Pass(1));
+    }
+
+    [Fact]
     public void From_nothing_to_online_it_waits_for_an_address_enrols_and_asks_for_a_lease()
     {
         Assert.Empty(Hear(new AddressIs(null, "no router")));
