@@ -159,6 +159,28 @@ public sealed class PcpTests : IDisposable
     }
 
     [Fact]
+    public void Where_the_server_is_a_DHCPv6_server_that_nobody_here_wrote_may_tell()
+    {
+        _lab.StartRegistry(Configuration);
+        StartPrr();
+        LabProcess smap = _lab.BeginSmapBy($"prr-address = \"{DhcpLab.Border}\"", $"""
+            [dhcpv6]
+            interface = "wan"
+            prefix = false
+
+            [pcp]
+            state = "{_lab.PathOf("smap")}"
+            """);
+        Await(() => State() == "waiting", "does not wait");
+        Assert.Contains("DHCPv6 has brought no option 86", Smap().GetProperty("lease").GetProperty("sentence").GetString(), StringComparison.Ordinal);
+
+        // RFC 7291 section 4.1.
+        _lab.StartKea("""{ "code": 86, "space": "dhcp6", "csv-format": false, "data": "20010db8fffe00000000000000000001" }""");
+        _lab.OnceItHasASoftwire(smap);
+        ReachAs(Assert.Single(Leases()));
+    }
+
+    [Fact]
     public void Who_may_not_ask_is_told_why_and_forwards_nothing()
     {
         _lab.StartRegistry(Configuration.Replace("2001:db8:1::/48", "2001:db8:2::/48", StringComparison.Ordinal));

@@ -165,6 +165,7 @@ public sealed partial class DhcpClient
     {
         _server = server;
         _softwires = SoftwireOptions.Read(options);
+        _places = ServicePlaces.Read(options);
         foreach (string ignored in _softwires.Ignored) Note($"left out of what the server {server} says: {ignored}");
         _offers.Clear();
         _failedSearches = 0;

@@ -32,6 +32,7 @@ public sealed partial class DhcpClient
     Duid? _server;
     List<HeldLease> _leases = [];
     SoftwireOptions _softwires = new();
+    ServicePlaces _places = ServicePlaces.None;
     TimeSpan _renewAt = TimeSpan.MaxValue, _rebindAt = TimeSpan.MaxValue;
     TimeSpan _longestSolicit = RetransmissionLimits.LongestSearch, _longestInformation = RetransmissionLimits.LongestSearch;
     bool _solicitBoundsDiffer;
@@ -214,7 +215,7 @@ public sealed partial class DhcpClient
 
     void Publish()
     {
-        if (_server is { } server) Binding = new DhcpBinding(server, [.. _leases], _softwires);
+        if (_server is { } server) Binding = new DhcpBinding(server, [.. _leases], _softwires, _places);
     }
 
     /// <summary>Gives back what it has, and does nothing more. What is given back must not be in use any more (section 18.2.7).</summary>

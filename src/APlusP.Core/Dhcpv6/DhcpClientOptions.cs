@@ -20,7 +20,7 @@ public sealed record DhcpClientOptions
     /// <summary>Whether two messages will do (RFC 8415 section 21.14).</summary>
     public bool RapidCommit { get; init; }
 
-    /// <summary>The mechanisms that it knows, and in which order (RFC 7598 section 8, RFC 8026 section 1.4).</summary>
+    /// <summary>The mechanisms that it knows, and in which order (RFC 7598 section 8, RFC 8026 section 1.4); and what else it wants to hear.</summary>
     public IReadOnlyList<DhcpOption> Requested { get; init; } = [DhcpOption.S46Lightweight, DhcpOption.S46MapE, DhcpOption.S46Priority];
 
     /// <summary>Whether it asks for nothing that has to be given back: an Information-request is enough then (RFC 8415 section 18.2.6).</summary>
@@ -59,7 +59,8 @@ public enum DhcpClientState
 /// <param name="Server">From whom.</param>
 /// <param name="Leases">Addresses and prefixes, with their ends.</param>
 /// <param name="Softwires">What the server said about softwires.</param>
-public sealed record DhcpBinding(Duid Server, IReadOnlyList<HeldLease> Leases, SoftwireOptions Softwires);
+/// <param name="Places">And about services.</param>
+public sealed record DhcpBinding(Duid Server, IReadOnlyList<HeldLease> Leases, SoftwireOptions Softwires, ServicePlaces Places);
 
 /// <summary>An address or prefix that a client has.</summary>
 /// <param name="Kind"><see cref="DhcpOption.IaNa"/> or <see cref="DhcpOption.IaPd"/>.</param>

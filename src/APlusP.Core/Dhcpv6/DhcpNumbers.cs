@@ -18,7 +18,7 @@ public enum DhcpMessageType : byte
     RelayReply = 13,
 }
 
-/// <summary>Codes of DHCPv6 options that aplusp knows by name: RFC 8415 section 21, RFC 7598, RFC 8026, RFC 6334.</summary>
+/// <summary>Codes of DHCPv6 options that aplusp knows by name: RFC 8415 section 21, RFC 3646, RFC 7598, RFC 7291, RFC 8026, RFC 6334.</summary>
 public enum DhcpOption : ushort
 {
     ClientId = 1,
@@ -33,12 +33,14 @@ public enum DhcpOption : ushort
     StatusCode = 13,
     RapidCommit = 14,
     InterfaceId = 18,
+    DomainList = 24,
     IaPd = 25,
     IaPrefix = 26,
     InformationRefreshTime = 32,
     AftrName = 64,
     SolMaxRt = 82,
     InfMaxRt = 83,
+    PcpServer = 86,
     S46Rule = 89,
     S46Br = 90,
     S46Dmr = 91,

@@ -1,6 +1,7 @@
 using System.Text;
 using APlusP.Core;
 using APlusP.Core.Addresses;
+using APlusP.Core.Dhcpv6;
 using APlusP.Core.Forwarding;
 using APlusP.Core.PortSets;
 using APlusP.Node.Registry;
@@ -182,6 +183,8 @@ public static class ConfigurationFile
         SmapRegistry? registry = SmapRegistry.Read(top, Path.GetDirectoryName(path) ?? "");
         SmapPcp? pcp = SmapPcp.Read(top, Path.GetDirectoryName(path) ?? "");
         DhcpSettings? dhcp = DhcpSettings.Read(top);
+        if (registry is { Address.IsFoundAnywhere: true }) dhcp = dhcp is null ? null : dhcp with { Places = [DhcpOption.DomainList] };
+        if (pcp is { Server: null }) dhcp = dhcp is null ? null : dhcp with { Places = [DhcpOption.PcpServer] };
 
         // What others tell is not in the file; until they have, nothing is forwarded.
         bool isTold = top.Has("registry") || top.Has("pcp") || dhcp is not null, byRule = !isTold && top.Has("end-user-prefix"), written = !isTold && !byRule;

@@ -27,6 +27,9 @@ public sealed record DhcpSettings
     /// <summary>Containers that are asked for; none where a registry or a PCP server says what the softwire is.</summary>
     public IReadOnlyList<DhcpOption> Mechanisms { get; init; } = Usual;
 
+    /// <summary>What else is asked for: where the registry or the PCP server is, when the file does not say.</summary>
+    public IReadOnlyList<DhcpOption> Places { get; init; } = [];
+
     static IReadOnlyList<DhcpOption> Usual { get; } = [DhcpOption.S46Lightweight, DhcpOption.S46MapE];
 
     /// <summary>A prefix that we have by other means.</summary>

@@ -4,9 +4,9 @@ using APlusP.Core.Addresses;
 namespace APlusP.Node.Configuration;
 
 /// <summary>A PCP server that a SMAP has its ports of: <c>[pcp]</c>.</summary>
-/// <param name="Server">Its address.</param>
+/// <param name="Server">Its address; null where DHCPv6 is to tell it.</param>
 /// <param name="State">The directory of the SMAP's identity and lease.</param>
-public sealed record SmapPcp(IPv6Address Server, string State) : SmapHome(State)
+public sealed record SmapPcp(IPv6Address? Server, string State) : SmapHome(State)
 {
     /// <summary>How long the mapping is asked for; a server may give less.</summary>
     public TimeSpan Lifetime { get; init; } = TimeSpan.FromSeconds(DefaultLifetime);
@@ -21,9 +21,9 @@ public sealed record SmapPcp(IPv6Address Server, string State) : SmapHome(State)
         if (top.Section("pcp", ConfigurationSchema.Smap) is not { } section) return null;
         if (top.Has("registry")) top.Refuse("pcp", ErrorCodes.ConfigurationContradiction, "[pcp] and [registry] are two ways to the same ports; keep one of them.");
         Common common = Read(top, section, "the PCP server of [pcp]", directory);
-        section.Require("server", "\"2001:db8:ffff::2\"");
+        if (!top.Has("dhcpv6")) section.Require("server", "\"2001:db8:ffff::2\"");
         int lifetime = section.Number("lifetime", DefaultLifetime, LeastLifetime, int.MaxValue, "seconds (RFC 6887 section 15)");
-        return section.IPv6("server") is not { } server ? null : new SmapPcp(server, common.State)
+        return new SmapPcp(section.IPv6("server"), common.State)
         {
             Interface = common.Interface,
             Size = common.Size,

@@ -78,6 +78,7 @@ public sealed class SmapDaemon : Daemon
         Softwire = Known(_file.Options.SoftwireAddress),
         Prr = Known(_file.Options.PrrAddress),
         Delegated = () => _dhcp?.Delegated ?? [],
+        Places = () => _dhcp?.Places ?? ServicePlaces.None,
         Use = Use,
     };
 

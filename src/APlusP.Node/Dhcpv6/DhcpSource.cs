@@ -32,6 +32,7 @@ sealed class DhcpSource : ISoftwireSource
     Action<SoftwireParameters?>? _changed;
     volatile SoftwireParameters? _current;
     volatile IReadOnlyList<IPv6Prefix> _delegated = [];
+    volatile ServicePlaces _places = ServicePlaces.None;
     volatile bool _release;
     volatile DhcpStatusDocument _status;
     string? _fault;
@@ -58,6 +59,9 @@ sealed class DhcpSource : ISoftwireSource
 
     /// <summary>Prefixes that we hold now, by which a registry's softwire can have its end.</summary>
     public IReadOnlyList<IPv6Prefix> Delegated => _delegated;
+
+    /// <summary>Where services are, as the server has told last.</summary>
+    public ServicePlaces Places => _places;
 
     /// <summary>Waits a while until there is something.</summary>
     /// <exception cref="OperationCanceledException">It was disposed before.</exception>
@@ -187,7 +191,7 @@ sealed class DhcpSource : ISoftwireSource
             Prefix = _settings.Prefix,
             PrefixLength = _settings.PrefixLength,
             RapidCommit = _settings.RapidCommit,
-            Requested = _settings.Mechanisms.Count == 0 ? [] : [.. _settings.Mechanisms, DhcpOption.S46Priority],
+            Requested = [.. _settings.Mechanisms, .. _settings.Mechanisms.Count == 0 ? [] : (DhcpOption[])[DhcpOption.S46Priority], .. _settings.Places],
         },
         TimeProvider.System);
 
@@ -218,6 +222,7 @@ sealed class DhcpSource : ISoftwireSource
         string why = "";
         SoftwireParameters? now = null;
         _delegated = client.Binding is { } held ? [.. DelegatedOf(held)] : [];
+        _places = client.Binding?.Places ?? _places;
         if (_settings.Mechanisms.Count > 0 && client.Binding is { } binding && (now = SoftwireParameters.Choose(binding.Softwires, [.. Prefixes(binding, link)], out why)) is not null)
             now = now with { Delegated = _delegated };
         _status = new DhcpStatusDocument(

@@ -18,7 +18,7 @@ static class RegistryProbe
         using var patience = new CancellationTokenSource(s_patience);
         try
         {
-            if (url.Scheme == RegistryAddress.Found) url = (await ServiceLookup.Find(url.Host, patience.Token))[0];
+            if (url.Scheme == RegistryAddress.Found) url = (await ServiceLookup.Find(url.Host, [], patience.Token))[0];
             if (!IPAddress.TryParse(url.Host, out _)) await Dns.GetHostAddressesAsync(url.Host, patience.Token);
         }
         catch (Exception error) when (error is ApiFault or SocketException or OperationCanceledException)

@@ -24,6 +24,9 @@ sealed record HomeSurroundings
     /// <summary>Prefixes that a server has delegated to us, asked for again and again.</summary>
     public required Func<IReadOnlyList<IPv6Prefix>> Delegated { get; init; }
 
+    /// <summary>Where a DHCPv6 server says that services are.</summary>
+    public required Func<ServicePlaces> Places { get; init; }
+
     /// <summary>How the ports are used, and whether those that rest are idle.</summary>
     public required Func<PortSet?, PortsUsed> Use { get; init; }
 }
@@ -69,10 +72,10 @@ sealed class LeasedHome : ISoftwireSource
         if (_store.IsCopy) log.HomeIsCopy(settings.State, _store.Saved.Subscriber);
         (_calls, _keeper) = settings switch
         {
-            SmapRegistry registry => Ask(new RegistryCalls(registry.Address, _store, around.Prr, time), registry.CheckEvery),
+            SmapRegistry registry => Ask(new RegistryCalls(registry.Address, _store, around, time), registry.CheckEvery),
 
             // Renewed in the time that RFC 6887 section 11.2.1 has; nothing is asked between.
-            SmapPcp pcp => Ask(new PcpCalls(pcp, _store, around.Prr!.Value, time), TimeSpan.MaxValue, "the PCP server", (0.5, 0.125)),
+            SmapPcp pcp => Ask(new PcpCalls(pcp, _store, around, time), TimeSpan.MaxValue, "the PCP server", (0.5, 0.125)),
             _ => throw new ArgumentException($"nobody to ask by {settings}"),
         };
         if (_store.Saved.Lease?.Read(time.GetUtcNow()) is not (var lease, { Ticks: > 0 } left)) return;

@@ -21,39 +21,50 @@ sealed class PcpCalls : IHomeCalls
     /// <summary>Before more ports are asked for again where there were none: a lease changes once a minute (RFC 6346 section 5.2).</summary>
     static readonly TimeSpan s_noMore = TimeSpan.FromMinutes(1);
 
+    /// <summary>Before it is looked again whether DHCPv6 has told where the server is.</summary>
+    static readonly TimeSpan s_again = TimeSpan.FromSeconds(1);
+
     readonly SmapPcp _settings;
-    readonly IPv6Address _prr;
+    readonly HomeStore _store;
+    readonly HomeSurroundings _around;
     readonly TimeProvider _time;
-    readonly string _nonceId;
-    readonly PcpClient _client;
     readonly byte[] _request = new byte[PcpNumbers.LongestMessage], _answer = new byte[PcpNumbers.LongestMessage + 1];
     readonly SemaphoreSlim _one = new(1);
     Socket? _socket;
+    (IPv6Address Address, PcpNonce Nonce, PcpClient Client)? _server;
     (Wish Wish, IPv6Address From) _asked;
 
     /// <param name="settings">Where the server is.</param>
     /// <param name="store">Who we are.</param>
-    /// <param name="prr">The PRR's end of the softwire, which PCP does not tell.</param>
+    /// <param name="around">The PRR, which PCP does not tell, and the server where DHCPv6 tells it.</param>
     /// <param name="time">The clock.</param>
-    public PcpCalls(SmapPcp settings, HomeStore store, IPv6Address prr, TimeProvider time)
+    public PcpCalls(SmapPcp settings, HomeStore store, HomeSurroundings around, TimeProvider time)
     {
         _settings = settings;
-        _prr = prr;
+        _store = store;
+        _around = around;
         _time = time;
+    }
 
-        // Out of what only this SMAP knows, so that after a restart, or without its lease's file, the mapping is its own still.
-        PcpNonce nonce = PcpNonce.Read(SHA256.HashData(Encoding.UTF8.GetBytes($"pcp {store.Saved.Secret} {settings.Server}")));
-        _nonceId = $"{nonce}";
-        _client = new PcpClient(nonce, Random.Shared);
+    /// <summary>The server, and we as its client; null while nobody has said where it is.</summary>
+    (IPv6Address Address, PcpNonce Nonce, PcpClient Client)? Server()
+    {
+        IPv6Address? address = _settings.Server ?? (_around.Places().PcpServers is [var told, ..] ? told : _server?.Address);
+        if (address == _server?.Address) return _server;
+        CloseSocket();
+
+        // Out of what only this SMAP knows, so that the mapping is its own still after a restart.
+        PcpNonce nonce = PcpNonce.Read(SHA256.HashData(Encoding.UTF8.GetBytes($"pcp {_store.Saved.Secret} {address}")));
+        return _server = (address!.Value, nonce, new PcpClient(nonce, Random.Shared));
     }
 
     public bool IsEnrolled => true;
 
     public bool HasNewToken() => false;
 
-    public string Url => $"pcp://[{_settings.Server}]:{PcpNumbers.ServerPort}";
+    public string Url => (_settings.Server ?? _server?.Address) is { } at ? $"pcp://[{at}]:{PcpNumbers.ServerPort}" : "pcp:";
 
-    string Who => $"the PCP server {_settings.Server}";
+    string Who => _server is var (address, _, _) ? $"the PCP server {address}" : "the PCP server";
 
     public async Task<HomeEvent> Ask(Ask ask, CancellationToken cancel)
     {
@@ -73,7 +84,7 @@ sealed class PcpCalls : IHomeCalls
     }
 
     LeaseIs Told(PcpAnswer told, IPv6Address from) => new(
-        new HeldLease($"{_nonceId}:{told.Ports.First}", from, told.Address, PortSet.FromRanges(told.Ports), _time.GetUtcNow() + told.Lifetime) { Prr = _prr }, told.Lifetime);
+        new HeldLease($"{_server?.Nonce}:{told.Ports.First}", from, told.Address, PortSet.FromRanges(told.Ports), _time.GetUtcNow() + told.Lifetime) { Prr = _around.Prr }, told.Lifetime);
 
     /// <summary>The server's word stands for as long as it says; one that has forgotten us is asked again soon, at another moment than others ask (RFC 6887 section 8.5).</summary>
     Failed Refused(Wish wish, PcpAnswer told) => new(wish, CodeOf(told.Result), $"{Who} says {PcpNumbers.NameOf(told.Result)}: {Words(told.Result)}", told.HasForgotten ? TimeSpan.FromSeconds(5 * Random.Shared.NextDouble()) : told.Lifetime);
@@ -104,15 +115,16 @@ sealed class PcpCalls : IHomeCalls
         await _one.WaitAsync(cancel);
         try
         {
-            if (_asked != (wish, from)) _client.Begin();
+            if (Server() is not var (server, _, client)) return (null, s_again, ", since nobody has told yet where it is: DHCPv6 has brought no option 86 (RFC 7291)");
+            if (_asked != (wish, from)) client.Begin();
             if (_asked.From != from) CloseSocket();
             _asked = (wish, from);
-            int length = _client.Write(_request, from, lifetime, size, lease is null ? null : (lease.Address, lease.Ports.Ranges.First().First), out TimeSpan wait);
+            int length = client.Write(_request, from, lifetime, size, lease is null ? null : (lease.Address, lease.Ports.Ranges.First().First), out TimeSpan wait);
             long sent = Stopwatch.GetTimestamp();
             string? fault = null;
             try
             {
-                Socket socket = _socket ??= Open(from);
+                Socket socket = _socket ??= Open(from, server);
 
                 // What came too late to be an answer to the last request is none to this one.
                 while (socket.Available > 0) socket.Receive(_answer);
@@ -122,7 +134,7 @@ sealed class PcpCalls : IHomeCalls
                 while (true)
                 {
                     int received = await socket.ReceiveAsync(_answer.AsMemory(), patience.Token);
-                    if (_client.Read(_answer.AsSpan(0, received), Stopwatch.GetElapsedTime(0)) is { } answer) return (answer, default, null);
+                    if (client.Read(_answer.AsSpan(0, received), Stopwatch.GetElapsedTime(0)) is { } answer) return (answer, default, null);
                 }
             }
             catch (SocketException error)
@@ -146,13 +158,13 @@ sealed class PcpCalls : IHomeCalls
     }
 
     /// <summary>Connected, so that nobody else's datagrams come in by it.</summary>
-    Socket Open(IPv6Address from)
+    static Socket Open(IPv6Address from, IPv6Address server)
     {
         var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
         try
         {
             socket.Bind(new IPEndPoint(from.ToIPAddress(), 0));
-            socket.Connect(new IPEndPoint(_settings.Server.ToIPAddress(), PcpNumbers.ServerPort));
+            socket.Connect(new IPEndPoint(server.ToIPAddress(), PcpNumbers.ServerPort));
             return socket;
         }
         catch

@@ -39,7 +39,7 @@ sealed class RegistryCalls : IHomeCalls
 {
     readonly RegistryAddress _address;
     readonly HomeStore _store;
-    readonly IPv6Address? _prr;
+    readonly HomeSurroundings _around;
     readonly TimeProvider _time;
     ApiEndpoint? _found;
     bool _isEnrolling;
@@ -49,13 +49,13 @@ sealed class RegistryCalls : IHomeCalls
 
     /// <param name="address">Where the registry is.</param>
     /// <param name="store">Who we are.</param>
-    /// <param name="prr">The PRR where the registry names none.</param>
+    /// <param name="around">The PRR where the registry names none, and where it may be found.</param>
     /// <param name="time">The clock.</param>
-    public RegistryCalls(RegistryAddress address, HomeStore store, IPv6Address? prr, TimeProvider time)
+    public RegistryCalls(RegistryAddress address, HomeStore store, HomeSurroundings around, TimeProvider time)
     {
         _address = address;
         _store = store;
-        _prr = prr;
+        _around = around;
         _time = time;
 
         // A file of authorities that cannot be used is told at the start.
@@ -70,7 +70,7 @@ sealed class RegistryCalls : IHomeCalls
     async Task<ApiEndpoint> Endpoint(CancellationToken cancel)
     {
         if (_found is not null) return _found;
-        IReadOnlyList<Uri> urls = await ServiceLookup.Find(_address.Url.Host, cancel);
+        IReadOnlyList<Uri> urls = await ServiceLookup.Find(_address.Url.Host, _around.Places().Domains, cancel);
         return _found = EndpointAt(urls[_turn++ % urls.Count]);
     }
 
@@ -164,7 +164,7 @@ sealed class RegistryCalls : IHomeCalls
     LeaseIs Told(LeaseAnswer answer, DateTimeOffset? theirClock) => new(
         new HeldLease(answer.Id, IPv6Address.Parse(answer.Softwire), IPv4Address.Parse(answer.Address), PortsOf(answer), answer.Until)
         {
-            Prr = answer.Prr is { } prr ? IPv6Address.Parse(prr) : _prr,
+            Prr = answer.Prr is { } prr ? IPv6Address.Parse(prr) : _around.Prr,
             PayloadMtu = answer.PayloadMtu,
         },
         answer.Until - (theirClock ?? _time.GetUtcNow()));

@@ -4,9 +4,12 @@ using APlusP.Core;
 namespace APlusP.Node.Registry;
 
 /// <summary>Where a registry is, and how it and we know each other: the table <c>[registry]</c> of a daemon's file.</summary>
-/// <param name="Url">Its address; plain HTTP on loopback alone. <c>srv://DOMAIN</c> where it is found by the DNS, without a domain in the resolver's search list.</param>
+/// <param name="Url">Its address; plain HTTP on loopback alone. <c>srv://DOMAIN</c> where it is found by the DNS, without a domain in those that DHCPv6 tells, and the resolver's search list.</param>
 public sealed record RegistryAddress(Uri Url) : ApiAddress(Url)
 {
+    /// <summary>Whether the DNS is to say where it is, and nobody has said in which domain.</summary>
+    public bool IsFoundAnywhere => Url.Scheme == Found && Url.Host.Length == 0;
+
     /// <summary>The keys of <c>[registry]</c> that are read here.</summary>
     public static IReadOnlyList<string> Keys { get; } = ["url", "token-file", "ca-file", "pin"];
 

@@ -15,14 +15,15 @@ static class ServiceLookup
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
     /// <summary>Addresses of registries of a domain, the best first.</summary>
-    /// <param name="domain">The domain; empty for those of the resolver's search list.</param>
+    /// <param name="domain">The domain; empty for those that are told, and those of the resolver's search list.</param>
+    /// <param name="told">Domains that a DHCPv6 server has told.</param>
     /// <param name="cancel">Ends it.</param>
     /// <exception cref="ApiFault">There is none, or no name server answers.</exception>
-    public static async Task<IReadOnlyList<Uri>> Find(string domain, CancellationToken cancel)
+    public static async Task<IReadOnlyList<Uri>> Find(string domain, IReadOnlyList<string> told, CancellationToken cancel)
     {
         (IReadOnlyList<IPAddress> servers, IReadOnlyList<string> search) = ReadResolver(File.Exists(Resolver) ? await File.ReadAllLinesAsync(Resolver, cancel) : []);
-        IReadOnlyList<string> domains = domain.Length > 0 ? [domain] : search;
-        if (domains.Count == 0) throw new ApiFault(ErrorCodes.NoRegistry, $"no registry is configured, and {Resolver} has no search list with a domain to look for one in; set `url` in [registry]");
+        IReadOnlyList<string> domains = Domains(domain, told, search);
+        if (domains.Count == 0) throw new ApiFault(ErrorCodes.NoRegistry, $"no registry is configured, and neither DHCPv6 nor the search list of {Resolver} has a domain to look for one in; set `url` in [registry]");
         if (servers.Count == 0) throw new ApiFault(ErrorCodes.NoRegistry, $"{Resolver} names no name server to find a registry by");
         bool answered = false;
         foreach (string name in domains.Select(d => $"{Service}.{d}"))
@@ -39,6 +40,9 @@ static class ServiceLookup
         string names = string.Join(", ", domains.Select(d => $"{Service}.{d}"));
         throw new ApiFault(ErrorCodes.NoRegistry, answered ? $"the DNS has no registry: no SRV record of {names}" : $"no name server ({string.Join(", ", servers)}) answers a question for {names}");
     }
+
+    /// <summary>Where it is looked for: in the domain that is configured, else in those that DHCPv6 tells, and then in those of the resolver.</summary>
+    public static IReadOnlyList<string> Domains(string configured, IReadOnlyList<string> told, IReadOnlyList<string> search) => configured.Length > 0 ? [configured] : [.. told.Union(search, StringComparer.OrdinalIgnoreCase)];
 
     /// <summary>One question to one server; null where it does not answer.</summary>
     static async Task<IReadOnlyList<ServicePlace>?> Ask(IPAddress server, string name, CancellationToken cancel)

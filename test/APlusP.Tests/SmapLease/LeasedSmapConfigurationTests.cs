@@ -1,4 +1,5 @@
 using APlusP.Core;
+using APlusP.Core.Dhcpv6;
 using APlusP.Core.Forwarding;
 using APlusP.Node.Configuration;
 using APlusP.Node.Daemons;
@@ -44,6 +45,15 @@ public class LeasedSmapConfigurationTests
     [InlineData("", "srv:///")]
     [InlineData("url = \"srv://example.net\"", "srv://example.net/")]
     public void It_may_be_found_by_the_DNS(string url, string found) => Assert.Equal(found, Check($"[registry]\n{url}\n").Configuration!.Registry!.Address.Url.ToString());
+
+    [Fact]
+    public void In_which_domain_DHCPv6_is_asked_where_nobody_has_said()
+    {
+        const string dhcp = "[dhcpv6]\ninterface = \"wan\"\n";
+        Assert.Equal([DhcpOption.DomainList], Check(dhcp + "[registry]\n").Configuration!.Dhcpv6!.Places);
+        foreach (string registry in (string[])[Registry, "[registry]\nurl = \"srv://example.net\"\n"]) Assert.Empty(Check(dhcp + registry).Configuration!.Dhcpv6!.Places);
+        Assert.Null(Check("[registry]\n").Configuration!.Dhcpv6);
+    }
 
     [Theory]
     [InlineData("shared-address = \"192.0.2.1\"\n", "", ErrorCodes.ConfigurationContradiction)]

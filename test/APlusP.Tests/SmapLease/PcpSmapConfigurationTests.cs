@@ -1,5 +1,6 @@
 using APlusP.Core;
 using APlusP.Core.Addresses;
+using APlusP.Core.Dhcpv6;
 using APlusP.Linux;
 using APlusP.Node.Configuration;
 using APlusP.Node.Daemons;
@@ -31,6 +32,16 @@ public class PcpSmapConfigurationTests
         ConfigurationCheck<SmapConfiguration> check = Check(Prr + "[dhcpv6]\ninterface = \"wan\"\naddress = true\n" + Pcp);
         Assert.Empty(check.Diagnostics);
         Assert.Empty(check.Configuration!.Dhcpv6!.Mechanisms);
+    }
+
+    [Fact]
+    public void Where_it_is_DHCPv6_may_tell_and_then_is_asked()
+    {
+        ConfigurationCheck<SmapConfiguration> check = Check(Prr + "[dhcpv6]\ninterface = \"wan\"\n[pcp]\n");
+        Assert.Empty(check.Diagnostics);
+        Assert.Null(check.Configuration!.Pcp!.Server);
+        Assert.Equal([DhcpOption.PcpServer], check.Configuration.Dhcpv6!.Places);
+        Assert.Empty(Check(Prr + "[dhcpv6]\ninterface = \"wan\"\n" + Pcp).Configuration!.Dhcpv6!.Places);
     }
 
     [Theory]

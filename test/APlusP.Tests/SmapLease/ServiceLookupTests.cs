@@ -57,4 +57,12 @@ public class ServiceLookupTests
             ("2001:db8::53,192.0.2.53", "example.net,example.org"),
             ServiceLookup.ReadResolver(["# nameserver 192.0.2.1", "domain other.example", "nameserver 2001:db8::53", "nameserver\t192.0.2.53", "search example.net. example.org", "options edns0"]) is var (servers, search)
                 ? (string.Join(',', servers), string.Join(',', search)) : default);
+
+    [Fact]
+    public void It_is_looked_for_where_that_is_configured_else_where_DHCPv6_says_and_then_as_any_name()
+    {
+        Assert.Equal(["example.net"], ServiceLookup.Domains("example.net", ["isp.example"], ["lan.example"]));
+        Assert.Equal(["isp.example", "lan.example"], ServiceLookup.Domains("", ["isp.example"], ["lan.example", "ISP.example"]));
+        Assert.Empty(ServiceLookup.Domains("", [], []));
+    }
 }
