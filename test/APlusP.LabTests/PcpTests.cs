@@ -140,6 +140,26 @@ public sealed class PcpTests : IDisposable
     }
 
     [Fact]
+    public void When_ports_run_short_it_asks_for_more_and_gets_them_behind_those_that_it_has()
+    {
+        _lab.StartRegistry(Configuration);
+        StartPrr();
+        _lab.OnceItHasASoftwire(BeginSmap("grow-at = 1\nshrink-at = 0"));
+        JsonElement lease = Assert.Single(Leases()), grown = default;
+        ReachAs(lease);
+        Await(() =>
+        {
+            // Each asks from a port of its own, and two are more than one per cent.
+            _lab.Reach();
+            return (grown = Assert.Single(Leases())).GetProperty("ports").GetInt32() > 128;
+        }, "it has no more ports");
+        Assert.Equal((lease.GetProperty("id").GetString(), PartOf(lease).Address, PartOf(lease).First), (grown.GetProperty("id").GetString(), PartOf(grown).Address, PartOf(grown).First));
+        Assert.Equal(1, grown.GetProperty("ranges").GetArrayLength());
+        Await(() => Smap().GetProperty("portCount").GetInt32() >= 256, "works by the ports of before");
+        ReachAs(Assert.Single(Leases()));
+    }
+
+    [Fact]
     public void Who_has_its_lease_ended_hears_it_from_the_PRR_and_asks_anew()
     {
         _lab.StartRegistry(Configuration);
