@@ -102,7 +102,13 @@ static class LabWhatIfVerb
     static Table Simple(params string[] columns)
     {
         var table = new Table { Border = TableBorder.Simple };
-        foreach (string column in columns) table.AddColumn(column is "load" or "verdict" ? new TableColumn(column).NoWrap() : new TableColumn(column).NoWrap().RightAligned());
+        foreach (string name in columns)
+        {
+            // Narrow enough for eighty columns.
+            TableColumn column = new TableColumn(name).NoWrap().PadLeft(1).PadRight(0);
+            table.AddColumn(name is "load" or "verdict" ? column : column.RightAligned());
+        }
+
         return table;
     }
 }
