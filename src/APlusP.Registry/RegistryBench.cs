@@ -101,7 +101,7 @@ public static class RegistryBench
         string address = $"{s_first.Value} + i / {UsedOfAddress}", first = $"(1024 + (i % {UsedOfAddress}) * {Block})", softwire = "'2001:db8:1::' || (i / 10000) || ':' || (i % 10000)";
         void Leases(string name, long from, long until, string ended, int reclaimed)
         {
-            session.Script($"INSERT INTO lease {every} SELECT '{name}' || (10000000 + i), 'cpe-' || i, 'home', {softwire}, {address}, {first} || '-' || ({first} + {Block - 1}), 1, {from}, {until}, NULL, {ended} FROM every");
+            session.Script($"INSERT INTO lease({Lease.Columns}) {every} SELECT '{name}' || (10000000 + i), 'cpe-' || i, 'home', {softwire}, {address}, {first} || '-' || ({first} + {Block - 1}), 1, {from}, {until}, NULL, {ended} FROM every");
             session.Script($"INSERT INTO block(lease, address, ports, lowest, highest, first_unit, unit_count, valid_from, until, free_at, reclaimed, opened, altered) {every} SELECT '{name}' || (10000000 + i), {address}, ('{{[' || {first} || ',' || ({first} + {Block}) || ')}}'){ports}, {first}, {first} + {Block - 1}, i % {UsedOfAddress}, 1, {from}, {until}, {until + 120_000}, {reclaimed}, 1, 1 FROM every");
         }
 
