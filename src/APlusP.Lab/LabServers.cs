@@ -47,6 +47,9 @@ public static class LabServers
         return (["nginx", "-e", $"{own}/error.log", "-c", configuration, "-g", "daemon off;"], accessLog);
     }
 
+    /// <summary>A domain in which every name is www4's.</summary>
+    public const string ManyNames = "many.example";
+
     /// <summary>A resolver with the lab's names, over UDP and TCP; big.example does not fit into 512 octets.</summary>
     public static string[] Resolver(string directory)
     {
@@ -61,6 +64,7 @@ public static class LabServers
             listen-address={LabTopology.DnsAddress}
             bind-interfaces
             host-record=www4.example,{LabTopology.Www4Address}
+            address=/{ManyNames}/{LabTopology.Www4Address}
             host-record=www6.example,{LabTopology.Www6Address},{LabTopology.Www6AddressV6}
             txt-record=big.example,{text},{text},{text},{text}
             edns-packet-max=1232

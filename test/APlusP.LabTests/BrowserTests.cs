@@ -1,0 +1,54 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using APlusP.Lab;
+
+namespace APlusP.LabTests;
+
+public sealed class BrowserLab() : LabFixture(LabPlan.Smaps("tbrowser", 1));
+
+/// <summary>A real page in a real browser behind a SMAP: how many ports it takes.</summary>
+public sealed partial class BrowserTests(BrowserLab lab) : IClassFixture<BrowserLab>
+{
+    const int Sites = 20, PicturesOfEach = 3;
+
+    [GeneratedRegex(@"\b[0-9]+\b")]
+    private static partial Regex PortForm { get; }
+
+    [Fact]
+    public void A_page_with_pictures_of_many_hosts_takes_a_port_for_each_connection_and_the_survey_says_so() => lab.Test(() =>
+    {
+        Programs.Require("chromium");
+        string pages = Path.Combine(lab.Lab.Directory, "www4", "pages");
+        string pictures = string.Concat(
+            from site in Enumerable.Range(0, Sites)
+            from picture in Enumerable.Range(0, PicturesOfEach)
+            select $"<img src=\"http://pictures{site}.{LabServers.ManyNames}/picture.jpg?{picture}\" alt=\"\">");
+        File.WriteAllText(Path.Combine(pages, "many.html"), $"<!DOCTYPE html><html lang=\"en\"><title>many</title><body>{pictures}</body></html>");
+
+        // The server sees each connection, those too that the browser opens beforehand and then has no use for.
+        lab["www4"].Require("nft", "table inet seen { set ports { type inet_service; flags dynamic; size 1000; }; chain in { type filter hook input priority 0; tcp dport 80 add @ports { tcp sport }; }; }");
+
+        // In time that is real: the browser has the page when it is loaded.
+        string profile = Path.Combine(lab.Lab.Directory, "profile");
+        string shown = lab["h1"].Do(
+            "timeout", "60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            $"--user-data-dir={profile}", "--dump-dom", $"http://www.{LabServers.ManyNames}/many.html");
+        Assert.Contains($"pictures{Sites - 1}.", shown, StringComparison.Ordinal);
+
+        AccessLogEntry[] requests = [.. lab.Lab.AccessLog("www4").Where(entry => entry.Agent.Contains("Chrome", StringComparison.Ordinal))];
+        Assert.Equal(Sites * PicturesOfEach, requests.Count(entry => entry.Request.Contains("picture.jpg", StringComparison.Ordinal)));
+        int[] ports = [.. PortForm.Matches(lab["www4"].Do("nft", "list", "set", "inet", "seen", "ports").Split("elements", 2)[1]).Select(port => int.Parse(port.Value))];
+        Assert.Empty(requests.Select(entry => entry.Port).Except(ports));
+        Assert.InRange(ports.Length, Sites, 3 * Sites * PicturesOfEach);
+
+        string store = Path.Combine(lab.Lab.Directory, "page.db");
+        Commands.Require([LabFixture.Executable, "survey", "--store", store, "--source", "smap", "--socket", lab.Lab.ControlSocket("smap1"), "--every", "1", "--duration", "0.5"]);
+        using var stats = JsonDocument.Parse(Commands.Require([LabFixture.Executable, "survey", "stats", "--store", store, "--family", "4", "--json"]));
+        double Of(string application) => stats.RootElement.GetProperty("applications").GetProperty(application).GetProperty("mean").GetDouble();
+        Assert.Equal(ports.Length, Of("http"));
+
+        // Each name is asked for, by a port of its own.
+        Assert.InRange(Of("dns"), Sites, 12 * Sites);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{Sites * PicturesOfEach} pictures of {Sites} hosts: {ports.Length} ports of HTTP, {Of("dns"):0} of DNS");
+    });
+}
