@@ -19,7 +19,7 @@ namespace APlusP.Tests.Registry;
 /// <summary>What an IPFIX collector hears of blocks of ports.</summary>
 public sealed class IpfixTests : IDisposable
 {
-    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
 
     readonly RegistryScene _scene;
     readonly string _path = Path.Combine(Path.GetTempPath(), $"aplusp-ipfix-{Guid.NewGuid():N}.db");
