@@ -9,7 +9,7 @@ namespace APlusP.Core.Forwarding;
 /// <summary>What PRR and SMAP have alike: an end of softwires, fragments that wait, ICMP errors that are rationed, and the counters of it all.</summary>
 public abstract class DataPlane : IForwarder
 {
-    readonly IcmpRateLimiter _icmpLimit;
+    readonly RateLimiter _icmpLimit;
 
     /// <summary>Side of the packets that this end sends of its own accord.</summary>
     readonly Origin _own;
@@ -17,7 +17,7 @@ public abstract class DataPlane : IForwarder
     private protected DataPlane(Origin own, FragmentOptions fragments, ulong secret, TimeProvider time, PathMtuTable? paths)
     {
         _own = own;
-        _icmpLimit = new IcmpRateLimiter(time.TimestampFrequency);
+        _icmpLimit = new RateLimiter(time.TimestampFrequency);
         Clock = new BatchClock(time);
         End = new SoftwireEnd(secret, paths, Clock, Counters);
         Reassembly = new Reassembly(fragments, Clock, Mix.Of(secret, 1), Counters);

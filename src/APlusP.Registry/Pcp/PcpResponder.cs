@@ -22,7 +22,7 @@ sealed class PcpResponder
     readonly PcpServerSettings _settings;
     readonly Registrar _registrar;
     readonly PcpCounters _counters;
-    readonly IcmpRateLimiter _limiter;
+    readonly RateLimiter _limiter;
     readonly Lock _limiting = new();
     readonly TimeSpan _epochAtStart;
     readonly long _start;
@@ -31,7 +31,7 @@ sealed class PcpResponder
     {
         _settings = settings;
         _registrar = registrar;
-        _limiter = new IcmpRateLimiter(registrar.Clock.TimestampFrequency);
+        _limiter = new RateLimiter(registrar.Clock.TimestampFrequency);
         _counters = counters;
 
         // What it knows it has known since the tables were made: a restart loses nothing of it (RFC 6887 section 8.5).

@@ -14,7 +14,7 @@ public class IcmpErrorTests
     public void A_burst_is_as_large_as_the_rate_and_then_errors_come_evenly()
     {
         var clock = new HandClock();
-        var limiter = new IcmpRateLimiter(clock.TimestampFrequency);
+        var limiter = new RateLimiter(clock.TimestampFrequency);
         Assert.Equal(100, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 100, 7, clock.GetTimestamp())));
         clock.Advance(TimeSpan.FromMilliseconds(9));
         Assert.False(limiter.TryTake(100, 100, 7, clock.GetTimestamp()));
@@ -29,7 +29,7 @@ public class IcmpErrorTests
     public void A_rate_of_zero_sends_nothing_and_a_new_rate_holds_at_once()
     {
         var clock = new HandClock();
-        var limiter = new IcmpRateLimiter(clock.TimestampFrequency);
+        var limiter = new RateLimiter(clock.TimestampFrequency);
         Assert.False(limiter.TryTake(0, 100, 7, clock.GetTimestamp()));
         Assert.Equal(10, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(10, 100, 7, clock.GetTimestamp())));
     }
@@ -38,7 +38,7 @@ public class IcmpErrorTests
     public void One_hosts_flood_leaves_another_its_errors()
     {
         var clock = new HandClock();
-        var limiter = new IcmpRateLimiter(clock.TimestampFrequency);
+        var limiter = new RateLimiter(clock.TimestampFrequency);
         Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 7, clock.GetTimestamp())));
         Assert.Equal(20, Enumerable.Range(0, 500).Count(_ => limiter.TryTake(100, 20, 8, clock.GetTimestamp())));
         clock.Advance(TimeSpan.FromMilliseconds(50));

@@ -3,12 +3,11 @@ using System.Runtime.InteropServices;
 namespace APlusP.Core.Forwarding;
 
 /// <summary>
-/// Token buckets over the ICMP errors of one worker, RFC 4443 section 2.4 (f) and RFC 1812 section 4.3.2.8: one for all, and one for each host that
-/// hears them, so that nobody's flood takes the errors that another needs. They are asked before an error is built, so that a flood of undeliverable packets
-/// costs hardly more than dropping them.
+/// Token buckets, one for all and one for each host, so that nobody's flood takes what another needs. The ICMP errors of a worker go by them (RFC 4443 section 2.4 (f) and RFC 1812
+/// section 4.3.2.8): they are asked before an error is built, so that a flood of undeliverable packets costs hardly more than dropping them.
 /// </summary>
 /// <param name="ticksPerSecond">What a second is in the timestamps that are handed in.</param>
-public sealed class IcmpRateLimiter(long ticksPerSecond)
+public sealed class RateLimiter(long ticksPerSecond)
 {
     // Hosts share a bucket by chance: one in a thousand.
     const int Hosts = 1024;
@@ -19,7 +18,7 @@ public sealed class IcmpRateLimiter(long ticksPerSecond)
     long _price, _priceOfHost;
 
     /// <summary>Takes one token of both buckets, if there is one in each.</summary>
-    /// <param name="perSecond">Errors a second that are allowed now, and the size of the burst; 0 allows none.</param>
+    /// <param name="perSecond">So many a second are allowed now, which is the size of the burst too; 0 allows none.</param>
     /// <param name="perHost">Of these, for one host.</param>
     /// <param name="host">A number that stands for the host.</param>
     /// <param name="now">Timestamp, never before an earlier one.</param>
