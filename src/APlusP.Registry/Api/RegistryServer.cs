@@ -1,4 +1,3 @@
-using System.Net;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using APlusP.Core;
@@ -9,11 +8,7 @@ using APlusP.Registry.Ipfix;
 using APlusP.Registry.Pcp;
 using APlusP.Registry.Storage;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -53,7 +48,7 @@ public sealed class RegistryServer : IAsyncDisposable
         MakeDirectory(settings.Directory);
         _database = RegistryDatabase.Open(settings.Database, settings.Directory);
         _registrar = new Registrar(_database, settings.Policy, clock);
-        _application = Build(logging);
+        _application = Server.Build(logging);
         _log = new RegistryLog(_application.Services.GetRequiredService<ILoggerFactory>().CreateLogger("aplusp"));
         _authentication = new Authentication(_registrar, clock, _log, () => _tls?.Clients);
         foreach (Route route in _routes) _application.MapMethods(route.Path, [route.Method], context => Answer(context, route));
@@ -111,37 +106,16 @@ public sealed class RegistryServer : IAsyncDisposable
         _log.Stopping();
     }
 
-    WebApplication Build(Action<ILoggingBuilder> logging)
-    {
-        // Empty: no configuration by environment variables or files that the operator does not know of.
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = _settings.Directory, ApplicationName = "aplusp" });
-        builder.Services.AddRoutingCore();
-        logging(builder.Logging);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = LargestBody;
-            kestrel.Limits.MaxConcurrentConnections = 10_000;
-            foreach (IPEndPoint at in _settings.Listen) kestrel.Listen(at, listen => Listen(listen, at));
-        });
-        return builder.Build();
-    }
-
     /// <summary>Plain HTTP on loopback where there is no certificate, TLS everywhere else.</summary>
-    void Listen(ListenOptions listen, IPEndPoint at)
+    WebServer Server => new()
     {
-        if (_tls is null)
-        {
-            if (!IPAddress.IsLoopback(at.Address))
-                throw new APlusPException(ErrorCodes.RegistryNotListening, $"{at} is not loopback, and beyond that the registry speaks TLS only. Write certificate and key (PEM files) in [tls], or --certificate and --key.");
-            return;
-        }
-
-        listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = context => ValueTask.FromResult(_tls!.Begin(context.Connection)) });
-    }
+        Directory = _settings.Directory,
+        Listen = _settings.Listen,
+        Tls = _tls is null ? null : connection => _tls!.Begin(connection),
+        Open = at => new APlusPException(ErrorCodes.RegistryNotListening, $"{at} is not loopback, and beyond that the registry speaks TLS only. Write certificate and key (PEM files) in [tls], or --certificate and --key."),
+        LargestBody = LargestBody,
+        MostConnections = 10_000,
+    };
 
     /// <summary>Reads certificates and revocation lists again; what cannot be used is told, and what was in force stays.</summary>
     public void Reload()

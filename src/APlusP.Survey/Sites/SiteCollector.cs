@@ -5,11 +5,7 @@ using System.Text.Json;
 using APlusP.Core;
 using APlusP.Survey.Storage;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -46,26 +42,15 @@ public sealed partial class SiteCollector : IAsyncDisposable
     {
         _sites = new SiteBook(place.Directory);
         SslStreamCertificateContext? certificate = place is { Certificate: { } file, Key: { } key } ? ServerCertificate.Load(file, key, ErrorCodes.CollectorNotListening) : null;
-        if (certificate is null && place.Listen.FirstOrDefault(at => !IPAddress.IsLoopback(at.Address)) is { } open)
-            throw new APlusPException(ErrorCodes.CollectorNotListening, $"{open} is not loopback, and beyond that the collector speaks TLS only: give --certificate and --key (PEM files).");
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "aplusp" });
-        builder.Services.AddRoutingCore();
-        logging(builder.Logging);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        var server = new WebServer
         {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = LargestBody;
-            kestrel.Limits.MaxConcurrentConnections = 1000;
-            foreach (IPEndPoint at in place.Listen)
-                kestrel.Listen(at, listen =>
-                {
-                    if (certificate is not null) listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions { ServerCertificateContext = certificate }) });
-                });
-        });
-        _application = builder.Build();
+            Listen = place.Listen,
+            Tls = certificate is null ? null : _ => new SslServerAuthenticationOptions { ServerCertificateContext = certificate },
+            Open = at => new APlusPException(ErrorCodes.CollectorNotListening, $"{at} is not loopback, and beyond that the collector speaks TLS only: give --certificate and --key (PEM files)."),
+            LargestBody = LargestBody,
+            MostConnections = 1000,
+        };
+        _application = server.Build(logging);
         _log = _application.Services.GetRequiredService<ILoggerFactory>().CreateLogger("aplusp");
         _application.MapMethods("/v1/site", [HttpMethods.Get], context => Answer(context, TellSite));
         _application.MapMethods("/v1/samples", [HttpMethods.Post], context => Answer(context, TakeSamples));
@@ -86,6 +71,11 @@ public sealed partial class SiteCollector : IAsyncDisposable
         {
             await collector.DisposeAsync();
             throw new APlusPException(ErrorCodes.CollectorNotListening, $"the collector cannot listen at {string.Join(", ", place.Listen)}: {error.Message} Another may run there already; choose another address or port by --listen.", error);
+        }
+        catch
+        {
+            await collector.DisposeAsync();
+            throw;
         }
 
         string addresses = string.Join(", ", collector.Addresses);
