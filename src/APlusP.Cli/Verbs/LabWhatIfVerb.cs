@@ -22,8 +22,8 @@ static class LabWhatIfVerb
         var seed = new Option<int>("--seed") { Description = "The same seed gives the same flows.", DefaultValueFactory = _ => 1 };
         var duration = new Option<string>("--duration") { Description = "How long the load lasts, in its own time: seconds, or 15m, 2h.", DefaultValueFactory = _ => "600" };
         var scale = new Option<double>("--time-scale") { Description = "How many times as fast it is played. The SMAPs' timers are shorter by as much.", DefaultValueFactory = _ => 10 };
-        var mode = new Option<string>("--mode") { Description = "How the SMAPs give ports: endpoint-independent, their default, or five-tuple.", DefaultValueFactory = _ => "endpoint-independent" };
-        mode.AcceptOnlyFromAmong("endpoint-independent", "five-tuple");
+        var mode = new Option<string>("--mode") { Description = "How the SMAPs give ports: endpoint-independent, their default, or five-tuple.", DefaultValueFactory = _ => NaptModes.NameOf(NaptMode.EndpointIndependent) };
+        mode.AcceptOnlyFromAmong([.. NaptModes.Names]);
         var name = new Option<string>("--name") { Description = "Name of the lab that is built for it, and removed.", DefaultValueFactory = _ => "whatif" };
         var predict = new Option<bool>("--predict") { Description = "Only say what is to be expected: plays nothing, and takes no root." };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
@@ -32,7 +32,7 @@ static class LabWhatIfVerb
         {
             var settings = new WhatIfSettings(
                 [.. PlanVerb.Sizes(parsed.GetValue(ports)!).Distinct().Order()], Loads(parsed.GetValue(model) ?? []), parsed.GetValue(users), parsed.GetValue(seed),
-                SurveyOptions.Period("--duration", parsed.GetValue(duration)!), parsed.GetValue(scale), parsed.GetValue(mode) == "five-tuple" ? NaptMode.FiveTuple : NaptMode.EndpointIndependent);
+                SurveyOptions.Period("--duration", parsed.GetValue(duration)!), parsed.GetValue(scale), Enum.GetValues<NaptMode>().Single(m => NaptModes.NameOf(m) == parsed.GetValue(mode)));
             settings.Check();
             return parsed.GetValue(predict) ? Predict(settings, parsed.GetValue(json)) : Play(parsed.GetValue(name)!, settings, parsed.GetValue(json));
         });
@@ -119,7 +119,7 @@ sealed record WhatIfDocument(double Seconds, double TimeScale, int Users, int Se
     public double? LargestError { get; init; }
 
     public static WhatIfDocument Of(WhatIfSettings settings, IReadOnlyList<WhatIfSizeDocument> sizes) => new(
-        settings.Length.TotalSeconds, settings.Scale, settings.Users, settings.Seed, settings.Mode == NaptMode.FiveTuple ? "five-tuple" : "endpoint-independent", WhatIf.Margin, sizes);
+        settings.Length.TotalSeconds, settings.Scale, settings.Users, settings.Seed, NaptModes.NameOf(settings.Mode), WhatIf.Margin, sizes);
 }
 
 sealed record WhatIfSizeDocument(int Ports, string? Verdict, IReadOnlyList<WhatIfLoadDocument> Loads);

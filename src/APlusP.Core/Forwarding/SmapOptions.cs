@@ -15,6 +15,14 @@ public enum NaptMode
     FiveTuple,
 }
 
+/// <summary>Modes as people write them.</summary>
+public static class NaptModes
+{
+    public static IReadOnlyList<string> Names { get; } = ["endpoint-independent", "five-tuple"];
+
+    public static string NameOf(NaptMode mode) => Names[(int)mode];
+}
+
 /// <summary>What the NAPT lets in through a mapping, RFC 4787 section 5.</summary>
 public enum NaptFiltering
 {

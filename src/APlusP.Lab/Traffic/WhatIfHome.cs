@@ -41,7 +41,7 @@ sealed record WhatIfHome(int Size, WhatIfLoad Load, RoomPlan Room, IReadOnlyList
         NaptTimers timers = settings.Timers;
         return
         [
-            $"mode = \"{(settings.Mode == NaptMode.FiveTuple ? "five-tuple" : "endpoint-independent")}\"",
+            $"mode = \"{NaptModes.NameOf(settings.Mode)}\"",
             $"ports-per-host = {size}",
             "[napt.timers]",
             $"udp = {timers.Udp}",

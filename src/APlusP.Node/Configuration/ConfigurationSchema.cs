@@ -1,3 +1,4 @@
+using APlusP.Core.Forwarding;
 using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
@@ -47,7 +48,7 @@ public static class ConfigurationSchema
     };
 
     /// <summary>Words of <c>mode</c> in <c>[napt]</c>, in the order of <see cref="Core.Forwarding.NaptMode"/>.</summary>
-    public static IReadOnlyList<string> Modes { get; } = ["endpoint-independent", "five-tuple"];
+    public static IReadOnlyList<string> Modes => NaptModes.Names;
 
     /// <summary>Words of <c>filtering</c> in <c>[napt]</c>, in the order of <see cref="Core.Forwarding.NaptFiltering"/>.</summary>
     public static IReadOnlyList<string> Filterings { get; } = ["endpoint-independent", "address-dependent", "address-and-port-dependent"];
