@@ -58,7 +58,7 @@ public sealed class TrafficTests(TrafficLab lab) : IClassFixture<TrafficLab>
         int counted = 0, exact = 0;
         foreach ((string model, int i) in models.Select((model, i) => (model, i)))
         {
-            var truth = new PlayedPorts(players[i].Flows, new PortLifetimes(PortLifetimes.OfConntrack.Udp / Scale, PortLifetimes.OfConntrack.TcpClosed / Scale));
+            var truth = new PlayedPorts(players[i].Flows, PortLifetimes.OfConntrack / Scale);
             foreach (string application in timelines[i].Flows.Where(flow => !flow.Remote.IsIPv6).Select(flow => flow.Remote.Application).Distinct())
             {
                 int peak = 0;

@@ -1,4 +1,3 @@
-using APlusP.Core.Wire;
 using APlusP.Survey.Models;
 
 namespace APlusP.Lab.Traffic;
@@ -21,7 +20,7 @@ public sealed class PlayedPorts(IReadOnlyList<PlayedFlow> flows, PortLifetimes l
         foreach (PlayedFlow flow in flows)
         {
             if (flow.Opening is not { } opening || !of(flow.Flow.Remote)) continue;
-            TimeSpan kept = flow.Flow.Remote.Protocol == IpProtocol.Udp ? lifetimes.Udp : lifetimes.TcpClosed;
+            TimeSpan kept = lifetimes.After(flow.Flow.Remote.Protocol);
             if (opening <= to && (flow.Closed is not { } closed || closed + kept + s_after >= from)) most++;
             if (flow.Opened <= from && (flow.Closing is not { } closing || closing + kept > to)) least++;
         }

@@ -102,7 +102,7 @@ public sealed record SurveyDemonstration(IReadOnlyList<string> Files, SurveyStat
 
     static List<DemonstratedFact> FactsOf(RunningLab lab, HostPlan[] hosts, TrafficPlayer[] players, List<(TimeSpan From, TimeSpan To, TickCounts Counts)> samples, SurveyStore store)
     {
-        var lifetimes = new PortLifetimes(PortLifetimes.OfConntrack.Udp / Scale, PortLifetimes.OfConntrack.TcpClosed / Scale);
+        PortLifetimes lifetimes = PortLifetimes.OfConntrack / Scale;
         int counted = 0, exact = 0, wrong = 0;
         foreach ((HostPlan host, TrafficPlayer player) in hosts.Zip(players))
         {

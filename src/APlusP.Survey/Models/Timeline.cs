@@ -9,7 +9,7 @@ namespace APlusP.Survey.Models;
 public readonly record struct TimedFlow(RemoteEnd Remote, TimeSpan Opens, TimeSpan? Closes)
 {
     /// <summary>When its port is free again; never, while it is open.</summary>
-    public TimeSpan Frees(PortLifetimes lifetimes) => Closes is { } closes ? closes + (Remote.Protocol == IpProtocol.Udp ? lifetimes.Udp : lifetimes.TcpClosed) : TimeSpan.MaxValue;
+    public TimeSpan Frees(PortLifetimes lifetimes) => Closes is { } closes ? closes + lifetimes.After(Remote.Protocol) : TimeSpan.MaxValue;
 
     public bool IsInUse(TimeSpan at, PortLifetimes lifetimes) => Opens <= at && at < Frees(lifetimes);
 }
