@@ -18,13 +18,13 @@ public sealed class SitePusher(string storePath, ApiAddress collector) : IDispos
         using SurveyStore store = SurveyStore.Open(storePath);
         try
         {
-            SiteDocument known = await _endpoint.Get("v1/site", SiteJson.Default.SiteDocument, stop);
+            long? last = (await _endpoint.Get("v1/site", SiteJson.Default.SiteDocument, stop)).Last;
             int sent = 0;
-            while (store.BatchAfter(TimeOf(known), Together) is { } batch)
+            while (store.BatchAfter(last is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null, Together) is { } batch)
             {
-                DateTimeOffset? before = TimeOf(known);
-                known = await _endpoint.Post("v1/samples", batch, SiteJson.Default.SampleBatch, SiteJson.Default.SiteDocument, requestId: null, stop);
-                if (!(TimeOf(known) > before) && before is not null) throw new APlusPException(ErrorCodes.NoCollector, $"the collector at {collector.Url} takes samples, and keeps none; is its clock, or the store's, years ahead?");
+                SiteDocument known = await _endpoint.Post("v1/samples", batch, SiteJson.Default.SampleBatch, SiteJson.Default.SiteDocument, requestId: null, stop);
+                if (known.Last is null || known.Last <= last) throw new APlusPException(ErrorCodes.NoCollector, $"the collector at {collector.Url} takes samples, and keeps none; is its clock, or the store's, years ahead?");
+                last = known.Last;
                 sent += batch.Samples.Count;
             }
 
@@ -35,8 +35,6 @@ public sealed class SitePusher(string storePath, ApiAddress collector) : IDispos
             throw new APlusPException(fault.Code, fault.Message, fault);
         }
     }
-
-    static DateTimeOffset? TimeOf(SiteDocument site) => site.Last is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null;
 
     public void Dispose() => _endpoint.Dispose();
 }

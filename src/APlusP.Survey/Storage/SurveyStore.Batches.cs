@@ -32,7 +32,6 @@ public sealed partial class SurveyStore
         var samples = new List<BatchSample>();
         int[] columns = [.. Enumerable.Range(0, _applications.Count)];
         var read = new List<(int, HostCounts)>();
-        var codec = new TickCodec();
         foreach ((_, SampleTime time, long beyond, byte[] counts) in Ticks(after))
         {
             if (samples.Count == most) break;
@@ -50,7 +49,7 @@ public sealed partial class SurveyStore
             }
 
             rows.Sort((a, b) => a.Host.CompareTo(b.Host));
-            samples.Add(new BatchSample(time.At.ToUnixTimeMilliseconds(), (long)time.Period.TotalMilliseconds, beyond, codec.Write(rows, columns).ToArray()));
+            samples.Add(new BatchSample(time.At.ToUnixTimeMilliseconds(), (long)time.Period.TotalMilliseconds, beyond, _codec.Write(rows, columns).ToArray()));
         }
 
         return samples.Count == 0 ? null : new SampleBatch(Meta("hosts")!, Meta("key")!, _applications, hosts, samples);
@@ -70,12 +69,11 @@ public sealed partial class SurveyStore
             foreach (string name in batch.Applications.Except(_applications).ToArray()) AddApplication(name);
             int[] columns = [.. batch.Applications.Select(name => _applications.IndexOf(name))];
             long last = Last?.ToUnixTimeMilliseconds() ?? long.MinValue;
-            var codec = new TickCodec();
             var read = new List<(int Host, HostCounts Counts)>();
             foreach (BatchSample sample in batch.Samples)
             {
                 SampleTime time = TimeOf(sample);
-                codec.Read(sample.Counts, batch.Applications.Count, read, batch.Hosts.Count);
+                _codec.Read(sample.Counts, batch.Applications.Count, read, batch.Hosts.Count);
                 if (sample.At <= last) continue;
                 var rows = new List<(int, HostCounts)>(read.Count);
                 foreach ((int host, HostCounts counts) in read)
