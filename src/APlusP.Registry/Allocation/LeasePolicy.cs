@@ -19,6 +19,9 @@ public sealed record LeasePolicy
 
     public SubscriberClass? ClassOf(string name) => Classes.FirstOrDefault(c => c.Name == name);
 
+    /// <summary>That there is no such class, and which there are.</summary>
+    public string NoClass(string name) => $"There is no class '{name}'; there are {string.Join(", ", Classes.Select(c => c.Name))}.";
+
     public Pool? PoolOf(IPv4Address address) => Pools.FirstOrDefault(p => p.Prefix.Contains(address));
 
     /// <summary>Units that a new lease begins with.</summary>

@@ -32,7 +32,7 @@ static class ReadDhcpServer
         };
         foreach (string name in settings.Interfaces.Where(name => !DeviceNames.IsName(name))) section.Refuse("interfaces", ErrorCodes.ConfigurationBadValue, $"'{name}' is {DeviceNames.Form}");
         if (settings.Class is { } unknown && policy.ClassOf(unknown) is null)
-            section.Refuse("class", ErrorCodes.ConfigurationContradiction, $"There is no class '{unknown}'; there are {string.Join(", ", policy.Classes.Select(c => c.Name))}.");
+            section.Refuse("class", ErrorCodes.ConfigurationContradiction, policy.NoClass(unknown));
         if (settings.Prefixes is { } prefixes && policy.Pools.Count > 0 && HomePrefixes.Fault(prefixes, settings.PrefixLength, policy) is { } fault)
             section.Refuse("prefixes", ErrorCodes.ConfigurationContradiction, fault);
         if (settings.Prefixes is null && rules.Count == 0) section.Require("prefixes", "\"2001:db8:1000::/36\"");

@@ -228,7 +228,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     { RetryAfter = policy.HoldDown };
 
     SubscriberClass Class(string name) => policy.ClassOf(name)
-        ?? throw new Refusal(ErrorCodes.BadRequest, $"There is no class '{name}'; there are {string.Join(", ", policy.Classes.Select(c => c.Name))}.") { Fields = [("class", "is none of the registry's classes")] };
+        ?? throw new Refusal(ErrorCodes.BadRequest, policy.NoClass(name)) { Fields = [("class", "is none of the registry's classes")] };
 
     /// <summary>The lease of this number, which still runs.</summary>
     Lease Living(string id)

@@ -28,7 +28,7 @@ static class ReadPcpServer
         foreach (IPv6Prefix prefix in settings.Clients.Where(p => p.Length > settings.HomeLength))
             section.Refuse("clients", ErrorCodes.ConfigurationContradiction, $"{prefix} is longer than a home's prefix of {settings.HomeLength} bits; write a shorter one, or a longer 'home-prefix-length'.");
         if (settings.Class is { } unknown && policy.ClassOf(unknown) is null)
-            section.Refuse("class", ErrorCodes.ConfigurationContradiction, $"There is no class '{unknown}'; there are {string.Join(", ", policy.Classes.Select(c => c.Name))}.");
+            section.Refuse("class", ErrorCodes.ConfigurationContradiction, policy.NoClass(unknown));
         else if (policy.ClassOf(settings.Class ?? SubscriberClass.Default) is { } subscribers && policy.Pools.Count > 0 && !policy.Pools.Any(p => p.Serves(subscribers) && p.Layout.RangeEnd(0) > 0))
             section.Refuse("class", ErrorCodes.ConfigurationContradiction, $"No pool of class '{subscribers.Name}' has ports in a row, which is all that PCP can tell: with a PSID offset they are many ranges. Divide one into blocks, or by a PSID with offset = 0.");
         return settings;
