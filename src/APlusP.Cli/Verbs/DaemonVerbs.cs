@@ -64,12 +64,11 @@ static class DaemonVerbs
         return smap;
     }
 
-    internal static Option<string> SmapSocketOption() => new("--socket") { Description = "Control socket of the SMAP.", DefaultValueFactory = _ => SmapConfiguration.DefaultControlSocket };
+    internal static Option<string> SmapSocketOption(params string[] aliases) => new("--socket", aliases) { Description = "Control socket of the SMAP.", DefaultValueFactory = _ => SmapConfiguration.DefaultControlSocket };
 
     static Command CreateFlows()
     {
-        Option<string> socket = SmapSocketOption();
-        socket.Aliases.Add("-s");
+        Option<string> socket = SmapSocketOption("-s");
         var command = new Command("flows", "Print the flows of the SMAP that runs here, a line each as 'conntrack -L' has them: protocol, seconds left, state, and both directions with addresses and ports.") { socket };
         command.SetAction(parsed =>
         {
@@ -81,8 +80,7 @@ static class DaemonVerbs
 
     static Command CreateRelease()
     {
-        Option<string> socket = SmapSocketOption();
-        socket.Aliases.Add("-s");
+        Option<string> socket = SmapSocketOption("-s");
         var command = new Command("release", "Give the lease of the SMAP that runs here back to the registry or PCP server; until its next start it forwards nothing.") { socket };
         command.SetAction(parsed => Console.WriteLine($"gave back {ControlClient.Ask(parsed.GetValue(socket)!, "release").Released}"));
         return command;

@@ -53,6 +53,9 @@ public static class PcpNumbers
     /// <summary>The version of RFC 6887.</summary>
     public const byte Version = 2;
 
+    /// <summary>R, beside the opcode: it is a response.</summary>
+    internal const byte ResponseBit = 0x80;
+
     /// <summary>UDP ports, RFC 6887 section 19.1.</summary>
     public const int ServerPort = 5351, ClientPort = 5350;
 

@@ -14,8 +14,6 @@ namespace APlusP.Core.Pcp;
 /// </summary>
 public readonly ref struct PcpRequest
 {
-    const byte ResponseBit = 0x80;
-
     PcpRequest(ReadOnlySpan<byte> bytes, PcpOptions options)
     {
         Opcode = (PcpOpcode)bytes[1];
@@ -39,7 +37,7 @@ public readonly ref struct PcpRequest
 
     /// <summary>Whether it must be left without an answer: no request, or too short to be answered (section 8.3).</summary>
     public static bool IsDiscarded(ReadOnlySpan<byte> bytes) =>
-        bytes.Length < 2 || (bytes[1] & ResponseBit) != 0 || (bytes[0] == PcpNumbers.Version && bytes.Length < PcpNumbers.HeaderSize);
+        bytes.Length < 2 || (bytes[1] & PcpNumbers.ResponseBit) != 0 || (bytes[0] == PcpNumbers.Version && bytes.Length < PcpNumbers.HeaderSize);
 
     /// <summary>Reads a request that is not discarded, in the order of section 8.3; gives what is wrong with it.</summary>
     /// <param name="bytes">It, as it came.</param>

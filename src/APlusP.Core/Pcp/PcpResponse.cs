@@ -14,12 +14,10 @@ namespace APlusP.Core.Pcp;
 /// </summary>
 public readonly ref struct PcpResponse
 {
-    const byte ResponseBit = 0x80;
-
     PcpResponse(ReadOnlySpan<byte> bytes)
     {
         Version = bytes[0];
-        Opcode = (PcpOpcode)(bytes[1] & ~ResponseBit);
+        Opcode = (PcpOpcode)(bytes[1] & ~PcpNumbers.ResponseBit);
         Result = (PcpResult)bytes[3];
         Lifetime = BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]);
         Epoch = BinaryPrimitives.ReadUInt32BigEndian(bytes[8..]);
@@ -46,7 +44,7 @@ public readonly ref struct PcpResponse
     public static bool TryRead(ReadOnlySpan<byte> bytes, out PcpResponse response)
     {
         response = default;
-        if (bytes.Length < PcpNumbers.HeaderSize || bytes.Length > PcpNumbers.LongestMessage || bytes.Length % PcpNumbers.Word != 0 || (bytes[1] & ResponseBit) == 0) return false;
+        if (bytes.Length < PcpNumbers.HeaderSize || bytes.Length > PcpNumbers.LongestMessage || bytes.Length % PcpNumbers.Word != 0 || (bytes[1] & PcpNumbers.ResponseBit) == 0) return false;
         response = new PcpResponse(bytes);
         return response.Version == PcpNumbers.Version || response.Result == PcpResult.UnsupportedVersion;
     }
@@ -108,7 +106,7 @@ public readonly ref struct PcpResponse
     static void WriteHeader(Span<byte> bytes, PcpOpcode opcode, PcpResult result, uint lifetime, uint epoch, bool clearReserved)
     {
         bytes[0] = PcpNumbers.Version;
-        bytes[1] = (byte)(ResponseBit | (byte)opcode);
+        bytes[1] = (byte)(PcpNumbers.ResponseBit | (byte)opcode);
         bytes[2] = 0;
         bytes[3] = (byte)result;
         BinaryPrimitives.WriteUInt32BigEndian(bytes[4..], lifetime);

@@ -16,6 +16,6 @@ interface IHomeCalls : IDisposable
     bool HasNewToken();
 
     /// <summary>Gives the lease back.</summary>
-    /// <exception cref="Registry.ApiFault">It is refused, or nobody answers.</exception>
+    /// <exception cref="ApiFault">It is refused, or nobody answers.</exception>
     Task Release(HeldLease lease, CancellationToken cancel);
 }
