@@ -24,6 +24,7 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
     DaemonVerbs.CreateSmap(),
     StatusVerbs.CreateStatus(),
     SurveyVerb.Create(),
+    WebProxyVerb.Create(),
     WhoVerb.Create(),
 };
 

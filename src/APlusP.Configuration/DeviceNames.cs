@@ -1,7 +1,7 @@
 namespace APlusP.Configuration;
 
 /// <summary>What Linux takes as the name of a network device.</summary>
-static class DeviceNames
+public static class DeviceNames
 {
     /// <summary>The rest of a sentence that refuses one.</summary>
     public const string Form = "not a name that Linux gives a device: 1 to 15 ASCII characters without space, slash, colon and percent.";

@@ -109,6 +109,9 @@ public static class ErrorCodes
     /// <summary>A kernel setting cannot be read or written.</summary>
     public const string SysctlRefused = "AP2005";
 
+    /// <summary>nft refuses a table, or is not there.</summary>
+    public const string NftablesRefused = "AP2006";
+
     /// <summary>The kernel refuses an eBPF program, or the library that loads it is missing.</summary>
     public const string FastPathRefused = "AP2010";
 
@@ -168,6 +171,9 @@ public static class ErrorCodes
 
     /// <summary>The PCP server of a SMAP does not do what it is asked.</summary>
     public const string PcpRefused = "AP3021";
+
+    /// <summary>The web proxy cannot take the connections of its devices.</summary>
+    public const string WebProxyNotStarted = "AP3030";
 
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";

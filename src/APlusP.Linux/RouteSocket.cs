@@ -15,7 +15,10 @@ public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLen
 
     public int Table { get; init; } = MainTable;
 
-    public override string ToString() => $"{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}{(Table == MainTable ? "" : $" table {Table}")}";
+    /// <summary>Whether its packets are for this machine itself.</summary>
+    public bool IsLocal { get; init; }
+
+    public override string ToString() => $"{(IsLocal ? "local " : "")}{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}{(Table == MainTable ? "" : $" table {Table}")}";
 }
 
 /// <summary>A rule that chooses a routing table for IPv4 packets, ip-rule(8).</summary>
@@ -29,8 +32,11 @@ public sealed record PolicyRule(int Priority, int Table)
     /// <summary>Whether a default route of the table does not count.</summary>
     public bool WithoutDefault { get; init; }
 
+    /// <summary>Only for packets with this mark; null for all.</summary>
+    public uint? Mark { get; init; }
+
     public override string ToString() =>
-        $"{Priority}: {(NotFrom is null ? "" : $"not iif {NotFrom} ")}lookup {Table}{(WithoutDefault ? " suppress_prefixlength 0" : "")}";
+        $"{Priority}: {(Mark is null ? "" : $"fwmark {Mark} ")}{(NotFrom is null ? "" : $"not iif {NotFrom} ")}lookup {Table}{(WithoutDefault ? " suppress_prefixlength 0" : "")}";
 }
 
 /// <summary>Changes links and routes by rtnetlink, rtnetlink(7). Every request is acknowledged; a refusal carries the kernel's own words.</summary>
@@ -39,12 +45,12 @@ public sealed unsafe partial class RouteSocket : IDisposable
     const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, RtmNewRule = 32, RtmDelRule = 33;
     const ushort RtmNewAddress = 20, RtmDelAddress = 21, IfaAddress = 1, IfaCacheInfo = 6;
     const ushort RtmNewNeighbour = 28, RtmDelNeighbour = 29, NdaDst = 1;
-    const ushort FraIifName = 3, FraPriority = 6, FraSuppressPrefixLength = 14, FraTable = 15, RtaTable = 15;
+    const ushort FraIifName = 3, FraPriority = 6, FraMark = 10, FraSuppressPrefixLength = 14, FraTable = 15, RtaTable = 15;
     const byte ActionToTable = 1;
     const uint FibRuleInvert = 2;
     const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagReplace = 0x100, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
     const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, ErrorAttributeMessage = 1;
-    const byte AddrGenModeNone = 1, TableUnspecified = 0, ProtocolStatic = 4, ScopeLink = 253, ScopeUniverse = 0, TypeUnicast = 1;
+    const byte AddrGenModeNone = 1, TableUnspecified = 0, ProtocolStatic = 4, ScopeLink = 253, ScopeHost = 254, ScopeUniverse = 0, TypeUnicast = 1, TypeLocal = 2;
     const uint IffUp = 1;
     const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = NetlinkMessage.HeaderSize;
 
@@ -121,8 +127,8 @@ public sealed unsafe partial class RouteSocket : IDisposable
         message[1] = (byte)route.PrefixLength;
         message[4] = route.Table <= byte.MaxValue ? (byte)route.Table : TableUnspecified;
         message[5] = ProtocolStatic;
-        message[6] = v4 ? ScopeLink : ScopeUniverse;
-        message[7] = TypeUnicast;
+        message[6] = route.IsLocal ? ScopeHost : v4 ? ScopeLink : ScopeUniverse;
+        message[7] = route.IsLocal ? TypeLocal : TypeUnicast;
         if (route.PrefixLength > 0) AppendAttribute(RtaDst, route.Destination.Span);
         AppendAttribute(RtaOif, device);
         if (route.Table > byte.MaxValue) AppendAttribute(RtaTable, route.Table);
@@ -180,6 +186,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
         AppendAttribute(FraTable, rule.Table);
         if (rule.NotFrom is { } device) AppendAttribute(FraIifName, Encoding.UTF8.GetBytes($"{device}\0"));
         if (rule.WithoutDefault) AppendAttribute(FraSuppressPrefixLength, 0);
+        if (rule.Mark is { } mark) AppendAttribute(FraMark, (int)mark);
         return Exchange($"{what} '{rule}'", accept);
     }
 

@@ -23,9 +23,14 @@ static class StatusVerbs
         {
             foreach (string path in ControlClient.Sockets(parsed.GetValue(socket)))
             {
-                StatusDocument status = ControlClient.Ask(path, "status").Status!;
-                if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(status, ControlJson.Default.StatusDocument));
-                else Print(status);
+                ControlAnswer answer = ControlClient.Ask(path, "status");
+                if (answer.WebProxy is { } proxy)
+                {
+                    if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(proxy, ControlJson.Default.WebProxyStatus));
+                    else WebProxyVerb.Print(proxy);
+                }
+                else if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(answer.Status!, ControlJson.Default.StatusDocument));
+                else Print(answer.Status!);
             }
         });
         return command;
@@ -159,10 +164,10 @@ static class StatusVerbs
         AnsiConsole.Write(hosts);
     }
 
-    static Table NewTable(params string[] columns)
+    internal static Table NewTable(params string[] columns)
     {
         var table = new Table { Border = TableBorder.Simple };
-        foreach (string column in columns) table.AddColumn(new TableColumn(column) { Alignment = column is "from" or "counter" or "host" or "protocol" or "reason" or "dropped from" or "rule" or "IPv4" or "IPv6" ? Justify.Left : Justify.Right });
+        foreach (string column in columns) table.AddColumn(new TableColumn(column) { Alignment = column is "from" or "counter" or "host" or "protocol" or "way" or "what" or "reason" or "dropped from" or "rule" or "IPv4" or "IPv6" ? Justify.Left : Justify.Right });
         return table;
     }
 }

@@ -218,6 +218,9 @@ public sealed record ControlAnswer
 
     public StatusDocument? Status { get; init; }
 
+    /// <summary>The same of a web proxy.</summary>
+    public WebProxyStatus? WebProxy { get; init; }
+
     public Dictionary<string, long>? Counters { get; init; }
 
     /// <summary>What a reload changed.</summary>

@@ -98,4 +98,16 @@ public sealed partial class DaemonLog(ILogger logger)
 
     [LoggerMessage(43, LogLevel.Error, "the lease goes on, but would not outlive a restart: {Code}: {Fault}")]
     public partial void HomeNotKept(string code, string fault);
+
+    [LoggerMessage(50, LogLevel.Information, "web proxy {Version} runs: TCP to port(s) {Ports} from {Devices} goes by IPv6 where the server has it; control socket {ControlSocket}")]
+    public partial void WebProxyStarted(string version, string ports, string devices, string controlSocket);
+
+    [LoggerMessage(51, LogLevel.Warning, "{Connections} connections are open, as many as may be; others wait. Told once a minute at most")]
+    public partial void WebProxyFull(int connections);
+
+    [LoggerMessage(52, LogLevel.Warning, "a connection was not taken: {Fault}")]
+    public partial void WebConnectionFailed(string fault);
+
+    [LoggerMessage(53, LogLevel.Information, "net.bridge.bridge-nf-call-iptables is 0 as long as this runs: with 1, packets of the bridge {Bridge} cannot be handed to the proxy")]
+    public partial void BridgeIsLeftAlone(string bridge);
 }

@@ -1,3 +1,4 @@
+using APlusP.Node.Names;
 using APlusP.Node.Registry;
 
 namespace APlusP.Tests.SmapLease;
@@ -55,7 +56,7 @@ public class ServiceLookupTests
     public void The_resolver_is_read() =>
         Assert.Equal(
             ("2001:db8::53,192.0.2.53", "example.net,example.org"),
-            ServiceLookup.ReadResolver(["# nameserver 192.0.2.1", "domain other.example", "nameserver 2001:db8::53", "nameserver\t192.0.2.53", "search example.net. example.org", "options edns0"]) is var (servers, search)
+            NameServers.Read(["# nameserver 192.0.2.1", "domain other.example", "nameserver 2001:db8::53", "nameserver\t192.0.2.53", "search example.net. example.org", "options edns0"]) is var (servers, search)
                 ? (string.Join(',', servers), string.Join(',', search)) : default);
 
     [Fact]

@@ -1,0 +1,71 @@
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Linux;
+using APlusP.Node.Daemons;
+
+namespace APlusP.Node.WebProxy;
+
+/// <summary>
+/// What the kernel is asked for so that connections of hosts come to our socket (its Documentation/networking/tproxy.rst): a table of nftables marks their packets and hands them to the socket, and a
+/// rule with a routing table of its own has marked ones delivered here. With nobody listening, as when we were killed, the first lets them pass: they go by IPv4 as if we had never been.
+/// </summary>
+sealed class Interception : IDisposable
+{
+    const string Table = "aplusp-web";
+
+    /// <summary>Mark, rule and routing table have one number.</summary>
+    const int Number = 6345;
+
+    const int Loopback = 1;
+
+    static readonly PolicyRule s_rule = new(Number, Number) { Mark = Number };
+    static readonly DeviceRoute s_route = new(new byte[IPv4Address.Size], 0) { Table = Number, IsLocal = true };
+
+    const string BridgesToo = "net/bridge/bridge-nf-call-iptables";
+
+    readonly RouteSocket _netlink = new();
+    readonly Sysctls _sysctls = new();
+    readonly string _settings;
+
+    /// <exception cref="APlusPException">AP3030: a device is the port of a bridge; or AP2003, AP2005, AP2006.</exception>
+    public Interception(WebProxyPlan plan, DaemonLog log)
+    {
+        // Settings as they were, for the next one to put back if this one is killed.
+        _settings = Path.ChangeExtension(plan.ControlSocket, "settings");
+        if (File.Exists(_settings)) _sysctls.TakeOver(File.ReadAllLines(_settings));
+        foreach (string device in plan.Devices)
+        {
+            string files = $"/sys/class/net/{device}";
+            if (File.Exists($"{files}/brport/port_no"))
+                throw new APlusPException(ErrorCodes.WebProxyNotStarted, $"'{device}' is a port of the bridge '{Path.GetFileName(File.ResolveLinkTarget($"{files}/master", returnFinalTarget: false)!.FullName)}', which its packets come in by; name that in its place.");
+
+            // With it, a bridge asks nftables about a packet before the network layer does, which then forgets the socket that it was handed to.
+            if (!Directory.Exists($"{files}/bridge") || Sysctls.Get(BridgesToo) != "1") continue;
+            _sysctls.Set(BridgesToo, "0");
+            File.WriteAllLines(_settings, _sysctls.Remember());
+            log.BridgeIsLeftAlone(device);
+        }
+
+        _netlink.TryAddRoute(s_route, Loopback);
+        _netlink.TryAddRule(s_rule);
+        Nftables.Replace("ip", Table, Chains(plan));
+    }
+
+    /// <summary>The table's chain. Private destinations are left alone, and so are this machine's own addresses.</summary>
+    internal static string Chains(WebProxyPlan plan) => $$"""
+          chain divert {
+            type filter hook prerouting priority mangle; policy accept;
+            iifname { {{string.Join(", ", plan.Devices.Select(d => $"\"{d}\""))}} } tcp dport { {{string.Join(", ", plan.Ports)}} } ip daddr != { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 } fib daddr type != local tproxy to 127.0.0.1:{{plan.Listen}} meta mark set {{Number}} accept
+          }
+        """;
+
+    public void Dispose()
+    {
+        Nftables.Remove("ip", Table);
+        _netlink.TryRemoveRule(s_rule);
+        _netlink.TryRemoveRoute(s_route, Loopback);
+        _netlink.Dispose();
+        _sysctls.Dispose();
+        File.Delete(_settings);
+    }
+}
