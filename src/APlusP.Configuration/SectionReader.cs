@@ -115,6 +115,26 @@ sealed class SectionReader
         return null;
     }
 
+    /// <summary>A router's own address in a network, with the length of that network's prefix.</summary>
+    public (IPv4Address Address, IPv4Prefix Network)? IPv4Interface(string key, int shortest, int longest)
+    {
+        const string form = "an IPv4 address with the length of its network such as \"192.168.2.1/24\"";
+        if (Take<string>(key, form) is not { } text) return null;
+        string[] parts = text.Split('/');
+        if (parts.Length != 2 || !IPv4Address.TryParse(parts[0], out IPv4Address address) || !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int length))
+            return Bad<(IPv4Address, IPv4Prefix)>(PlaceOf(key), text, form);
+        if (length < shortest || length > longest)
+        {
+            Refuse(key, ErrorCodes.ConfigurationOutOfRange, $"'{key}' has a network of {length} bits, but it is of {shortest} to {longest}.");
+            return null;
+        }
+
+        var network = Core.Addresses.IPv4Prefix.Of(address, length);
+        if (address.IsUnicast && address != network.Address && address != network.Last) return (address, network);
+        Refuse(key, ErrorCodes.ConfigurationNotUnicast, $"{address} is not an address that a host of {network} can have; write another of it.");
+        return null;
+    }
+
     public IPv6Address? IPv6(string key) =>
         Take<string>(key, IPv6Form) is { } text ? IPv6(text, PlaceOf(key)) : null;
 

@@ -238,10 +238,12 @@ public static class ConfigurationFile
                 IcmpErrorsPerHost = icmp.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000),
             };
         var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp, Registry = registry, Pcp = pcp };
+        string device = Device(top, configuration.Device);
         return configuration with
         {
-            Device = Device(top, configuration.Device),
+            Device = device,
             ControlSocket = ControlSocket(top, configuration.ControlSocket),
+            Lans = SmapLan.Read(top, device),
             FastPath = FastPathOfSmap(top),
             FastPathDevices = top.Texts("fast-path-devices"),
             DefaultRoute = top.Flag("default-route", configuration.DefaultRoute),

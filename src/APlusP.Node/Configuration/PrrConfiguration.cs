@@ -95,6 +95,9 @@ public sealed record SmapConfiguration
     /// <summary>The PCP server that gives it address and ports; null where there is none.</summary>
     public SmapPcp? Pcp { get; init; }
 
+    /// <summary>The networks of the home that the SMAP is the router of; none for those that somebody else sets up.</summary>
+    public IReadOnlyList<SmapLan> Lans { get; init; } = [];
+
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;
 
