@@ -16,9 +16,6 @@ sealed class PcpResponder
     /// <summary>Who the memory says it was.</summary>
     const string Actor = "pcp";
 
-    /// <summary>The shortest time that a mapping is given for, RFC 6887 section 15.</summary>
-    static readonly TimeSpan s_shortest = TimeSpan.FromSeconds(120);
-
     readonly PcpServerSettings _settings;
     readonly Registrar _registrar;
     readonly PcpCounters _counters;
@@ -63,9 +60,9 @@ sealed class PcpResponder
             return null;
         }
 
-        Outcome outcome = Judge(message.Span, source, out Wish? wish) ?? await Serve(wish!);
+        PcpOutcome outcome = Judge(message.Span, source, out Wish? wish) ?? await Serve(wish!);
         _counters.Count(outcome.Result);
-        return Write(message.Span, outcome, wish);
+        return outcome.Write(message.Span, Epoch, wish?.Map, wish?.Set);
     }
 
     /// <summary>Those that come too fast are left to be repeated (section 8.3), so that one home's flood takes nothing from the others.</summary>
@@ -78,34 +75,26 @@ sealed class PcpResponder
     /// <summary>What a client wants of its mapping: for how long, and how many ports; no time to delete it.</summary>
     sealed record Wish(string Subscriber, IPv6Address Client, PcpMap Map, PcpPortSet? Set, TimeSpan Time);
 
-    /// <summary>How it went: for how long, and what is assigned.</summary>
-    readonly record struct Outcome(PcpResult Result, TimeSpan Lifetime, IPv4Address Address = default, PortRange? Ports = null)
-    {
-        public static Outcome Done => new(PcpResult.Success, TimeSpan.Zero);
-
-        public static Outcome Refused(PcpResult error, TimeSpan? lifetime = null) => new(error, lifetime ?? PcpNumbers.LifetimeOf(error));
-    }
-
     /// <summary>All that can be said without the database; null where that has to be asked.</summary>
-    Outcome? Judge(ReadOnlySpan<byte> message, IPv6Address source, out Wish? wish)
+    PcpOutcome? Judge(ReadOnlySpan<byte> message, IPv6Address source, out Wish? wish)
     {
         wish = null;
-        if (PcpRequest.Read(message, source, PcpOptionSet.PreferFailure | PcpOptionSet.PortSet, out PcpRequest request) is not PcpResult.Success and var fault) return Outcome.Refused(fault);
-        if (_settings.HomeOf(source) is not { } home || !source.IsUnicast) return Outcome.Refused(PcpResult.NotAuthorized);
-        if (request.Opcode == PcpOpcode.Announce) return Outcome.Done;
+        if (PcpRequest.Read(message, source, PcpOptionSet.PreferFailure | PcpOptionSet.PortSet, out PcpRequest request) is not PcpResult.Success and var fault) return PcpOutcome.Refused(fault);
+        if (_settings.HomeOf(source) is not { } home || !source.IsUnicast) return PcpOutcome.Refused(PcpResult.NotAuthorized);
+        if (request.Opcode == PcpOpcode.Announce) return PcpOutcome.Done;
         PcpPortSet? set = request.PortSet(out fault);
-        if (fault != PcpResult.Success) return Outcome.Refused(fault);
+        if (fault != PcpResult.Success) return PcpOutcome.Refused(fault);
         wish = new Wish(SubscriberOf(home), source, request.Map, set, TimeSpan.FromSeconds(request.Lifetime));
         bool deletes = request.Lifetime == 0;
 
         // A lease is of all protocols: there is no mapping of one to make, nor to delete, which then succeeds (section 15.1).
-        if (request.Map.Protocol != 0) return deletes ? Outcome.Done : Outcome.Refused(PcpResult.UnsupportedProtocol);
+        if (request.Map.Protocol != 0) return deletes ? PcpOutcome.Done : PcpOutcome.Refused(PcpResult.UnsupportedProtocol);
 
         // All ports of an address, or one, are not to be had.
-        return set is null && !deletes ? Outcome.Refused(PcpResult.NotAuthorized) : null;
+        return set is null && !deletes ? PcpOutcome.Refused(PcpResult.NotAuthorized) : null;
     }
 
-    async Task<Outcome> Serve(Wish wish)
+    async Task<PcpOutcome> Serve(Wish wish)
     {
         try
         {
@@ -115,62 +104,32 @@ sealed class PcpResponder
         {
             return refusal.Code switch
             {
-                ErrorCodes.StorageAway => Outcome.Refused(PcpResult.NetworkFailure),
-                ErrorCodes.PoolExhausted or ErrorCodes.TooSoon => Outcome.Refused(PcpResult.NoResources, refusal.RetryAfter),
-                _ => Outcome.Refused(PcpResult.NotAuthorized),
+                ErrorCodes.StorageAway => PcpOutcome.Refused(PcpResult.NetworkFailure),
+                ErrorCodes.PoolExhausted or ErrorCodes.TooSoon => PcpOutcome.Refused(PcpResult.NoResources, refusal.RetryAfter),
+                _ => PcpOutcome.Refused(PcpResult.NotAuthorized),
             };
         }
     }
 
-    Outcome Serve(Wish wish, LeaseBook book)
+    PcpOutcome Serve(Wish wish, LeaseBook book)
     {
         string nonce = wish.Map.Nonce.ToString();
         (Lease Lease, string? Nonce)? held = book.Held(wish.Subscriber);
         if (held is var (other, known) && known is not null && known != nonce)
         {
             // Somebody else's mapping is not touched while it stands (section 11.3); a second one a home does not get.
-            return other.Softwire == wish.Client ? Outcome.Refused(PcpResult.NotAuthorized, other.Until - book.Now) : Outcome.Refused(PcpResult.UserExceedsQuota);
+            return other.Softwire == wish.Client ? PcpOutcome.Refused(PcpResult.NotAuthorized, other.Until - book.Now) : PcpOutcome.Refused(PcpResult.UserExceedsQuota);
         }
 
         if (wish.Time == TimeSpan.Zero)
         {
             if (held is var (own, _)) book.Release(own.Id);
-            return Outcome.Done;
+            return PcpOutcome.Done;
         }
 
-        var terms = new RangeTerms(wish.Set!.Value.Size, Within(wish.Time), wish.Map.External is { } address ? (address, wish.Map.ExternalPort) : null);
+        var terms = new RangeTerms(wish.Set!.Value.Size, PcpOutcome.Within(wish.Time, _registrar.Policy.LeaseTime), wish.Map.External is { } address ? (address, wish.Map.ExternalPort) : null);
         (Lease lease, PortRange range) = book.GrantRange(wish.Subscriber, wish.Client, _settings.Class, terms);
         if (lease.Id != held?.Lease.Id || held?.Nonce is null) book.Entrust(lease, nonce);
-        return new Outcome(PcpResult.Success, lease.Until - book.Now, lease.Address, range);
-    }
-
-    TimeSpan Within(TimeSpan wanted)
-    {
-        TimeSpan longest = _registrar.Policy.LeaseTime;
-        return wanted > longest ? longest : wanted > s_shortest ? wanted : s_shortest < longest ? s_shortest : longest;
-    }
-
-    byte[] Write(ReadOnlySpan<byte> message, Outcome outcome, Wish? wish)
-    {
-        Span<byte> answer = stackalloc byte[PcpNumbers.LongestMessage];
-        uint lifetime = (uint)Math.Clamp(outcome.Lifetime.TotalSeconds, 0, uint.MaxValue);
-        int length = outcome.Result != PcpResult.Success ? PcpResponse.WriteError(answer, message, outcome.Result, lifetime, Epoch)
-            : wish is null ? PcpResponse.WriteAnnounce(answer, Epoch)
-            : outcome.Ports is { } ports ? WriteAssigned(answer, lifetime, wish, outcome.Address, ports)
-
-            // A deletion hears again what was to be deleted.
-            : PcpResponse.WriteMap(answer, 0, Epoch, wish.Map, wish.Set);
-        return answer[..length].ToArray();
-    }
-
-    int WriteAssigned(Span<byte> answer, uint lifetime, Wish wish, IPv4Address address, PortRange ports)
-    {
-        PcpPortSet asked = wish.Set!.Value;
-        int size = Math.Min(ports.Count, asked.Size);
-        PcpMap map = wish.Map with { ExternalPort = ports.First, ExternalAddress = PcpMap.Written(address) };
-
-        // The set is left out where it is one port (RFC 7753 section 4.2).
-        PcpPortSet? set = size == 1 ? null : new PcpPortSet((ushort)size, map.InternalPort, asked.KeepsParity && ((map.InternalPort ^ map.ExternalPort) & 1) == 0);
-        return PcpResponse.WriteMap(answer, lifetime, Epoch, map, set);
+        return new PcpOutcome(PcpResult.Success, lease.Until - book.Now, lease.Address, range);
     }
 }
