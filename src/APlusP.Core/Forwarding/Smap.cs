@@ -6,6 +6,7 @@ using APlusP.Core.Forwarding.Fragments;
 using APlusP.Core.Forwarding.Gateways;
 using APlusP.Core.Forwarding.Napt;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Core.PortControl;
 using APlusP.Core.PortSets;
 using APlusP.Core.Wire;
 
@@ -15,7 +16,7 @@ namespace APlusP.Core.Forwarding;
 /// The SMAP: Stateless A+P Mapping gateway (RFC 6346 section 3.1.1), lwB4 (RFC 7596 section 5), MAP CE (RFC 7597 section 8.2). Translates what the home sends into its
 /// ports of the shared address, and carries it through one softwire to the PRR and back.
 /// </summary>
-public sealed partial class Smap : DataPlane
+public sealed partial class Smap : DataPlane, IPortsInUse
 {
     const byte AnswerTimeToLive = 64;
 
@@ -88,6 +89,15 @@ public sealed partial class Smap : DataPlane
 
     /// <summary>Whether nothing uses any port of these. Between batches only.</summary>
     public bool IsIdle(PortSet ports) => _napt.IsIdle(ports);
+
+    /// <inheritdoc/>
+    /// <remarks>Between batches only.</remarks>
+    public ushort? PortOf(IpProtocol protocol, IPv4Address host, ushort port) =>
+        NaptProtocols.TryOf(protocol, out NaptProtocol napt) ? _napt.PortOf(napt, new Endpoint(host.Value, port)) : null;
+
+    /// <inheritdoc/>
+    /// <remarks>Between batches only.</remarks>
+    public bool IsFree(IpProtocol protocol, ushort port) => NaptProtocols.TryOf(protocol, out NaptProtocol napt) && _napt.IsFree(napt, port);
 
     private protected override byte HopLimit => _options.HopLimit;
 

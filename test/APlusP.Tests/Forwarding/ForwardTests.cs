@@ -72,6 +72,29 @@ public class ForwardTests
     }
 
     [Fact]
+    public void A_forward_of_the_very_port_that_a_server_has_already_lets_its_connections_go_on()
+    {
+        Smap smap = Make(_time, o => o);
+        int port = PortOf(OnTheWire.Through(smap, Origin.FromLan, Packets.Udp(Client, 5000, Server, 53)));
+        Assert.Equal((ushort)port, smap.PortOf(IpProtocol.Udp, IPv4Address.Parse(Client), 5000));
+        Assert.False(smap.IsFree(IpProtocol.Udp, (ushort)port));
+        Assert.False(ReachesByUdp(smap, Stranger, 7, port, Client, 5000));
+        smap.Options = smap.Options with { Forwards = [To(port, Client, 5000, IpProtocol.Udp)] };
+        Assert.Equal(1, smap.Use().Flows);
+        Assert.Empty(smap.Use().Hosts);
+        Assert.True(ReachesByUdp(smap, Stranger, 7, port, Client, 5000));
+
+        // And when it is taken back, they still do.
+        smap.Options = smap.Options with { Forwards = [] };
+        Assert.Equal(port, PortOf(OnTheWire.Through(smap, Origin.FromLan, Packets.Udp(Client, 5000, Server, 53))));
+        Assert.False(ReachesByUdp(smap, Stranger, 8, port, Client, 5000));
+        _time.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(0, smap.Use().Flows);
+        Assert.True(smap.IsFree(IpProtocol.Udp, (ushort)port));
+        Assert.Null(smap.PortOf(IpProtocol.Udp, IPv4Address.Parse(Client), 5000));
+    }
+
+    [Fact]
     public void A_reload_adds_and_takes_forwards_and_touches_nothing_else()
     {
         PortForward web = To(10080, Client, 80), mail = To(10025, Client, 25);
