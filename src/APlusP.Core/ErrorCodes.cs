@@ -166,6 +166,12 @@ public static class ErrorCodes
     /// <summary>A SMAP's lease was not given back.</summary>
     public const string LeaseNotReleased = "AP3014";
 
+    /// <summary>A forward cannot be added or removed as asked.</summary>
+    public const string ForwardRequest = "AP3015";
+
+    /// <summary>Port mappings cannot be kept, or what was kept cannot be read.</summary>
+    public const string MappingState = "AP3016";
+
     /// <summary>The PCP server of a SMAP does not answer.</summary>
     public const string NoPcpAnswer = "AP3020";
 

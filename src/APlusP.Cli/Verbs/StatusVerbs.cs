@@ -153,6 +153,8 @@ static class StatusVerbs
         AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.OwnPrefix ?? smap.SharedAddress}: {smap.Ports}");
         if (smap.ForwardingRules.Count > 0) AnsiConsole.WriteLine($"directly to subscribers of {string.Join(", ", smap.ForwardingRules)}");
         foreach (ForwardStatus forward in smap.Forwards) AnsiConsole.WriteLine($"{forward.Protocol} port {forward.Port} leads to {forward.To}");
+        if (smap.PortControl is { } control && control.By.Count + control.Mappings + control.Household > 0)
+            AnsiConsole.WriteLine($"{control.Mappings:N0} port(s) that hosts asked for" + (control.By.Count == 0 ? "" : $" by {string.Join(", ", control.By)}") + $", {control.Household:N0} forward(s) of the household: `aplusp smap mappings`");
         if (smap.Outgoing != "softwire") AnsiConsole.WriteLine("packets leave as plain IPv4; only what comes in is in the softwire");
         AnsiConsole.WriteLine($"{smap.Flows:N0} of {smap.MaxFlows:N0} flows, {smap.Exhausted:N0} refused for want of a port");
         Table ports = NewTable("protocol", "ports in use", "peak", "of");

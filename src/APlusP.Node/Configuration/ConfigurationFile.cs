@@ -4,6 +4,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Dhcpv6;
 using APlusP.Core.Forwarding;
 using APlusP.Core.PortSets;
+using APlusP.Node.PortControl;
 using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
@@ -248,6 +249,7 @@ public static class ConfigurationFile
             FastPathDevices = top.Texts("fast-path-devices"),
             DefaultRoute = top.Flag("default-route", configuration.DefaultRoute),
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Smap, otherwise: true),
+            PortControl = PortControlSettings.Read(top, ((SmapHome?)registry ?? pcp)?.State ?? Path.Combine(StateDirectory, Path.GetFileNameWithoutExtension(ControlSocket(top, configuration.ControlSocket))), Path.GetDirectoryName(path) ?? ""),
         };
     }
 

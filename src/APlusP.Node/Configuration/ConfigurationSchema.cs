@@ -1,4 +1,5 @@
 using APlusP.Core.Forwarding;
+using APlusP.Node.PortControl;
 using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
@@ -31,7 +32,7 @@ public static class ConfigurationSchema
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
             "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "forward", "rule",
-            "dhcpv6", "registry", "pcp", "lan",
+            "dhcpv6", "registry", "pcp", "lan", "port-control",
         ],
         ["lan"] = ["device", "address"],
         ["dhcpv6"] = ["interface", "address", "prefix", "prefix-length", "rapid-commit", "mechanisms", "duid"],
@@ -41,6 +42,7 @@ public static class ConfigurationSchema
         ["napt.timers"] = ["udp", "tcp-established", "tcp-transitory", "tcp-opening", "tcp-closing", "tcp-reset", "icmp"],
         ["registry"] = [.. RegistryAddress.Keys, .. SmapHome.Keys, "check-every"],
         ["pcp"] = ["server", "lifetime", .. SmapHome.Keys],
+        ["port-control"] = [.. PortControlSettings.Keys],
         ["gateways"] = ["ftp", "sip", "sip-port", "sip-callers"],
         ["forward"] = ["port", "to", "protocol"],
         ["icmp"] = ["send-errors", "exhaustion-code", "errors-per-second", "errors-per-host"],

@@ -2,6 +2,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Node.PortControl;
 using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
@@ -97,6 +98,10 @@ public sealed record SmapConfiguration
 
     /// <summary>The networks of the home that the SMAP is the router of; none for those that somebody else sets up.</summary>
     public IReadOnlyList<SmapLan> Lans { get; init; } = [];
+    /// <summary>How hosts of the LAN may ask for ports.</summary>
+    public PortControlSettings PortControl { get; init; } = new(DefaultState);
+
+    const string DefaultState = "/var/lib/aplusp/smap";
 
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;

@@ -21,31 +21,43 @@ static class ReadForwards
             (IPv4Address Host, ushort Port)? to = section.IPv4Endpoint("to");
             int protocol = section.Word("protocol", 0, ConfigurationSchema.ForwardProtocols);
             if (port == 0 || to is not var (host, hostPort)) continue;
-            if (!options.Ports.Contains((ushort)port))
-            {
-                section.Refuse("port", ErrorCodes.ConfigurationForwardNotOurs, $"Port {port} is not one of this home's; a forward takes one of {options.Ports}{(options.Ports.Psid is null ? "" : $", such as {options.Ports.Ranges.First()}")}.");
-                continue;
-            }
-
-            if (host == options.SharedAddress)
-            {
-                section.Refuse("to", ErrorCodes.ConfigurationContradiction, $"'to' is the shared address {host}, which no host has; write the server's address in the home.");
-                continue;
-            }
-
             foreach (IpProtocol number in s_protocols[protocol])
             {
-                string name = number.ToString().ToUpperInvariant();
-                if (read.Any(f => f.Protocol == number && f.Port == port))
-                    section.Refuse("port", ErrorCodes.ConfigurationTwice, $"{name} port {port} is forwarded twice; one port leads to one server.");
-                else if (read.Any(f => f.Protocol == number && f.Host == host && f.HostPort == hostPort))
-                    section.Refuse("to", ErrorCodes.ConfigurationTwice, $"Two ports lead to {name} {host}:{hostPort}, which answers from one of them only; give the server a second port, or drop one forward.");
-                else read.Add(new PortForward(number, (ushort)port, host, hostPort));
+                var forward = new PortForward(number, (ushort)port, host, hostPort);
+                if (FaultOf(forward, options, read) is not var (key, code, message))
+                {
+                    read.Add(forward);
+                    continue;
+                }
+
+                section.Refuse(key, code, message);
+                if (code != ErrorCodes.ConfigurationTwice) break;
             }
         }
 
         if (read.Count > SmapOptions.MaxForwards)
             top.Refuse("forward", ErrorCodes.ConfigurationOutOfRange, $"'forward' has {read.Count} ports, TCP and UDP counted each; it may have {SmapOptions.MaxForwards}.");
         return read.Count == 0 ? [] : read;
+    }
+
+    /// <summary>The protocols of a word of <see cref="ConfigurationSchema.ForwardProtocols"/>.</summary>
+    public static IReadOnlyList<IpProtocol> Protocols(int word) => s_protocols[word];
+
+    /// <summary>What is wrong with a forward beside others: the key, a code, and a sentence for people; null where it may be.</summary>
+    public static (string Key, string Code, string Message)? FaultOf(PortForward forward, SmapOptions options, IEnumerable<PortForward> others)
+    {
+        string name = forward.Protocol.ToString().ToUpperInvariant();
+        if (!options.Ports.Contains(forward.Port))
+            return ("port", ErrorCodes.ConfigurationForwardNotOurs, $"Port {forward.Port} is not one of this home's; a forward takes one of {options.Ports}{(options.Ports.Psid is null ? "" : $", such as {options.Ports.Ranges.First()}")}.");
+        if (forward.Host == options.SharedAddress)
+            return ("to", ErrorCodes.ConfigurationContradiction, $"'to' is the shared address {forward.Host}, which no host has; write the server's address in the home.");
+        foreach (PortForward other in others.Where(f => f.Protocol == forward.Protocol))
+        {
+            if (other.Port == forward.Port) return ("port", ErrorCodes.ConfigurationTwice, $"{name} port {forward.Port} is forwarded twice; one port leads to one server.");
+            if (other.Host == forward.Host && other.HostPort == forward.HostPort)
+                return ("to", ErrorCodes.ConfigurationTwice, $"Two ports lead to {name} {forward.Host}:{forward.HostPort}, which answers from one of them only; give the server a second port, or drop one forward.");
+        }
+
+        return null;
     }
 }

@@ -168,6 +168,37 @@ public sealed record SmapStatus
 
     /// <summary>Ports that always lead to a server of the LAN.</summary>
     public IReadOnlyList<ForwardStatus> Forwards { get; init; } = [];
+
+    /// <summary>How hosts ask for ports, and how many they have.</summary>
+    public PortControlStatus? PortControl { get; init; }
+}
+
+/// <summary>Ports that hosts of the LAN ask for.</summary>
+/// <param name="By">"pcp", "nat-pmp" and "upnp": by which of them they may ask; none where there is no LAN.</param>
+/// <param name="Mappings">Ports that they have.</param>
+/// <param name="Household">Forwards that the household has added.</param>
+public sealed record PortControlStatus(IReadOnlyList<string> By, int Mappings, int Household);
+
+/// <summary>Ports of a SMAP that lead to hosts of the LAN.</summary>
+/// <param name="Address">The shared address; null while there is none.</param>
+/// <param name="Ports">The ports that can be had, in the form of the configuration.</param>
+/// <param name="Entries">What leads where: of the configuration first, then of the household, then what hosts asked for.</param>
+public sealed record MappingsDocument(string? Address, string Ports, IReadOnlyList<MappingEntry> Entries);
+
+/// <summary>A port that leads to a host.</summary>
+/// <param name="Protocol">"tcp" or "udp".</param>
+/// <param name="Port">The port outside.</param>
+/// <param name="Host">The host.</param>
+/// <param name="HostPort">Its port.</param>
+/// <param name="By">"configuration", "household", "pcp", "nat-pmp" or "upnp".</param>
+/// <param name="IsInForce">Whether it is: a forward of the household's may have a port that is not ours now.</param>
+public sealed record MappingEntry(string Protocol, int Port, string Host, int HostPort, string By, bool IsInForce)
+{
+    /// <summary>How long it stands unless it is asked for again; null for ever.</summary>
+    public long? SecondsLeft { get; init; }
+
+    /// <summary>What who asked calls it.</summary>
+    public string? Description { get; init; }
 }
 
 /// <summary>A DHCPv6 client.</summary>
@@ -228,10 +259,14 @@ public sealed record ControlAnswer
 
     /// <summary>The lease that was given back, for people.</summary>
     public string? Released { get; init; }
+
+    /// <summary>What leads where, after what was asked.</summary>
+    public MappingsDocument? Mappings { get; init; }
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ControlAnswer))]
 [JsonSerializable(typeof(DoctorDocument))]
+[JsonSerializable(typeof(MappingsDocument))]
 [JsonSerializable(typeof(Dictionary<string, long>))]
 public sealed partial class ControlJson : JsonSerializerContext;

@@ -231,7 +231,7 @@ public abstract class Daemon : IDisposable
         "counters" => new ControlAnswer { Counters = Counters() },
         "reload" => new ControlAnswer { Reloaded = Reload() },
         _ when AnswerOwn(verb) is { } own => own,
-        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a {Role}; there are status, counters and reload, bindings of a PRR, flows of a SMAP, and release of one with a lease."),
+        _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a {Role}; there are status, counters and reload, bindings of a PRR, flows, mappings and forward of a SMAP, and release of one with a lease."),
     };
 
     /// <summary>Answers what daemons of the other role do not know; null for what is nothing here either.</summary>
@@ -291,7 +291,7 @@ public abstract class Daemon : IDisposable
             throw new APlusPException(ErrorCodes.NeedsRestart, $"{ConfigurationPath} changes `{key}` from {now} to {wanted}, which takes a restart of the daemon. Nothing was changed.");
     }
 
-    ForwardingCounters Sum()
+    private protected ForwardingCounters Sum()
     {
         var sum = new ForwardingCounters();
         foreach (Worker worker in Workers) sum.Add(worker.Forwarder.Counters);

@@ -110,4 +110,16 @@ public sealed partial class DaemonLog(ILogger logger)
 
     [LoggerMessage(53, LogLevel.Information, "net.bridge.bridge-nf-call-iptables is 0 as long as this runs: with 1, packets of the bridge {Bridge} cannot be handed to the proxy")]
     public partial void BridgeIsLeftAlone(string bridge);
+
+    [LoggerMessage(60, LogLevel.Information, "hosts of {Device} may ask {Address} for ports, by {How}")]
+    public partial void PortControlListens(string device, string address, string how);
+
+    [LoggerMessage(61, LogLevel.Warning, "hosts of {Device} cannot ask {Address} for ports yet: {Fault}")]
+    public partial void PortControlWaits(string device, string address, string fault);
+
+    [LoggerMessage(62, LogLevel.Warning, "a request for a port was not answered: {Fault}")]
+    public partial void PortControlFailed(string fault);
+
+    [LoggerMessage(63, LogLevel.Error, "ports are mapped, but mappings would not outlive a restart: {Code}: {Fault}")]
+    public partial void MappingsNotKept(string code, string fault);
 }

@@ -4,6 +4,7 @@ using APlusP.Core.Devices;
 using APlusP.Core.Dhcpv6;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
+using APlusP.Core.PortControl.Upnp;
 using APlusP.Core.PortSets;
 using APlusP.Linux;
 using APlusP.Linux.Bpf;
@@ -12,6 +13,7 @@ using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 using APlusP.Node.Dhcpv6;
 using APlusP.Node.Home;
+using APlusP.Node.PortControl;
 
 namespace APlusP.Node.Daemons;
 
@@ -28,6 +30,7 @@ public sealed class SmapDaemon : Daemon
     DhcpSource? _dhcp;
     LeasedHome? _home;
     IDisposable? _following;
+    PortControlService? _ports;
 
     public SmapDaemon(string configurationPath, DaemonLog log)
         : this(configurationPath, () => ConfigurationFile.LoadSmap(configurationPath), log)
@@ -64,12 +67,26 @@ public sealed class SmapDaemon : Daemon
         if (((SmapHome?)_file.Registry ?? _file.Pcp) is { } home) _home = Hold(new LeasedHome(home, Surroundings(), Log, TimeProvider.System));
         else if (_file.FastPath != FastPathMode.Off) _dhcp?.WaitForFirst(s_patience);
         _configuration = With(_told = Source?.Current);
-        _smap.Options = _configuration.Options;
+        _ports = Hold(new PortControlService(_configuration, errand => Workers[0].Between(() => errand(_smap)), WanTotals, Log));
+        _smap.Options = _ports.With(_configuration);
         Start(StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr, () => Claim(_configuration), What);
+        _ports.Serve(_configuration);
         _following = Source?.Follow(told => Exclusively(() => Adopt(told)));
     }
 
-    private protected override void StopFollowing() => _following?.Dispose();
+    private protected override void StopFollowing()
+    {
+        _following?.Dispose();
+        _ports?.Stop();
+    }
+
+    private protected override IEnumerable<KeyValuePair<string, long>> OwnCounters() => _ports?.Counters ?? [];
+
+    WanTotals WanTotals()
+    {
+        ForwardingCounters sum = Sum();
+        return new WanTotals(sum.Packets(Origin.FromLan, Fate.Forwarded), sum.ReceivedOctets(Origin.FromLan), sum.Packets(Origin.FromPrr, Fate.Forwarded), sum.ReceivedOctets(Origin.FromPrr));
+    }
 
     string What => _configuration.Options.IsSuspended ? "no softwire yet" : $"{_configuration.Options.Ports.Count} port(s) of {_configuration.Options.SharedAddress}";
 
@@ -104,7 +121,7 @@ public sealed class SmapDaemon : Daemon
         return next;
     });
 
-    private protected override ControlAnswer? AnswerOwn(string verb) => verb != "release" ? null
+    private protected override ControlAnswer? AnswerOwn(string verb) => verb != "release" ? _ports?.Answer(verb)
         : _home is null ? throw new APlusPException(ErrorCodes.LeaseNotReleased, "this SMAP has no registry or PCP server, and so no lease to give back.")
         : new ControlAnswer { Released = _home.Release() };
 
@@ -191,6 +208,7 @@ public sealed class SmapDaemon : Daemon
         RefuseChange(StartValues.Of(_file), StartValues.Of(file));
         _file = file;
         int ended = Apply(With(_told));
+        _ports!.Serve(_file);
         return What + (ended > 0 ? $"; {ended} flow(s) stood in the way and ended" : "");
     }
 
@@ -224,7 +242,7 @@ public sealed class SmapDaemon : Daemon
         Workers[0].Between(() =>
         {
             ended = _smap.Use().Flows;
-            _smap.Options = next.Options;
+            _smap.Options = _ports!.With(next);
             ended -= _smap.Use().Flows;
             if (next.Options.SoftwireAddress != _configuration.Options.SoftwireAddress) Workers[0].Softwires = SocketsFor([next.Options.SoftwireAddress]);
             (FastPath as SmapFastPath)?.Options = next.Options;
@@ -262,6 +280,7 @@ public sealed class SmapDaemon : Daemon
                 Exhausted = use.Exhausted,
                 Dhcpv6 = _dhcp?.Status,
                 Lease = _home?.Status,
+                PortControl = _ports?.Status,
                 Forwards = [.. options.Forwards.Select(f => new ForwardStatus(f.Protocol.ToString().ToLowerInvariant(), f.Port, $"{f.Host}:{f.HostPort}"))],
                 Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports))],
             },

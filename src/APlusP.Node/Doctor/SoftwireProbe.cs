@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Text;
 using APlusP.Core.Addresses;
 using APlusP.Core.Wire;
+using APlusP.Linux;
 using APlusP.Node.Daemons;
 
 namespace APlusP.Node.Doctor;
@@ -24,9 +25,6 @@ static class SoftwireProbe
     // A try that comes sooner takes what the next one needs.
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2.5);
 
-    // SOL_SOCKET, SO_BINDTODEVICE: whatever default route there is.
-    const int LevelSocket = 1, BindToDevice = 25;
-
     /// <summary>Sends it, again where nothing comes back.</summary>
     /// <param name="device">The daemon's.</param>
     /// <param name="shared">The shared address.</param>
@@ -37,7 +35,7 @@ static class SoftwireProbe
         {
             using var errors = new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Icmp);
             using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { Ttl = 1 };
-            socket.SetRawSocketOption(LevelSocket, BindToDevice, Encoding.ASCII.GetBytes($"{device}\0"));
+            socket.BindTo(device);
             var towards = new IPEndPoint(IPAddress.Parse($"{s_towards}"), Port);
             for (int i = 0; i < Tries; i++)
             {

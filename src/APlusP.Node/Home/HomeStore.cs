@@ -59,8 +59,6 @@ sealed partial class HomeJson : JsonSerializerContext;
 /// <summary>The SMAP's state directory: one file that only its owner reads, replaced as a whole.</summary>
 sealed class HomeStore
 {
-    const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
     readonly string _path;
     readonly Lock _saving = new();
 
@@ -71,7 +69,7 @@ sealed class HomeStore
         _path = Path.Combine(directory, "smap.json");
         try
         {
-            Directory.CreateDirectory(directory, OwnerOnly | UnixFileMode.UserExecute);
+            Directory.CreateDirectory(directory, StateFile.OwnerOnly | UnixFileMode.UserExecute);
             Saved = File.Exists(_path) ? JsonSerializer.Deserialize(File.ReadAllBytes(_path), HomeJson.Default.SavedHome)! : SavedHome.New(machine);
             _ = Saved.Lease?.Read(default);
         }
@@ -107,18 +105,9 @@ sealed class HomeStore
 
     void Write(SavedHome saved)
     {
-        string next = $"{_path}.new";
         try
         {
-            // Readable by nobody else at any moment, and whole after a power cut.
-            File.Delete(next);
-            using (var file = new FileStream(next, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }))
-            {
-                JsonSerializer.Serialize(file, saved, HomeJson.Default.SavedHome);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(next, _path, overwrite: true);
+            StateFile.Replace(_path, file => JsonSerializer.Serialize(file, saved, HomeJson.Default.SavedHome));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

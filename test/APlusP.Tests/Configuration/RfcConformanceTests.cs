@@ -11,11 +11,11 @@ public partial class RfcConformanceTests
 
     static readonly string[] s_answers = ["yes", "by configuration", "differs", "not yet", "not ours"];
     static readonly string[] s_parties = ["PRR", "SMAP", "provisioning", "operator"];
-    static readonly string[] s_rfcs = ["7596", "7597", "2473", "6333", "4787", "5382", "5508", "7857", "6346", "6887", "7753"];
+    static readonly string[] s_rfcs = ["7596", "7597", "2473", "6333", "4787", "5382", "5508", "7857", "6346", "6886", "6887", "7753", "8585"];
 
     /// <summary>
     /// How often each section of the RFCs' texts says MUST, SHOULD and the like about us, counted in the texts; of those with numbered requirements in the summary, and elsewhere what that does not
-    /// have. RFC 2473 writes none in capitals; those of PCP are not counted yet, and their rows have small letters.
+    /// have. RFC 2473 writes none in capitals; those of PCP, NAT-PMP and RFC 8585 are not counted yet, and their rows have small letters.
     /// </summary>
     static readonly Dictionary<string, string> s_texts = new()
     {
@@ -35,8 +35,10 @@ public partial class RfcConformanceTests
             + "REQ-5: SHOULD, MUST; REQ-6: MUST NOT; REQ-7: MUST ×2; REQ-7a: MUST; REQ-8: SHOULD; REQ-10a: MUST; REQ-10c: SHOULD NOT; REQ-10d to f: RECOMMENDED; "
             + "3.1: SHOULD; 7.1.1: MUST ×4; 7.1.2: MUST; 7.2: MUST ×2; 7.3: SHOULD NOT; 7.4 to 7.6: MUST ×3; 7.7: SHOULD; 10: NOT RECOMMENDED",
         ["7857"] = "2: SHOULD; 2.1: SHOULD, RECOMMENDED; 2.2: MUST, SHOULD; 4: SHOULD ×2; 5: SHOULD, MUST; 6: SHOULD, MUST; 7: SHOULD NOT, SHOULD; 7.1: SHOULD NOT; 8: SHOULD; 9: SHOULD ×4; 10: SHOULD",
+        ["6886"] = "",
         ["6887"] = "",
         ["7753"] = "",
+        ["8585"] = "",
         ["6346"] = "3.2: SHOULD; 3.3.1: MUST ×2, SHOULD; 3.3.2: MUST; 3.3.3: SHOULD; 5.1.1: MUST, SHOULD; 5.1.3: MUST ×2; 5.3.1: MUST NOT",
     };
 

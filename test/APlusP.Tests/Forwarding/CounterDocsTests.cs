@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using APlusP.Core.Bindings;
 using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
+using APlusP.Core.PortControl;
 using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Daemons;
@@ -46,6 +47,10 @@ public partial class CounterDocsTests
         using var registry = new FollowedRegistry(settings, table, new LiveBindings(table, (_, _) => { }), new DaemonLog(NullLogger.Instance), TimeProvider.System);
         Assert.Equal(registry.Counters().Select(c => c.Key).Order(), Rows("Registry").Order());
     }
+
+    [Fact]
+    public void The_counters_of_port_control_have_their_lines_in_the_docs() =>
+        Assert.Equal(new PortControlCounters().Named().Select(c => c.Key).Order(), Rows("Port control").Order());
 
     [GeneratedRegex("^fast-path-from-[a-z]+-up-")]
     private static partial Regex SideOfFastPath();
