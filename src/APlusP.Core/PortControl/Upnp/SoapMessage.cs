@@ -80,7 +80,10 @@ static class SoapAnswer
     const string Tail = "</s:Body></s:Envelope>\n";
 
     public static string Done(string serviceType, string action, IEnumerable<KeyValuePair<string, string>> told) =>
-        $"{Head}<u:{action}Response xmlns:u=\"{serviceType}\">{string.Concat(told.Select(a => $"<{a.Key}>{SecurityElement.Escape(a.Value)}</{a.Key}>"))}</u:{action}Response>{Tail}";
+        $"{Head}<u:{action}Response xmlns:u=\"{serviceType}\">{string.Concat(told.Select(a => $"<{a.Key}>{Text(a)}</{a.Key}>"))}</u:{action}Response>{Tail}";
+
+    /// <summary>A list of mappings is XML in XML: as it stands in the standard's examples, since miniupnpc reads it no other way. What is in it was escaped once, so the section ends where it is to.</summary>
+    static string Text(KeyValuePair<string, string> argument) => argument.Key == "NewPortListing" ? $"<![CDATA[{argument.Value}]]>" : SecurityElement.Escape(argument.Value);
 
     public static string Fault(UpnpError error) =>
         $"{Head}<s:Fault><faultcode>s:Client</faultcode><faultstring>UPnPError</faultstring><detail><UPnPError xmlns=\"urn:schemas-upnp-org:control-1-0\"><errorCode>{(int)error}</errorCode>"
