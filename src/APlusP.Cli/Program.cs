@@ -13,6 +13,7 @@ var root = new RootCommand("Shares public IPv4 addresses between the subscribers
     DemoVerb.Create(),
     DoctorVerb.Create(),
     ExplainVerb.Create(),
+    HouseholdVerb.Create(),
     LabVerb.Create(),
     PlanVerb.Create(),
     PortSetVerb.Create(),

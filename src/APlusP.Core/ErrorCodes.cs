@@ -181,6 +181,15 @@ public static class ErrorCodes
     /// <summary>The web proxy cannot take the connections of its devices.</summary>
     public const string WebProxyNotStarted = "AP3030";
 
+    /// <summary>The page of the household cannot keep its key and password.</summary>
+    public const string HouseholdState = "AP3040";
+
+    /// <summary>The page of the household cannot listen.</summary>
+    public const string HouseholdNotListening = "AP3041";
+
+    /// <summary>A form of the page of the household was not filled in right.</summary>
+    public const string HouseholdRequest = "AP3042";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 

@@ -19,11 +19,11 @@ sealed record WebServer
 
     public required IReadOnlyList<IPEndPoint> Listen { get; init; }
 
-    /// <summary>What a new TLS connection begins with; null for plain HTTP, which is for loopback alone.</summary>
+    /// <summary>What a new TLS connection begins with; null for plain HTTP.</summary>
     public required Func<ConnectionContext, SslServerAuthenticationOptions>? Tls { get; init; }
 
-    /// <summary>What is wrong with an address beyond loopback where there is no certificate.</summary>
-    public required Func<IPEndPoint, Exception> Open { get; init; }
+    /// <summary>What is wrong with an address beyond loopback where there is no certificate; null where plain HTTP is meant.</summary>
+    public required Func<IPEndPoint, Exception>? Open { get; init; }
 
     /// <summary>Octets of a body at most.</summary>
     public required long LargestBody { get; init; }
@@ -52,6 +52,6 @@ sealed record WebServer
     void Secure(ListenOptions listen, IPEndPoint at)
     {
         if (Tls is { } begin) listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = context => ValueTask.FromResult(begin(context.Connection)) });
-        else if (!IPAddress.IsLoopback(at.Address)) throw Open(at);
+        else if (Open is not null && !IPAddress.IsLoopback(at.Address)) throw Open(at);
     }
 }

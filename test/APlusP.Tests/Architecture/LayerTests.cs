@@ -12,12 +12,13 @@ public class LayerTests
         ["APlusP.Core"] = [],
         ["APlusP.Configuration"] = ["APlusP.Core"],
         ["APlusP.Http"] = ["APlusP.Core"],
+        ["APlusP.Household"] = ["APlusP.Node", "APlusP.Http", "APlusP.Core"],
         ["APlusP.Linux"] = ["APlusP.Core"],
         ["APlusP.Lab"] = ["APlusP.Survey", "APlusP.Linux", "APlusP.Core"],
         ["APlusP.Node"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
         ["APlusP.Registry"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Core"],
         ["APlusP.Survey"] = ["APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
-        ["aplusp"] = ["APlusP.Node", "APlusP.Registry", "APlusP.Survey", "APlusP.Lab", "APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
+        ["aplusp"] = ["APlusP.Household", "APlusP.Node", "APlusP.Registry", "APlusP.Survey", "APlusP.Lab", "APlusP.Configuration", "APlusP.Http", "APlusP.Linux", "APlusP.Core"],
     };
 
     public static TheoryData<string> Assemblies => [.. MayUse.Keys];

@@ -1,0 +1,169 @@
+using System.Net;
+using System.Text;
+using APlusP.Core.PortSets;
+using APlusP.Node.Control;
+
+namespace APlusP.Household;
+
+/// <summary>The pages as HTML. Everything works without script; what is live becomes so by page.js.</summary>
+sealed class PageText
+{
+    readonly Words _words;
+    readonly StringBuilder _html = new();
+
+    PageText(Words words, string title, bool isIn)
+    {
+        _words = words;
+        string others = string.Concat(Words.All.Where(w => w != words).Select(w => $" <a href=\"/?lang={w.Language}\" hreflang=\"{w.Language}\" lang=\"{w.Language}\">{Text(w.Name)}</a>"));
+        string signOut = isIn ? $" <form method=\"post\" action=\"/sign-out\"><button>{Text(words.SignOut)}</button></form>" : "";
+        _html.Append($"""
+            <!DOCTYPE html>
+            <html lang="{words.Language}">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>{Text(title)}</title>
+            <link rel="stylesheet" href="/page.css">
+            </head>
+            <body>
+            <header><h1>{Text(title)}</h1><div>{others}{signOut}</div></header>
+            <main>
+
+            """);
+    }
+
+    string End() => _html.Append("</main>\n</body>\n</html>\n").ToString();
+
+    static string Text(string text) => WebUtility.HtmlEncode(text);
+
+    static string Input(string label, string name, string rest) => $"<label>{Text(label)}<input name=\"{name}\" {rest}></label>\n";
+
+    // ---- Outside
+
+    public static string SignIn(Words words, string? said = null)
+    {
+        var page = new PageText(words, words.Title, isIn: false);
+        page.Say(said);
+        page._html.Append($"<p>{Text(words.SignInHint)}</p>\n<form class=\"fields\" method=\"post\" action=\"/sign-in\">\n"
+            + Input(words.KeyOrPassword, "secret", "type=\"password\" required autocomplete=\"current-password\" maxlength=\"100\"") + $"<button>{Text(words.SignIn)}</button>\n</form>\n");
+        return page.End();
+    }
+
+    /// <summary>A page of one sentence.</summary>
+    public static string Sentence(Words words, string sentence, bool isIn)
+    {
+        var page = new PageText(words, words.Title, isIn);
+        page._html.Append($"<p>{Text(sentence)}</p>\n<p><a href=\"/\">{Text(words.Back)}</a></p>\n");
+        return page.End();
+    }
+
+    void Say(string? said, bool isGood = false)
+    {
+        if (said is not null) _html.Append($"<p class=\"said{(isGood ? " good" : "")}\" role=\"alert\">{Text(said)}</p>\n");
+    }
+
+    // ---- Inside
+
+    public static string Main(Words words, Moment moment, MappingsDocument? mappings, string? said = null, bool isGood = false)
+    {
+        var page = new PageText(words, words.Title, isIn: true);
+        page.Say(said, isGood);
+        page._html.Append($"<p id=\"state\" class=\"state{(moment.Works ? "" : " bad")}\" role=\"status\">{Text(moment.State)}</p>\n");
+        page.Line(moment);
+        page.Hosts(moment);
+        if (mappings is not null) page.Forwards(mappings);
+        if (moment.Proxy is not null) page._html.Append($"<h2>{Text(words.WebProxy)}</h2>\n<p id=\"web-proxy\">{Text(moment.WebProxy)}</p>\n");
+        page._html.Append($"<h2>{Text(words.Check)}</h2>\n<p>{Text(words.CheckNote)}</p>\n<form method=\"post\" action=\"/check\"><button>{Text(words.CheckNow)}</button></form>\n");
+        page._html.Append($"<h2>{Text(words.Password)}</h2>\n<p>{Text(words.PasswordNote)}</p>\n<form class=\"fields\" method=\"post\" action=\"/password\">\n"
+            + Input(words.NewPassword, "password", $"type=\"password\" required autocomplete=\"new-password\" minlength=\"{Door.Shortest}\" maxlength=\"{Door.Longest}\"") + $"<button>{Text(words.Save)}</button>\n</form>\n");
+        page._html.Append("<script src=\"/page.js\"></script>\n");
+        return page.End();
+    }
+
+    void Line(Moment moment)
+    {
+        if (moment.Smap is not { } smap || !moment.Works) return;
+        _html.Append($"<dl><dt>{Text(_words.Address)}</dt><dd>{Text(smap.SharedAddress)}</dd><dt>{Text(_words.Ports)}</dt><dd>{PortsOf(smap.Ports)}</dd></dl>\n");
+        _html.Append($"<p>{Text(string.Format(null, _words.SharedNote, smap.SharedAddress, smap.PortCount))}</p>\n");
+        _html.Append($"<h2>{Text(_words.Use)}</h2>\n<p>{Text(_words.UseNote)}</p>\n<dl>\n");
+        foreach (PortUse use in smap.PortsInUse)
+        {
+            string id = Moment.IdOf(use), name = use.Protocol.ToUpperInvariant();
+            _html.Append($"<dt id=\"{id}-name\">{Text(name)}</dt><dd><span id=\"{id}-text\">{Text(moment.Use(use))}</span><meter id=\"{id}\" aria-labelledby=\"{id}-name\" min=\"0\" max=\"{smap.PortCount}\" high=\"{smap.PortCount * 9 / 10}\" value=\"{use.Ports}\"></meter></dd>\n");
+        }
+
+        _html.Append($"</dl>\n<p>{Text(_words.Refused)}: <strong id=\"refused\">{smap.Exhausted}</strong></p>\n");
+    }
+
+    /// <summary>A port set as ranges, which everybody understands; of many the first, and how many there are.</summary>
+    string PortsOf(string ports)
+    {
+        const int shown = 8;
+        if (!PortSet.TryParse(ports, out PortSet? set, out _)) return Text(ports);
+        string[] ranges = [.. set!.Ranges.Select(r => $"{r}")];
+        string rest = ranges.Length > shown ? $"<details><summary>{Text(string.Format(null, _words.AllRanges, ranges.Length))}</summary>{Text(string.Join(", ", ranges))}</details>" : "";
+        return Text(string.Join(", ", ranges.Take(shown))) + (rest.Length > 0 ? $", … {rest}" : "");
+    }
+
+    void Hosts(Moment moment)
+    {
+        if (!moment.Works) return;
+        _html.Append($"<h2 id=\"who\">{Text(_words.Hosts)}</h2>\n<table aria-labelledby=\"who\"><thead><tr><th scope=\"col\">{Text(_words.Host)}</th><th scope=\"col\" class=\"number\">{Text(_words.PortsInUse)}</th></tr></thead><tbody id=\"hosts\">");
+        foreach (HostUse host in moment.Smap!.Hosts.OrderByDescending(h => h.Ports)) _html.Append($"<tr><td>{Text(host.Host)}</td><td class=\"number\">{host.Ports}</td></tr>");
+        _html.Append("</tbody></table>\n");
+        if (moment.Smap.Hosts.Count == 0) _html.Append($"<p>{Text(_words.NoHosts)}</p>\n");
+    }
+
+    void Forwards(MappingsDocument mappings)
+    {
+        _html.Append($"<h2 id=\"forwards\">{Text(_words.Forwards)}</h2>\n<p>{Text(_words.ForwardsNote)}</p>\n<div>{PortsOf(mappings.Ports)}</div>\n");
+        if (mappings.Entries.Count == 0) _html.Append($"<p>{Text(_words.NoForwards)}</p>\n");
+        else
+        {
+            _html.Append("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"forwards\"><table aria-labelledby=\"forwards\"><thead><tr>");
+            foreach (string column in (string[])[_words.OutsidePort, _words.LeadsTo, _words.By, _words.Until]) _html.Append($"<th scope=\"col\">{Text(column)}</th>");
+            _html.Append("</tr></thead><tbody>\n");
+            foreach (MappingEntry entry in mappings.Entries) Row(entry);
+            _html.Append("</tbody></table></div>\n");
+        }
+
+        _html.Append($"<h3>{Text(_words.AddForward)}</h3>\n<form class=\"fields\" method=\"post\" action=\"/forwards\">\n"
+            + Input(_words.OutsidePort, "port", "required inputmode=\"numeric\" pattern=\"[0-9]{1,5}\" autocomplete=\"off\"")
+            + Input(_words.HostAddress, "host", "required inputmode=\"decimal\" placeholder=\"192.168.1.10\" autocomplete=\"off\"")
+            + Input(_words.HostPort, "host-port", "required inputmode=\"numeric\" pattern=\"[0-9]{1,5}\" autocomplete=\"off\"")
+            + $"<label>{Text(_words.Protocol)}<select name=\"protocol\"><option value=\"tcp\">TCP</option><option value=\"udp\">UDP</option><option value=\"both\">{Text(_words.Both)}</option></select></label>\n<button>{Text(_words.Add)}</button>\n</form>\n");
+    }
+
+    void Row(MappingEntry entry)
+    {
+        string until = !entry.IsInForce ? _words.NotInForce : entry.SecondsLeft is { } seconds ? $"{TimeSpan.FromSeconds(seconds)}" : _words.Ever;
+        string port = $"{entry.Protocol.ToUpperInvariant()} {entry.Port}", by = _words.Origins.GetValueOrDefault(entry.By, entry.By);
+        string remove = entry.By != "household" ? ""
+            : $"<form method=\"post\" action=\"/forwards/remove\"><input type=\"hidden\" name=\"port\" value=\"{entry.Port}\"><input type=\"hidden\" name=\"protocol\" value=\"{Text(entry.Protocol)}\"><button aria-label=\"{Text($"{_words.Remove}: {port}")}\">{Text(_words.Remove)}</button></form>";
+        _html.Append($"<tr><td>{Text(port)}</td><td>{Text($"{entry.Host}:{entry.HostPort}")}{(entry.Description is { Length: > 0 } called ? $"<br>{Text(called)}" : "")}</td><td>{Text(by)}</td><td>{Text(until)}{remove}</td></tr>\n");
+    }
+
+    /// <summary>What the doctor found: in plain words, and below what it says to who knows more.</summary>
+    public static string Findings(Words words, DoctorDocument found)
+    {
+        var page = new PageText(words, words.Check, isIn: true);
+        Finding[] faults = [.. found.Findings.Where(f => f.Fault is not null)];
+        if (faults.Length == 0) page._html.Append($"<p class=\"state\" role=\"status\">{Text(words.AllWell)}</p>\n");
+        else
+        {
+            page._html.Append("<ul>\n");
+            foreach (Finding fault in faults)
+            {
+                FaultWords plain = words.Faults.GetValueOrDefault(fault.Fault!) ?? new FaultWords(fault.Sentence, fault.Remedy ?? "");
+                page._html.Append($"<li><strong>{Text(plain.What)}</strong><br>{Text(words.WhatToDo)} {Text(plain.Do)}</li>\n");
+            }
+
+            page._html.Append("</ul>\n");
+        }
+
+        page._html.Append($"<details><summary>{Text(words.Details)}</summary>\n<ul lang=\"en\">\n");
+        foreach (Finding each in found.Findings) page._html.Append($"<li>{Text($"{each.State}: {each.Check}: {each.Sentence}")}{(each.Remedy is { } remedy ? $" {Text(remedy)}" : "")}</li>\n");
+        page._html.Append($"</ul>\n</details>\n<p><a href=\"/\">{Text(words.Back)}</a></p>\n");
+        return page.End();
+    }
+}

@@ -1,0 +1,99 @@
+using System.Net;
+using System.Text.RegularExpressions;
+using APlusP.Core.PortSets;
+using APlusP.Lab;
+
+namespace APlusP.LabTests;
+
+public sealed class HouseholdLab() : LabFixture(LabPlan.Smaps("thouse", 1), captures: false);
+
+/// <summary>The household's page of a real SMAP, asked for by a host of the home.</summary>
+public sealed partial class HouseholdTests(HouseholdLab lab) : IClassFixture<HouseholdLab>, IDisposable
+{
+    readonly string _state = Directory.CreateTempSubdirectory("aplusp-household-").FullName;
+    LabProcess? _page;
+
+    const string Page = "http://192.168.1.1";
+
+    string Cookies => Path.Combine(_state, "cookies");
+
+    public void Dispose()
+    {
+        _page?.Stop();
+        Directory.Delete(_state, recursive: true);
+    }
+
+    void Start()
+    {
+        _page = lab.Lab.Start("smap1", "household", [LabFixture.Executable, "household", "--listen", "192.168.1.1", "--state", _state, "--socket", lab.Lab.ControlSocket("smap1")]);
+        _page.WaitUntil(() => lab.Lab.Listens("smap1", 80), TimeSpan.FromSeconds(20), "listen");
+        SignIn(File.ReadAllText(Path.Combine(_state, "household.key")).Trim());
+    }
+
+    void SignIn(string secret) => Ask("/sign-in", "--data-urlencode", $"secret={secret}");
+
+    /// <summary>What a browser of the home is shown, after redirections.</summary>
+    string Ask(string path, params string[] more) => WebUtility.HtmlDecode(Raw(path, ["-L", .. more]));
+
+    [GeneratedRegex("""<link rel="stylesheet"[^>]*>""")]
+    private static partial Regex StyleLink { get; }
+
+    [Fact]
+    public void A_household_sees_how_it_fares_and_lets_a_port_lead_to_a_server_which_is_reached_by_it() => lab.Test(() =>
+    {
+        Start();
+        string main = Ask("/");
+        Assert.Contains("It works.", main, StringComparison.Ordinal);
+        Assert.Contains(LabPlan.SharedAddress, main, StringComparison.Ordinal);
+        int port = FirstPort;
+        Assert.Contains("That was not done", Ask("/forwards", "-d", "port=80&host=192.168.1.10&host-port=8000&protocol=tcp"), StringComparison.Ordinal);
+        Assert.Contains($"TCP {port}", Ask("/forwards", "-d", $"port={port}&host=192.168.1.10&host-port=8000&protocol=tcp"), StringComparison.Ordinal);
+        LabProcess server = lab.Lab.Start("h1", "server", ["socat", "TCP4-LISTEN:8000,fork,reuseaddr", "SYSTEM:echo here"]);
+        Assert.True(Wait.Until(() => lab.Lab.Listens("h1", 8000), TimeSpan.FromSeconds(10)));
+        Assert.Equal("here\n", lab["www4"].Run(["socat", "-T", "5", "-", $"TCP4:{LabPlan.SharedAddress}:{port}"], input: "").Output);
+        server.Stop();
+
+        Assert.DoesNotContain($"TCP {port}", Ask("/forwards/remove", "-d", $"port={port}&protocol=tcp"), StringComparison.Ordinal);
+        Assert.Contains("All is well.", Ask("/check", "-X", "POST", "-H", "Content-Length: 0"), StringComparison.Ordinal);
+    });
+
+    int FirstPort => PortSet.Parse(lab.Lab.DaemonStatus("smap1").GetProperty("smap").GetProperty("ports").GetString()!).Ranges.First().First;
+
+    [Fact]
+    public void Nobody_reaches_it_from_outside() => lab.Test(() =>
+    {
+        Start();
+        Assert.False(lab["core"].Run("curl", "-sS", "--max-time", "3", $"http://[{WanAddress}]/").Succeeded);
+        Assert.False(lab["www4"].Run("curl", "-sS", "--max-time", "3", $"http://{LabPlan.SharedAddress}/").Succeeded);
+    });
+
+    string WanAddress => lab["smap1"].Shell("ip -6 -o addr show dev wan scope global").Split(' ', StringSplitOptions.RemoveEmptyEntries)[3].Split('/')[0];
+
+    [Theory]
+    [InlineData("en", "360,800")]
+    [InlineData("fr", "360,800")]
+    [InlineData("fr", "1280,900")]
+    public void Its_pages_break_no_rule_of_axe(string language, string size) => lab.Test(() =>
+    {
+        string outside, main, findings;
+        Start();
+        outside = lab["h1"].Require("curl", "-sS", $"{Page}/?lang={language}");
+        int port = FirstPort;
+        Ask("/forwards", "-d", $"port={port}&host=192.168.1.10&host-port=8000&protocol=tcp");
+        main = Raw($"/?lang={language}");
+        Assert.Contains($"TCP {port}", main, StringComparison.Ordinal);
+        findings = Raw("/check", "-X", "POST", "-H", "Content-Length: 0");
+        Ask("/forwards/remove", "-d", $"port={port}&protocol=tcp");
+        string style = $"<style>{lab["h1"].Require("curl", "-sS", $"{Page}/page.css")}</style>";
+        using var axe = new AxeJudge();
+        foreach (string page in (string[])[outside, main, findings])
+        {
+            Assert.Contains($"<html lang=\"{language}\">", page, StringComparison.Ordinal);
+            (IReadOnlyList<string> broken, int kept) = axe.Judge(StyleLink.Replace(page, style).Replace("<script src=\"/page.js\"></script>", "", StringComparison.Ordinal), size);
+            Assert.Empty(broken);
+            Assert.True(kept >= 10, $"axe had only {kept} rules to keep");
+        }
+    });
+
+    string Raw(string path, params string[] more) => lab["h1"].Require(["curl", "-sS", "--max-time", "60", "-b", Cookies, "-c", Cookies, .. more, $"{Page}{path}"]);
+}
