@@ -190,6 +190,9 @@ public static class ErrorCodes
     /// <summary>A form of the page of the household was not filled in right.</summary>
     public const string HouseholdRequest = "AP3042";
 
+    /// <summary>A program that does some of a daemon's work cannot be run.</summary>
+    public const string ProgramNotRun = "AP3050";
+
     /// <summary>A capture cannot be opened, read or written.</summary>
     public const string CaptureUnreadable = "AP4001";
 

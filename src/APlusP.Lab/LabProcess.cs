@@ -34,10 +34,10 @@ public sealed record LabProcess(string Name, string Namespace, int Id, long Star
         foreach (string argument in (string[])["-c", "log=$1; shift; exec env --default-signal=HUP,INT,QUIT setsid \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, .. at.Entering(leavesMounts), .. command])
             start.ArgumentList.Add(argument);
         using Process process = Commands.Start(start);
-        return new LabProcess(name, at.Name, process.Id, StartTime(process.Id) ?? 0, log);
+        return new LabProcess(name, at.Name, process.Id, ProcessIdentity.StartTime(process.Id) ?? 0, log);
     }
 
-    public bool IsRunning => StartTime(Id) is { } startedAt && startedAt == StartedAt;
+    public bool IsRunning => new ProcessIdentity(Id, StartedAt).IsRunning;
 
     /// <summary>What it has printed so far.</summary>
     public string ReadLog() => File.Exists(Log) ? File.ReadAllText(Log) : "";
@@ -73,36 +73,12 @@ public sealed record LabProcess(string Name, string Namespace, int Id, long Star
     /// <summary>Ends processes by their ids: SIGTERM to all, then SIGKILL to those that are left after <paramref name="grace"/>.</summary>
     internal static void EndAll(IReadOnlyList<int> processes, TimeSpan grace)
     {
-        Dictionary<int, long> started = [];
-        foreach (int id in processes)
-        {
-            if (StartTime(id) is not { } startedAt) continue;
-            started[id] = startedAt;
-            Signals.Send(id, Signals.Terminate);
-        }
-
-        bool AllGone() => started.All(p => StartTime(p.Key) != p.Value);
+        ProcessIdentity[] started = [.. processes.Select(ProcessIdentity.Of).OfType<ProcessIdentity>()];
+        foreach (ProcessIdentity process in started) process.Signal(Signals.Terminate);
+        bool AllGone() => started.All(p => !p.IsRunning);
         if (Wait.Until(AllGone, grace)) return;
-        foreach ((int id, long startedAt) in started)
-            if (StartTime(id) == startedAt) Signals.Send(id, Signals.Kill);
+        foreach (ProcessIdentity process in started) process.Signal(Signals.Kill);
         Wait.Until(AllGone, TimeSpan.FromSeconds(2));
-    }
-
-    /// <summary>When a process started, or null where there is none or only its zombie: its other threads, who may hold files and sockets yet, have ended too.</summary>
-    static long? StartTime(int id)
-    {
-        try
-        {
-            // "pid (name) S ppid ...": the name may hold spaces and parentheses, so fields are counted after the last one.
-            string stat = File.ReadAllText($"/proc/{id}/stat");
-            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            bool isLastThread = int.Parse(fields[17]) <= 1;
-            return fields[0] is "X" || (fields[0] is "Z" && isLastThread) ? null : long.Parse(fields[19]);
-        }
-        catch (IOException)
-        {
-            return null;
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 using APlusP.Core;
+using APlusP.Linux;
 
 namespace APlusP.Lab;
 
@@ -46,17 +47,12 @@ public static class Programs
         ("transmission-show", "transmission-cli"),
         ("tshark", "tshark"),
         ("turnserver", "coturn"),
+        ("udhcpc", "udhcpc"),
         ("turnutils_natdiscovery", "coturn"),
     ];
 
-    /// <summary>The full path of a program, or null. Looks where root finds programs even if PATH leaves /usr/sbin out.</summary>
-    public static string? Find(string program)
-    {
-        string path = Environment.GetEnvironmentVariable("PATH") ?? "";
-        return $"{path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".Split(':', StringSplitOptions.RemoveEmptyEntries)
-            .Select(directory => Path.Combine(directory, program))
-            .FirstOrDefault(File.Exists);
-    }
+    /// <inheritdoc cref="Executables.Find"/>
+    public static string? Find(string program) => Executables.Find(program);
 
     /// <summary>Gives up at once when one of the programs is missing, naming all that are.</summary>
     /// <exception cref="APlusPException">AP5001.</exception>

@@ -90,6 +90,7 @@ static class StatusVerbs
         if (status.Prr is { Rules.Count: > 0 } ruled) Print(ruled.Rules);
         if (status.Smap is { } smap) Print(smap);
         if (status.FastPath is { } fast) AnsiConsole.WriteLine(Describe(fast));
+        foreach (ServiceStatus service in status.Services) AnsiConsole.WriteLine(Describe(service));
 
         Table traffic = NewTable("from", "received", "forwarded", "hairpinned", "answered", "consumed", "dropped", "held");
         foreach (TrafficStatus side in status.Traffic)
@@ -111,6 +112,9 @@ static class StatusVerbs
         fast.Hook == "off" ? $"no fast path: {fast.Fault}"
         : $"fast path: {fast.Hook} on {string.Join(", ", fast.Devices)}, " + (fast.Flows is { } flows ? $"{flows:N0} flow(s)" : $"{fast.Bindings:N0} binding(s)")
             + (fast.LeftOut > 0 ? $", {fast.LeftOut:N0} had no room" : "") + (fast.Fault is null ? "" : $"; {fast.Fault}");
+
+    static string Describe(ServiceStatus service) =>
+        $"{service.Name}: {service.State} since {service.Since:yyyy-MM-ddTHH:mm:ssZ}" + (service.Restarts > 0 ? $", started again {service.Restarts:N0} time(s); {service.LastFault}" : "");
 
     static void Print(RegistryStatus registry)
     {

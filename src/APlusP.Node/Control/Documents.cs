@@ -47,6 +47,20 @@ public sealed record StatusDocument
     public PrrStatus? Prr { get; init; }
 
     public SmapStatus? Smap { get; init; }
+
+    /// <summary>Programs that do some of the work in processes of their own.</summary>
+    public IReadOnlyList<ServiceStatus> Services { get; init; } = [];
+}
+
+/// <summary>A program that a daemon keeps running.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="State">"running" or "down".</param>
+/// <param name="Since">Since when.</param>
+/// <param name="Restarts">How often it ended by itself since the daemon's start.</param>
+/// <param name="LastFault">Why it did the last time.</param>
+public sealed record ServiceStatus(string Name, string State, DateTimeOffset Since, int Restarts, string? LastFault)
+{
+    public int? ProcessId { get; init; }
 }
 
 /// <summary>What became of the packets from one side; received is the sum of the rest.</summary>

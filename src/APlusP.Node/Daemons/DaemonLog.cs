@@ -122,4 +122,16 @@ public sealed partial class DaemonLog(ILogger logger)
 
     [LoggerMessage(63, LogLevel.Error, "ports are mapped, but mappings would not outlive a restart: {Code}: {Fault}")]
     public partial void MappingsNotKept(string code, string fault);
+
+    [LoggerMessage(70, LogLevel.Information, "{Program}: {Line}")]
+    public partial void ProgramSays(string program, string line);
+
+    [LoggerMessage(71, LogLevel.Warning, "{Program} is down: {Why}. It is started again in {Seconds} s")]
+    public partial void ProgramEnded(string program, string why, double seconds);
+
+    [LoggerMessage(72, LogLevel.Warning, "{Program}: process {ProcessId} was left behind by a daemon that was killed, and is ended")]
+    public partial void ProgramLeft(string program, int processId);
+
+    [LoggerMessage(73, LogLevel.Warning, "[[lan]]: {Why}")]
+    public partial void LanWaits(string why);
 }
