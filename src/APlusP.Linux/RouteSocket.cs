@@ -43,7 +43,6 @@ public sealed record PolicyRule(int Priority, int Table)
 public sealed unsafe partial class RouteSocket : IDisposable
 {
     const ushort RtmNewLink = 16, RtmNewRoute = 24, RtmDelRoute = 25, RtmNewRule = 32, RtmDelRule = 33;
-    const ushort RtmNewAddress = 20, RtmDelAddress = 21, IfaAddress = 1, IfaCacheInfo = 6;
     const ushort RtmNewNeighbour = 28, RtmDelNeighbour = 29, NdaDst = 1;
     const ushort FraIifName = 3, FraPriority = 6, FraMark = 10, FraSuppressPrefixLength = 14, FraTable = 15, RtaTable = 15;
     const byte ActionToTable = 1;
@@ -134,39 +133,6 @@ public sealed unsafe partial class RouteSocket : IDisposable
         if (route.Table > byte.MaxValue) AppendAttribute(RtaTable, route.Table);
         return Exchange($"{what} {route}", accept);
     }
-
-    /// <summary>Gives a device an address, or one that it has other times.</summary>
-    internal void SetAddress(TimedAddress address, int device)
-    {
-        BeginAddress(RtmNewAddress, FlagRequest | FlagAck | FlagCreate | FlagReplace, address.Address, device);
-        Span<byte> times = stackalloc byte[16];
-        times.Clear();
-        MemoryMarshal.Write(times, address.Preferred);
-        MemoryMarshal.Write(times[4..], address.Valid);
-        AppendAttribute(IfaCacheInfo, times);
-        Exchange($"give device {device} the address {address.Address}");
-    }
-
-    /// <summary>Takes an address from a device; false where it has lost it already.</summary>
-    internal bool TryRemoveAddress(IPv6Address address, int device)
-    {
-        BeginAddress(RtmDelAddress, FlagRequest | FlagAck, address, device);
-        return Exchange($"take the address {address} from device {device}", AddressNotAvailable, NoSuchDevice);
-    }
-
-    void BeginAddress(ushort type, ushort flags, IPv6Address address, int device)
-    {
-        Begin(type, flags);
-        Span<byte> message = Append(8);
-        message[0] = LibC.AF_INET6;
-        message[1] = 128;
-        MemoryMarshal.Write(message[4..], in device);
-        Span<byte> octets = stackalloc byte[IPv6Address.Size];
-        address.Write(octets);
-        AppendAttribute(IfaAddress, octets);
-    }
-
-    const int AddressNotAvailable = 99, NoSuchDevice = 19;
 
     /// <summary>Adds a rule; false where exactly this one is there already.</summary>
     public bool TryAddRule(PolicyRule rule) => Rule(RtmNewRule, FlagRequest | FlagAck | FlagCreate | FlagExclusive, rule, "add the rule", LibC.EEXIST);

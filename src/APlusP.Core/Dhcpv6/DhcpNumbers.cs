@@ -33,6 +33,7 @@ public enum DhcpOption : ushort
     StatusCode = 13,
     RapidCommit = 14,
     InterfaceId = 18,
+    DnsServers = 23,
     DomainList = 24,
     IaPd = 25,
     IaPrefix = 26,

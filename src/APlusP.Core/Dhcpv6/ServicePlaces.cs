@@ -8,6 +8,9 @@ namespace APlusP.Core.Dhcpv6;
 /// <param name="PcpServers">Addresses of PCP servers, the best first: the option 86, which stands once for each server (RFC 7291 section 4).</param>
 public sealed record ServicePlaces(IReadOnlyList<string> Domains, IReadOnlyList<IPv6Address> PcpServers)
 {
+    /// <summary>Addresses of DNS resolvers, the best first: the option 23 (RFC 3646 section 3).</summary>
+    public IReadOnlyList<IPv6Address> Resolvers { get; init; } = [];
+
     public static ServicePlaces None { get; } = new([], []);
 
     const int LongestName = 255, LongestLabel = 63;
@@ -16,14 +19,15 @@ public sealed record ServicePlaces(IReadOnlyList<string> Domains, IReadOnlyList<
     public static ServicePlaces Read(DhcpOptions options)
     {
         List<string> domains = [];
-        List<IPv6Address> servers = [];
+        List<IPv6Address> servers = [], resolvers = [];
         foreach (DhcpOptions.Item option in options)
         {
             if (option.Code == DhcpOption.DomainList && TryReadNames(option.Value, out List<string> names)) domains.AddRange(names);
             else if (option.Code == DhcpOption.PcpServer) servers.AddRange(ReadAddresses(option.Value));
+            else if (option.Code == DhcpOption.DnsServers) resolvers.AddRange(ReadAddresses(option.Value));
         }
 
-        return domains.Count == 0 && servers.Count == 0 ? None : new ServicePlaces(domains, servers);
+        return domains.Count == 0 && servers.Count == 0 && resolvers.Count == 0 ? None : new ServicePlaces(domains, servers) { Resolvers = resolvers };
     }
 
     /// <summary>Names as the DNS writes them, without pointers (RFC 8415 section 10).</summary>
@@ -52,7 +56,7 @@ public sealed record ServicePlaces(IReadOnlyList<string> Domains, IReadOnlyList<
         return name.Length == 0;
     }
 
-    /// <summary>The addresses of one server; those that no server can have are thrown away (RFC 7291 section 4.2).</summary>
+    /// <summary>Addresses of servers; those that no server can have are thrown away (RFC 7291 section 4.2).</summary>
     static List<IPv6Address> ReadAddresses(ReadOnlySpan<byte> value)
     {
         List<IPv6Address> addresses = [];
@@ -62,7 +66,7 @@ public sealed record ServicePlaces(IReadOnlyList<string> Domains, IReadOnlyList<
         return addresses;
     }
 
-    public bool Equals(ServicePlaces? other) => other is not null && Domains.SequenceEqual(other.Domains) && PcpServers.SequenceEqual(other.PcpServers);
+    public bool Equals(ServicePlaces? other) => other is not null && Domains.SequenceEqual(other.Domains) && PcpServers.SequenceEqual(other.PcpServers) && Resolvers.SequenceEqual(other.Resolvers);
 
-    public override int GetHashCode() => HashCode.Combine(Domains.Count, PcpServers.Count);
+    public override int GetHashCode() => HashCode.Combine(Domains.Count, PcpServers.Count, Resolvers.Count);
 }

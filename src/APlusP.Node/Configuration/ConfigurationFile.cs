@@ -186,6 +186,7 @@ public static class ConfigurationFile
         DhcpSettings? dhcp = DhcpSettings.Read(top);
         if (registry is { Address.IsFoundAnywhere: true }) dhcp = dhcp is null ? null : dhcp with { Places = [DhcpOption.DomainList] };
         if (pcp is { Server: null }) dhcp = dhcp is null ? null : dhcp with { Places = [DhcpOption.PcpServer] };
+        if (top.Has("lan")) dhcp = dhcp is null ? null : dhcp with { Places = [.. dhcp.Places, DhcpOption.DnsServers] };
 
         // What others tell is not in the file; until they have, nothing is forwarded.
         bool isTold = top.Has("registry") || top.Has("pcp") || dhcp is not null, byRule = !isTold && top.Has("end-user-prefix"), written = !isTold && !byRule;
@@ -239,18 +240,28 @@ public static class ConfigurationFile
                 IcmpErrorsPerHost = icmp.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000),
             };
         var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp, Registry = registry, Pcp = pcp };
-        string device = Device(top, configuration.Device);
+        string device = Device(top, configuration.Device), socket = ControlSocket(top, configuration.ControlSocket);
         return configuration with
         {
             Device = device,
-            ControlSocket = ControlSocket(top, configuration.ControlSocket),
+            ControlSocket = socket,
             Lans = SmapLan.Read(top, device),
+            LanLeases = LanLeases(top, path, socket),
+            Resolvers = top.Section("dns", ConfigurationSchema.Smap)?.IPv6s("upstream") ?? [],
             FastPath = FastPathOfSmap(top),
             FastPathDevices = top.Texts("fast-path-devices"),
             DefaultRoute = top.Flag("default-route", configuration.DefaultRoute),
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Smap, otherwise: true),
             PortControl = PortControlSettings.Read(top, ((SmapHome?)registry ?? pcp)?.State ?? Path.Combine(StateDirectory, Path.GetFileNameWithoutExtension(ControlSocket(top, configuration.ControlSocket))), Path.GetDirectoryName(path) ?? ""),
         };
+    }
+
+    /// <summary>Several SMAPs of one machine differ by their control socket, so its name is that of their hosts' leases too.</summary>
+    static string LanLeases(SectionReader top, string path, string controlSocket)
+    {
+        string file = top.Text("lan-leases", Path.Combine(StateDirectory, $"{Path.GetFileNameWithoutExtension(controlSocket)}.dhcp"));
+        if (file.Length == 0 || file.Contains('\n')) top.Refuse("lan-leases", ErrorCodes.ConfigurationBadValue, "'lan-leases' is not a path; write one, or leave the key out.");
+        return Path.Combine(Path.GetDirectoryName(path) ?? "", file);
     }
 
     /// <summary>The programs of a SMAP carry segmentation offload's packets whole, which XDP never sees.</summary>

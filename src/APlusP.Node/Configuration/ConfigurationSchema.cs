@@ -32,9 +32,11 @@ public static class ConfigurationSchema
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
             "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "forward", "rule",
-            "dhcpv6", "registry", "pcp", "lan", "port-control",
+            "dhcpv6", "registry", "pcp", "lan", "lan-leases", "dns", "port-control",
         ],
-        ["lan"] = ["device", "address"],
+        ["lan"] = ["device", "address", "range", "lease-time", "prefix", "hosts"],
+        ["lan.hosts"] = ["mac", "address", "name"],
+        ["dns"] = ["upstream"],
         ["dhcpv6"] = ["interface", "address", "prefix", "prefix-length", "rapid-commit", "mechanisms", "duid"],
         ["psid"] = ["offset", "length", "psid"],
         ["rule"] = [.. RuleKeys, "forwarding"],

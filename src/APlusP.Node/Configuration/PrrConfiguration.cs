@@ -103,6 +103,12 @@ public sealed record SmapConfiguration
 
     const string DefaultState = "/var/lib/aplusp/smap";
 
+    /// <summary>The file that keeps what hosts of these have, for the next start.</summary>
+    public string LanLeases { get; init; } = "/var/lib/aplusp/smap.dhcp";
+
+    /// <summary>Resolvers that are asked for the hosts of the home; none for those that the network tells.</summary>
+    public IReadOnlyList<IPv6Address> Resolvers { get; init; } = [];
+
     /// <summary>Whether the daemon points the IPv4 default route at its device.</summary>
     public bool DefaultRoute { get; init; } = true;
 

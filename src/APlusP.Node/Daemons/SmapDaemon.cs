@@ -13,6 +13,7 @@ using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 using APlusP.Node.Dhcpv6;
 using APlusP.Node.Home;
+using APlusP.Node.Lan;
 using APlusP.Node.PortControl;
 
 namespace APlusP.Node.Daemons;
@@ -30,6 +31,7 @@ public sealed class SmapDaemon : Daemon
     DhcpSource? _dhcp;
     LeasedHome? _home;
     IDisposable? _following;
+    LanService? _lan;
     PortControlService? _ports;
 
     public SmapDaemon(string configurationPath, DaemonLog log)
@@ -72,6 +74,16 @@ public sealed class SmapDaemon : Daemon
         Start(StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr, () => Claim(_configuration), What);
         _ports.Serve(_configuration);
         _following = Source?.Follow(told => Exclusively(() => Adopt(told)));
+        if (_file.Lans.Count > 0) _lan = Hold(new LanService(AroundLans(), Path.ChangeExtension(_file.ControlSocket, "lan"), Log));
+    }
+
+    LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? []);
+
+    /// <summary>The narrowest path of all that we send along, or what is configured.</summary>
+    int LivePathMtu()
+    {
+        int configured = _configuration.Options.PayloadMtu + ReadBindings.Overhead;
+        return Paths.Narrowed().Select(p => p.PathMtu).Append(configured).Min();
     }
 
     private protected override void StopFollowing()
@@ -262,6 +274,7 @@ public sealed class SmapDaemon : Daemon
         return status with
         {
             SoftwireAddresses = options.IsSuspended ? [] : [options.SoftwireAddress.ToString()],
+            Services = _lan is null ? [] : [_lan.Status],
             Smap = new SmapStatus
             {
                 IsSuspended = options.IsSuspended,

@@ -28,11 +28,14 @@ sealed record StartValues(
     /// <summary>The PCP server that a SMAP has its ports of.</summary>
     public SmapPcp? Pcp { get; init; }
 
+    /// <summary>Whether a SMAP serves LANs, and the file that keeps what their hosts have.</summary>
+    public string? LanLeases { get; init; }
+
     public static StartValues Of(PrrConfiguration c) =>
         new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null) { Registry = c.Registry };
 
     public static StartValues Of(SmapConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry, Pcp = c.Pcp };
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry, Pcp = c.Pcp, LanLeases = c.Lans.Count > 0 ? c.LanLeases : null };
 
     /// <summary>The first key, if any, whose value is another, with both for people.</summary>
     public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)
@@ -56,5 +59,6 @@ sealed record StartValues(
         ("max-paths", $"{MaxPaths}"),
         ("[registry]", $"{Registry}{SmapRegistry}"),
         ("[pcp]", $"{Pcp}"),
+        ("[[lan]] and lan-leases", LanLeases ?? "none"),
     ];
 }

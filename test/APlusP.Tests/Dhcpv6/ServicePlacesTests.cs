@@ -20,6 +20,14 @@ public class ServicePlacesTests
         Assert.Equal(["2001:db8::1", "2001:db8::2", "2001:db8::3"], places.PcpServers.Select(s => $"{s}"));
     }
 
+    [Fact]
+    public void Resolvers_are_read_in_their_order_and_tell_places_apart()
+    {
+        ServicePlaces places = Read("0017 0020 20010db8000000000000000000000053 20010db8000000000000000000000054" + "0017 0010 ff020000000000000000000000000001");
+        Assert.Equal(["2001:db8::53", "2001:db8::54"], places.Resolvers.Select(s => $"{s}"));
+        Assert.NotEqual(ServicePlaces.None, places);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("0018 0000")]
@@ -30,6 +38,7 @@ public class ServicePlacesTests
     [InlineData("0018 0005 03 612e62 00")] // A dot in a label.
     [InlineData("0056 0000")]
     [InlineData("0056 0008 20010db800000000")]
+    [InlineData("0017 0011 20010db8000000000000000000000053 00")]
     [InlineData("0056 0010 ff020000000000000000000000000001")] // Many hosts.
     [InlineData("0056 0010 00000000000000000000000000000001")] // This one.
     public void What_is_damaged_or_no_place_is_left_out(string options) => Assert.Equal(ServicePlaces.None, Read(options));

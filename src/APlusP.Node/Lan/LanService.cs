@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Linux;
+using APlusP.Node.Configuration;
+using APlusP.Node.Control;
+using APlusP.Node.Daemons;
+using APlusP.Node.Services;
+
+namespace APlusP.Node.Lan;
+
+/// <summary>What the service of LANs has to know of the daemon, asked for again and again.</summary>
+/// <param name="Configuration">The file's.</param>
+/// <param name="PathMtu">What the path of the softwire carries.</param>
+/// <param name="Delegated">Prefixes that a server has delegated.</param>
+/// <param name="Resolvers">Resolvers that it has told.</param>
+sealed record LanSurroundings(Func<SmapConfiguration> Configuration, Func<int> PathMtu, Func<IReadOnlyList<IPv6Prefix>> Delegated, Func<IReadOnlyList<IPv6Address>> Resolvers);
+
+/// <summary>
+/// The SMAP as the router of its LANs: it has its addresses there, and runs a dnsmasq of its own, which knows nothing of the host's. Twice a second it looks whether anything has changed, and a dnsmasq that
+/// is started anew advertises at once.
+/// </summary>
+sealed class LanService : IDisposable
+{
+    static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>A dnsmasq that sees an address go tells hosts at once that its prefix is over; one that is started anew would not know of it.</summary>
+    static readonly TimeSpan s_told = TimeSpan.FromSeconds(3);
+
+    readonly LanSurroundings _around;
+    readonly DaemonLog _log;
+    readonly string _configuration, _leases;
+    readonly LanAddresses _addresses;
+    readonly SupervisedProgram _dnsmasq;
+    readonly ManualResetEventSlim _stop = new();
+    readonly Thread _looking;
+    string _served = "", _fault = "";
+
+    /// <param name="around">The daemon.</param>
+    /// <param name="directory">For what need not outlive it.</param>
+    /// <param name="log">Told of everything.</param>
+    public LanService(LanSurroundings around, string directory, DaemonLog log)
+    {
+        _around = around;
+        _log = log;
+        Directory.CreateDirectory(directory);
+        _configuration = Path.Combine(directory, "dnsmasq.conf");
+        _leases = Path.GetFullPath(around.Configuration().LanLeases);
+        Directory.CreateDirectory(Path.GetDirectoryName(_leases)!);
+        _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
+        Look();
+        _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);
+        _looking = new Thread(KeepLooking) { IsBackground = true, Name = "lan" };
+        _looking.Start();
+    }
+
+    public ServiceStatus Status => _dnsmasq.Status;
+
+    void KeepLooking()
+    {
+        bool waits = false;
+        while (!_stop.Wait(s_look))
+        {
+            waits |= Look();
+            if (!waits || Stopwatch.GetElapsedTime(_addresses.Changed) < s_told) continue;
+            _dnsmasq.Restart();
+            waits = false;
+        }
+    }
+
+    /// <summary>Puts what is to be served now in place; gives whether dnsmasq has to read it anew.</summary>
+    bool Look()
+    {
+        try
+        {
+            SmapConfiguration configuration = _around.Configuration();
+            IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
+            TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
+            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), HostsResolvers()) };
+            return WriteIfNew(DnsmasqConfiguration.Text(state, _leases));
+        }
+        catch (Exception error) when (error is APlusPException or IOException or UnauthorizedAccessException)
+        {
+            Tell(error.Message);
+            return false;
+        }
+    }
+
+    void TellMissing(IReadOnlyList<string> devices) => Tell(devices.Count == 0 ? "" : $"there is no device {string.Join(", ", devices.Distinct())}; it is served as soon as there is");
+
+    /// <summary>Once, however often it is seen.</summary>
+    void Tell(string fault)
+    {
+        if (fault != _fault && fault.Length > 0) _log.LanWaits(fault);
+        _fault = fault;
+    }
+
+    static IEnumerable<(string Device, NetworkAddress Address)> AddressesOf(SmapLan lan, IPv6Prefix? prefix)
+    {
+        byte[] v4 = new byte[IPv4Address.Size];
+        lan.Address.Write(v4);
+        yield return (lan.Device, new NetworkAddress(v4, lan.Network.Length));
+        if (prefix is not { } home) yield break;
+        byte[] v6 = new byte[IPv6Address.Size];
+        LanPrefixes.RouterOf(home).Write(v6);
+        yield return (lan.Device, new NetworkAddress(v6, home.Length));
+    }
+
+    static string HostsResolvers() => File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : "";
+
+    bool WriteIfNew(string text)
+    {
+        if (text == _served) return false;
+        File.WriteAllText(_configuration, text);
+        _served = text;
+        return true;
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _looking.Join();
+        _dnsmasq.Dispose();
+        _addresses.Dispose();
+        File.Delete(_configuration);
+        _stop.Dispose();
+    }
+}

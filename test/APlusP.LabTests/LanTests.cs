@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using APlusP.Lab;
+using APlusP.Linux;
+
+namespace APlusP.LabTests;
+
+/// <summary>A host that knows nothing gets all by DHCP and router advertisements from the SMAP.</summary>
+public sealed class LanTests : IDisposable
+{
+    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    readonly LanLab _lab = new();
+
+    [Fact]
+    public void Dhcp_gives_address_router_dns_and_the_mtu_of_the_path()
+    {
+        _lab.Configure();
+        _lab.Start();
+        LabProcess capture = _lab.Host.Start("capture", _lab.PathOf("capture.log"), "tcpdump", "-i", "eth0", "-n", "-U", "-w", _lab.PathOf("dhcp.pcap"), "udp port 67");
+        capture.WaitUntil(() => capture.ReadLog().Contains("listening on", StringComparison.Ordinal), s_patience, "listen");
+        Dictionary<string, string> told = _lab.Dhcp();
+        Assert.Equal(("192.168.2.1", "192.168.2.1", "1460", "24"), (told["router"], told["dns"], told["mtu"], told["mask"]));
+        Assert.True(Wait.Until(() => Convert.ToHexString(File.ReadAllBytes(_lab.PathOf("dhcp.pcap"))).Contains("1A0205B4", StringComparison.Ordinal), s_patience), "no option 26 of 1460 on the wire");
+        _lab.Host.Require("ping", "-c", "1", "-w", "5", "192.168.2.1");
+        capture.Stop();
+    }
+
+    [Fact]
+    public void Router_advertisements_have_prefix_resolver_and_an_mtu_of_their_own()
+    {
+        _lab.Configure(pathMtu: 1280);
+        _lab.Start();
+        Assert.True(Wait.Until(() => _lab.Host.Run("ip", "-6", "addr", "show", "dev", "eth0", "scope", "global").Output.Contains("2001:db8:2:1:", StringComparison.Ordinal), s_patience), "no address");
+        string heard = _lab.Advertisement();
+        Assert.Contains(LanLab.Prefix, heard);
+        Assert.Matches(@"MTU\s+:\s+1280 bytes", heard);
+        Assert.Contains("Recursive DNS server", heard);
+        Assert.Equal("1240", _lab.Dhcp()["mtu"]);
+        Assert.True(Wait.Until(() => _lab.Host.Run("ping", "-6", "-c", "1", "-w", "2", "2001:db8:fffe::1").Succeeded, s_patience), "no native IPv6");
+    }
+
+    [Fact]
+    public void A_narrower_path_and_another_prefix_are_told_at_once_and_the_old_prefix_is_deprecated()
+    {
+        _lab.Configure();
+        _lab.Start();
+        string Addresses() => _lab.Host.Run("ip", "-6", "addr", "show", "dev", "eth0", "scope", "global").Output;
+        Assert.True(Wait.Until(() => Addresses().Contains("2001:db8:2:1:", StringComparison.Ordinal), s_patience), "no address");
+        Assert.Equal("1460", _lab.Dhcp()["mtu"]);
+
+        _lab.Configure(pathMtu: 1400, prefix: LanLab.OtherPrefix);
+        _lab.Reload();
+        Assert.True(Wait.Until(() => Addresses().Contains("2001:db8:2:2:", StringComparison.Ordinal), TimeSpan.FromSeconds(10)), "no address of the new prefix");
+        Assert.True(Wait.Until(() => Addresses().Split('\n').Any(l => l.Contains("2001:db8:2:1:", StringComparison.Ordinal) && l.Contains("deprecated", StringComparison.Ordinal)), TimeSpan.FromSeconds(10)), Addresses());
+        Assert.True(Wait.Until(() => _lab.Host.Require("cat", "/proc/sys/net/ipv6/conf/eth0/mtu").Trim() == "1400", s_patience), "IPv6 has the old MTU");
+        Assert.True(Wait.Until(() => _lab.Dhcp()["mtu"] == "1360", s_patience), "DHCP tells the old MTU");
+    }
+
+    [Fact]
+    public void A_host_has_the_address_that_is_reserved_for_it_and_its_name()
+    {
+        _lab.Configure(lan: $"hosts = [{{ mac = \"{LanLab.Mac}\", address = \"192.168.2.121\", name = \"a\" }}]");
+        _lab.Start();
+        Assert.Equal("192.168.2.121", _lab.Dhcp()["ip"]);
+        Assert.Contains("192.168.2.121", _lab.Dig("a.home.arpa").Output);
+    }
+
+    [Fact]
+    public void Names_are_asked_for_by_ipv6_and_take_no_port_of_the_shared_address()
+    {
+        _lab.Configure();
+        _lab.Resolve(LanLab.Resolver);
+        _lab.Start();
+        _lab.Dhcp();
+        for (int i = 0; i < 20; i++) Assert.Contains("203.0.113.4", _lab.Dig("www.example").Output);
+        Assert.Equal(0, PortsInUse());
+
+        // Straight to a resolver by IPv4 each question takes a port.
+        for (int i = 0; i < 20; i++) _lab.Host.Run("dig", "@203.0.113.53", "+tries=1", "+time=1", "-b", $"0.0.0.0#{40_000 + i}", "www.example");
+        Assert.Equal(20, PortsInUse());
+    }
+
+    int PortsInUse() => _lab.Status().GetProperty("smap").GetProperty("portsInUse").EnumerateArray().Sum(p => p.GetProperty("ports").GetInt32());
+
+    [Fact]
+    public void A_dead_resolver_beside_a_living_one_costs_no_time()
+    {
+        _lab.Configure(sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\", \"{LanLab.OtherResolver}\"]");
+        _lab.Net.Shell($"ip -6 addr del {LanLab.Resolver}/128 dev lo; ip -6 route add blackhole {LanLab.Resolver}/128");
+        _lab.Resolve(LanLab.OtherResolver);
+        _lab.Start();
+        _lab.Dhcp();
+        CommandResult answer = _lab.Dig("www.example", seconds: 4);
+        Assert.True(answer.Output.Contains("203.0.113.4", StringComparison.Ordinal), answer.Text);
+    }
+
+    [Fact]
+    public void A_resolver_that_is_found_late_is_asked_from_then_on_and_without_any_hosts_hear_so_at_once()
+    {
+        _lab.Configure(sections: "");
+        Directory.CreateDirectory($"/etc/netns/{_lab.Smap.Name}");
+        string conf = $"/etc/netns/{_lab.Smap.Name}/resolv.conf";
+        File.WriteAllText(conf, "nameserver 192.0.2.53\n");
+        _lab.Start();
+        _lab.Dhcp();
+        long begun = Stopwatch.GetTimestamp();
+        Assert.Contains("status: REFUSED", _lab.Dig("www.example").Output);
+        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.Zero, TimeSpan.FromSeconds(4));
+
+        _lab.Resolve(LanLab.Resolver);
+        File.WriteAllText(conf, $"nameserver {LanLab.Resolver}\n");
+        Assert.True(Wait.Until(() => _lab.Dig("www.example", seconds: 1).Output.Contains("203.0.113.4", StringComparison.Ordinal), s_patience), "never asked");
+    }
+
+    [Fact]
+    public void A_dnsmasq_that_is_killed_is_back_within_five_seconds_and_one_of_a_killed_smap_is_replaced()
+    {
+        _lab.Configure();
+        _lab.Start();
+        string address = _lab.Dhcp()["ip"];
+        int first = _lab.Dnsmasq()!.Value;
+        Signals.Send(first, Signals.Kill);
+        Assert.True(Wait.Until(() => _lab.Dnsmasq() is { } now && now != first && _lab.Serves(), TimeSpan.FromSeconds(5)), "not back");
+        Assert.Equal(address, _lab.Dhcp()["ip"]);
+
+        var left = ProcessIdentity.Of(_lab.Dnsmasq()!.Value);
+        _lab.Daemon.Signal(Signals.Kill);
+        Assert.True(_lab.Daemon.WaitForExit(s_patience));
+        Assert.True(left!.Value.IsRunning);
+        _lab.Start();
+        Assert.False(left.Value.IsRunning);
+        Assert.Equal(address, _lab.Dhcp()["ip"]);
+    }
+
+    [Fact]
+    public void Nothing_of_it_stays_behind_and_what_was_there_before_does()
+    {
+        _lab.Configure();
+        _lab.Smap.Ip("addr add 192.168.7.1/24 dev lan");
+        _lab.Start();
+        Assert.Contains("192.168.2.1/24", _lab.Smap.Require("ip", "addr", "show", "dev", "lan"));
+        Assert.True(_lab.Daemon.Stop(TimeSpan.FromSeconds(20)));
+        string after = _lab.Smap.Require("ip", "addr", "show", "dev", "lan");
+        Assert.DoesNotContain("192.168.2.1/24", after);
+        Assert.DoesNotContain("2001:db8:2:", after);
+        Assert.Contains("192.168.7.1/24", after);
+        Assert.DoesNotContain(_lab.Smap.ProcessIds(), id => File.Exists($"/proc/{id}/comm") && File.ReadAllText($"/proc/{id}/comm").Contains("dnsmasq", StringComparison.Ordinal));
+    }
+
+    public void Dispose() => _lab.Dispose();
+}
