@@ -147,5 +147,36 @@ public sealed class LanTests : IDisposable
         Assert.DoesNotContain(_lab.Smap.ProcessIds(), id => File.Exists($"/proc/{id}/comm") && File.ReadAllText($"/proc/{id}/comm").Contains("dnsmasq", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Ipv6_from_outside_is_kept_away_but_for_exceptions_and_other_tables_stay()
+    {
+        const string allow = "[firewall]\nallow = [{ to = \"::5054:ff:fe00:279\", port = 22 }]\n";
+        _lab.Configure(sections: allow);
+        _lab.Smap.Shell("nft 'table inet mine { chain forward { type filter hook forward priority 10; tcp dport 9 drop; }; }'");
+        _lab.Start();
+        const string host = "2001:db8:2:1:5054:ff:fe00:279";
+        Assert.True(Wait.Until(() => _lab.Net.Run("ping", "-6", "-c", "1", "-w", "2", host).Succeeded, s_patience), "no echo");
+        foreach (int port in (int[])[22, 23]) Listen(_lab.Host, port);
+        Listen(_lab.Net, 80);
+        bool Reaches(NetworkNamespace from, string to, int port) => from.Run("socat", "-u", "/dev/null", $"TCP6:[{to}]:{port},connect-timeout=2").Succeeded;
+        Assert.True(Reaches(_lab.Net, host, 22));
+        Assert.False(Reaches(_lab.Net, host, 23));
+        Assert.True(Reaches(_lab.Host, "2001:db8:fffe::1", 80));
+
+        // A reload opens and closes.
+        _lab.Configure(sections: allow.Replace("22", "23", StringComparison.Ordinal));
+        _lab.Reload();
+        Assert.True(Wait.Until(() => Reaches(_lab.Net, host, 23), s_patience), "the exception is not in force");
+        Assert.False(Reaches(_lab.Net, host, 22));
+        Assert.True(_lab.Daemon.Stop(TimeSpan.FromSeconds(20)));
+        Assert.Equal("table inet mine", _lab.Smap.Require("nft", "list", "tables").Trim());
+    }
+
+    void Listen(NetworkNamespace at, int port)
+    {
+        LabProcess server = at.Start($"listen {port}", _lab.PathOf($"listen-{port}.log"), "socat", $"TCP6-LISTEN:{port},fork,reuseaddr", "/dev/null");
+        server.WaitUntil(() => at.Run("ss", "-Hltn", $"sport = :{port}").Output.Length > 0, s_patience, "listen");
+    }
+
     public void Dispose() => _lab.Dispose();
 }

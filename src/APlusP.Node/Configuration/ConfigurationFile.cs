@@ -240,6 +240,7 @@ public static class ConfigurationFile
                 IcmpErrorsPerHost = icmp.Number("errors-per-host", options.IcmpErrorsPerHost, 0, 1_000_000),
             };
         var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp, Registry = registry, Pcp = pcp };
+        (bool keepsOut, IReadOnlyList<FirewallException> allowed) = FirewallException.Read(top);
         string device = Device(top, configuration.Device), socket = ControlSocket(top, configuration.ControlSocket);
         return configuration with
         {
@@ -247,6 +248,8 @@ public static class ConfigurationFile
             ControlSocket = socket,
             Lans = SmapLan.Read(top, device),
             LanLeases = LanLeases(top, path, socket),
+            KeepsOutIPv6 = keepsOut,
+            Allowed = allowed,
             Resolvers = top.Section("dns", ConfigurationSchema.Smap)?.IPv6s("upstream") ?? [],
             FastPath = FastPathOfSmap(top),
             FastPathDevices = top.Texts("fast-path-devices"),

@@ -106,6 +106,12 @@ public sealed record SmapConfiguration
     /// <summary>The file that keeps what hosts of these have, for the next start.</summary>
     public string LanLeases { get; init; } = "/var/lib/aplusp/smap.dhcp";
 
+    /// <summary>Whether IPv6 from outside is kept away from their hosts.</summary>
+    public bool KeepsOutIPv6 { get; init; } = true;
+
+    /// <summary>What of it is let in.</summary>
+    public IReadOnlyList<FirewallException> Allowed { get; init; } = [];
+
     /// <summary>Resolvers that are asked for the hosts of the home; none for those that the network tells.</summary>
     public IReadOnlyList<IPv6Address> Resolvers { get; init; } = [];
 

@@ -77,7 +77,7 @@ public sealed class SmapDaemon : Daemon
         if (_file.Lans.Count > 0) _lan = Hold(new LanService(AroundLans(), Path.ChangeExtension(_file.ControlSocket, "lan"), Log));
     }
 
-    LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? []);
+    LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? [], () => _configuration.Options.IsSuspended ? null : _configuration.Options.SoftwireAddress);
 
     /// <summary>The narrowest path of all that we send along, or what is configured.</summary>
     int LivePathMtu()

@@ -5,6 +5,7 @@ using APlusP.Linux;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 using APlusP.Node.Daemons;
+using APlusP.Node.Names;
 using APlusP.Node.Services;
 
 namespace APlusP.Node.Lan;
@@ -14,7 +15,8 @@ namespace APlusP.Node.Lan;
 /// <param name="PathMtu">What the path of the softwire carries.</param>
 /// <param name="Delegated">Prefixes that a server has delegated.</param>
 /// <param name="Resolvers">Resolvers that it has told.</param>
-sealed record LanSurroundings(Func<SmapConfiguration> Configuration, Func<int> PathMtu, Func<IReadOnlyList<IPv6Prefix>> Delegated, Func<IReadOnlyList<IPv6Address>> Resolvers);
+/// <param name="Softwire">Our end of the softwire; null while there is none.</param>
+sealed record LanSurroundings(Func<SmapConfiguration> Configuration, Func<int> PathMtu, Func<IReadOnlyList<IPv6Prefix>> Delegated, Func<IReadOnlyList<IPv6Address>> Resolvers, Func<IPv6Address?> Softwire);
 
 /// <summary>
 /// The SMAP as the router of its LANs: it has its addresses there, and runs a dnsmasq of its own, which knows nothing of the host's. Twice a second it looks whether anything has changed, and a dnsmasq that
@@ -31,6 +33,7 @@ sealed class LanService : IDisposable
     readonly DaemonLog _log;
     readonly string _configuration, _leases;
     readonly LanAddresses _addresses;
+    readonly InboundFirewall _firewall;
     readonly SupervisedProgram _dnsmasq;
     readonly ManualResetEventSlim _stop = new();
     readonly Thread _looking;
@@ -48,6 +51,7 @@ sealed class LanService : IDisposable
         _leases = Path.GetFullPath(around.Configuration().LanLeases);
         Directory.CreateDirectory(Path.GetDirectoryName(_leases)!);
         _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
+        _firewall = new InboundFirewall(around.Configuration().Device);
         Look();
         _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);
         _looking = new Thread(KeepLooking) { IsBackground = true, Name = "lan" };
@@ -74,9 +78,12 @@ sealed class LanService : IDisposable
         try
         {
             SmapConfiguration configuration = _around.Configuration();
+
+            // Before there are addresses that could be reached.
+            _firewall.Set(configuration, _around.Softwire());
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
             TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
-            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), HostsResolvers()) };
+            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), NameServers.Read().Servers) };
             return WriteIfNew(DnsmasqConfiguration.Text(state, _leases));
         }
         catch (Exception error) when (error is APlusPException or IOException or UnauthorizedAccessException)
@@ -106,8 +113,6 @@ sealed class LanService : IDisposable
         yield return (lan.Device, new NetworkAddress(v6, home.Length));
     }
 
-    static string HostsResolvers() => File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : "";
-
     bool WriteIfNew(string text)
     {
         if (text == _served) return false;
@@ -122,6 +127,7 @@ sealed class LanService : IDisposable
         _looking.Join();
         _dnsmasq.Dispose();
         _addresses.Dispose();
+        _firewall.Dispose();
         File.Delete(_configuration);
         _stop.Dispose();
     }

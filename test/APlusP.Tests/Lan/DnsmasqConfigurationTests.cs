@@ -1,3 +1,4 @@
+using System.Net;
 using APlusP.Core.Addresses;
 using APlusP.Node.Configuration;
 using APlusP.Node.Lan;
@@ -111,10 +112,10 @@ public class DnsmasqConfigurationTests
     [Fact]
     public void Resolvers_are_those_of_the_file_or_of_the_network_or_the_machines()
     {
-        const string conf = "# one\nnameserver 192.0.2.53\nnameserver ::1\nnameserver\t2001:db8::3 # three\nnameserver fe80::1%eth0\nsearch example\nnameserver 2001:db8::4";
+        IReadOnlyList<IPAddress> own = [.. ((string[])["192.0.2.53", "::1", "2001:db8::3", "fe80::1%1", "2001:db8::4"]).Select(IPAddress.Parse)];
         IReadOnlyList<IPv6Address> written = [IPv6Address.Parse("2001:db8::1")], told = [IPv6Address.Parse("2001:db8::2")];
-        Assert.Equal(written, LanResolvers.Choose(written, told, conf));
-        Assert.Equal(told, LanResolvers.Choose([], told, conf));
-        Assert.Equal(["2001:db8::3", "2001:db8::4"], LanResolvers.Choose([], [], conf).Select(r => $"{r}"));
+        Assert.Equal(written, LanResolvers.Choose(written, told, own));
+        Assert.Equal(told, LanResolvers.Choose([], told, own));
+        Assert.Equal(["2001:db8::3", "2001:db8::4"], LanResolvers.Choose([], [], own).Select(r => $"{r}"));
     }
 }
