@@ -263,6 +263,19 @@ public sealed class PortControlTests : IDisposable
     }
 
     [Fact]
+    public void A_LAN_that_is_unplugged_and_plugged_in_again_is_served_again()
+    {
+        Start();
+        _host.Home.Require("natpmpc", "-g", Router);
+        _host.Smap.Ip("link del lan");
+        Commands.Require("ip", "link", "add", "lan", "netns", _host.Smap.Name, "type", "veth", "peer", "name", "eth0", "netns", _host.Home.Name);
+        _host.Smap.Ip("link set lan up", $"addr add {Router}/24 dev lan");
+        _host.Home.Ip("link set eth0 up", $"addr add {SmapHost.Client}/24 dev eth0", $"route add default via {Router}");
+        Await(() => _host.Home.Run(["natpmpc", "-g", Router], timeout: TimeSpan.FromSeconds(20)).Output.Contains(SmapHost.Shared, StringComparison.Ordinal), "NAT-PMP does not answer");
+        Await(() => Upnpc("-s").Output.Contains(SmapHost.Shared, StringComparison.Ordinal), "UPnP does not answer");
+    }
+
+    [Fact]
     public void Hosts_hear_of_another_address_by_NAT_PMP_and_PCP_and_a_subscriber_by_its_events()
     {
         const string other = "192.0.2.9";

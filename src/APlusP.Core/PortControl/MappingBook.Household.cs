@@ -21,8 +21,8 @@ public sealed partial class MappingBook
     /// <summary>Forwards that the household has added beside those of the configuration, also those that are not in force by the ports we have now.</summary>
     public IReadOnlyList<PortForward> Household => _household;
 
-    /// <summary>All ports that lead somewhere now: static forwards first.</summary>
-    public IReadOnlyList<PortForward> Forwards => [.. StaticForwards, .. _byPort.Values.Select(m => m.Forward)];
+    /// <summary>All ports that lead somewhere now, no more than the NAPT has room for: static forwards first.</summary>
+    public IReadOnlyList<PortForward> Forwards => [.. StaticForwards.Concat(_byPort.Values.Select(m => m.Forward)).Take(SmapOptions.MaxForwards)];
 
     /// <summary>The shared address that mappings were last of, also while there is none.</summary>
     public IPv4Address? LastAddress => _lastAddress ?? Terms.Address;

@@ -157,7 +157,8 @@ public sealed partial class MappingBook(MappingTerms terms, Random random)
         IpProtocol protocol = wish.Protocol;
         IPv4Address host = wish.Host;
         int ofHost = _byPort.Values.Count(m => m.Forward.Protocol == protocol && m.Forward.Host == host), ofAll = _byPort.Keys.Count(k => k.Protocol == protocol);
-        int leftOfHost = Terms.Limits.PerHostOf(Terms.Ports) - ofHost, left = Math.Min(leftOfHost, MappingLimits.MostOf(Terms.Ports) - ofAll), allowed = 0;
+        int leftOfHost = Terms.Limits.PerHostOf(Terms.Ports) - ofHost, allowed = 0;
+        int left = Math.Min(leftOfHost, Math.Min(MappingLimits.MostOf(Terms.Ports) - ofAll, SmapOptions.MaxForwards - StaticForwards.Count() - Count));
         while (allowed < count && (At(protocol, (ushort)(first + allowed)) is not null || left-- > 0)) allowed++;
         count = allowed;
         return count > 0 ? MappingRefusal.None : leftOfHost <= 0 ? MappingRefusal.HostLimit : MappingRefusal.NoneLeft;

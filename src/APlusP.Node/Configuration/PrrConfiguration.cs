@@ -98,6 +98,7 @@ public sealed record SmapConfiguration
 
     /// <summary>The networks of the home that the SMAP is the router of; none for those that somebody else sets up.</summary>
     public IReadOnlyList<SmapLan> Lans { get; init; } = [];
+
     /// <summary>How hosts of the LAN may ask for ports.</summary>
     public PortControlSettings PortControl { get; init; } = new(DefaultState);
 

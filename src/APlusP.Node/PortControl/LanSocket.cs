@@ -103,11 +103,11 @@ sealed class LanSocket : IDisposable
             {
                 return;
             }
-            catch (InvalidOperationException error)
+            catch (Exception error)
             {
-                // The worker has ended, and the daemon is about to.
+                // Whoever asked will ask again; a fault of ours must not end the daemon.
                 _failed(error.Message);
-                return;
+                Thread.Sleep(100);
             }
         }
     }

@@ -1,10 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
+using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Pcp;
 using APlusP.Core.PortControl;
 using APlusP.Core.PortControl.Upnp;
+using APlusP.Linux;
 using APlusP.Node.Daemons;
 
 namespace APlusP.Node.PortControl;
@@ -45,11 +47,15 @@ sealed class PortControlServer : IDisposable
 
         public string? Fault { get; set; }
 
+        /// <summary>The device that it was opened on: one that was plugged in again is another of the same name.</summary>
+        public int Device { get; set; }
+
         public void Dispose()
         {
             Pcp?.Dispose();
             Ssdp?.Dispose();
             Web?.Dispose();
+            (Pcp, Ssdp, Web, Announced) = (null, null, null, default);
         }
     }
 
@@ -98,6 +104,9 @@ sealed class PortControlServer : IDisposable
         if (!_places.TryGetValue(lan, out Place? place)) _places[lan] = place = new Place();
         try
         {
+            int device = RouteSocket.IndexOf(lan.Device);
+            if (device != place.Device) place.Dispose();
+            place.Device = device;
             bool wasOpen = place.Pcp is not null || place.Web is not null;
             if (_desk.Settings.Pcp && place.Pcp is null)
             {
@@ -110,7 +119,7 @@ sealed class PortControlServer : IDisposable
                 _log.PortControlListens(lan.Device, $"{lan.Address}", string.Join(" and ", new[] { place.Pcp is null ? null : "PCP and NAT-PMP", place.Web is null ? null : "UPnP" }.Where(p => p is not null)));
             place.Fault = null;
         }
-        catch (SocketException error)
+        catch (Exception error) when (error is SocketException or APlusPException)
         {
             if (place.Fault != error.Message) _log.PortControlWaits(lan.Device, $"{lan.Address}", error.Message);
             place.Fault = error.Message;

@@ -1,0 +1,160 @@
+using APlusP.Core;
+using APlusP.Core.Devices;
+using APlusP.Core.Forwarding;
+using APlusP.Core.PortControl;
+using APlusP.Core.PortSets;
+using APlusP.Node.Control;
+using APlusP.Node.Daemons;
+using APlusP.Node.PortControl;
+using APlusP.Tests.Forwarding;
+using Microsoft.Extensions.Logging.Abstractions;
+using static APlusP.Tests.PortControl.DeskScene;
+
+namespace APlusP.Tests.PortControl;
+
+/// <summary>A desk over the SMAP's own NAPT and a directory, started again and again.</summary>
+public sealed class PortDeskTests : IDisposable
+{
+    readonly string _directory = Directory.CreateTempSubdirectory("aplusp-desk-").FullName;
+    readonly HandClock _time = new();
+    Smap _smap;
+    PortDesk _desk;
+
+    public PortDeskTests() => (_smap, _desk) = Start();
+
+    (Smap Smap, PortDesk Desk) Start(Func<SmapOptions, SmapOptions>? change = null)
+    {
+        Smap smap = GatewayScene.Make(_time, change);
+        var desk = new PortDesk(new PortControlSettings(Path.Combine(_directory, "state")), smap.Options, errand => errand(smap), new DaemonLog(NullLogger.Instance), _time);
+        smap.Options = desk.With(smap.Options, desk.Settings);
+        return (smap, desk);
+    }
+
+    void Restart(Func<SmapOptions, SmapOptions>? change = null)
+    {
+        _desk.Dispose();
+        (_smap, _desk) = Start(change);
+    }
+
+    public void Dispose()
+    {
+        _desk.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    MappingGrant Map(MappingWish wish) => _desk.Ask((book, napt, now) => book.Map(wish, napt, now));
+
+    List<MappingEntry> Entries() => [.. HouseholdForwards.Answer("mappings", _desk)!.Mappings!.Entries];
+
+    [Fact]
+    public void What_was_asked_for_is_in_force_at_once_and_is_there_after_a_restart_with_the_time_that_is_left()
+    {
+        Map(Wish(80, suggested: 10007, seconds: 3600));
+        Map(Wish(3000, by: MappingProtocol.Pcp, nonce: 7, count: 3, suggested: 10020));
+        Map(Wish(6881, Phone, MappingProtocol.Upnp, suggested: 10030, exact: true, seconds: 60) with { Description = "a <film>" });
+        Assert.Equal(5, _smap.Options.Forwards.Count);
+        uint epoch = _desk.Epoch;
+        _time.Advance(TimeSpan.FromSeconds(600));
+        Restart();
+        Assert.Equal([10007, 10020, 10021, 10022], _smap.Options.Forwards.Select(f => (int)f.Port).Order());
+        Assert.Equal(epoch + 600, _desk.Epoch);
+        Assert.Equal(3000, Entries()[0].SecondsLeft);
+
+        // The nonce is known still, and the set is one.
+        Assert.Equal(MappingRefusal.NotTheirs, Map(Wish(3000, by: MappingProtocol.Pcp, nonce: 8)).Refusal);
+        Assert.Equal(new PortRange(10020, 10022), Map(Wish(3000, by: MappingProtocol.Pcp, nonce: 7, count: 3)).Ports);
+    }
+
+    [Fact]
+    public void A_port_that_an_endpoint_has_by_its_flows_is_the_one_that_it_gets()
+    {
+        byte[] sent = Assert.Single(OnTheWire.Through(_smap, Origin.FromLan, Packets.Udp(GatewayScene.Client, 5000, GatewayScene.Server, 53)));
+        int port = sent[60] << 8 | sent[61];
+        Assert.Equal(port, Map(Wish(5000, GatewayScene.Client, protocol: Core.Wire.IpProtocol.Udp, suggested: 10999)).Ports.First);
+        Assert.Equal(1, _smap.Use().Flows);
+    }
+
+    [Fact]
+    public void With_another_set_the_epoch_begins_anew_if_something_was_lost_and_who_listens_hears_what()
+    {
+        using var heard = new BlockingHear(_desk);
+        Map(Wish(80, suggested: 10007));
+        _time.Advance(TimeSpan.FromSeconds(100));
+        _smap.Options = _desk.With(GatewayScene.Options(o => o with { Ports = PortSet.Parse("10500-10999") }), _desk.Settings);
+        Assert.Equal(10007, Assert.Single(heard.Next().Lost).Forward.Port);
+        Assert.Equal(0u, _desk.Epoch);
+        _time.Advance(TimeSpan.FromSeconds(100));
+        _smap.Options = _desk.With(GatewayScene.Options(o => o with { Ports = PortSet.Parse("10500-10999"), SharedAddress = Host("192.0.2.99") }), _desk.Settings);
+        Assert.True(heard.Next().IsOtherAddress);
+        Assert.Equal(100u, _desk.Epoch);
+    }
+
+    sealed class BlockingHear : IDisposable
+    {
+        readonly System.Collections.Concurrent.BlockingCollection<MappingChange> _heard = [];
+
+        public BlockingHear(PortDesk desk) => desk.Upset += _heard.Add;
+
+        public MappingChange Next() => _heard.TryTake(out MappingChange? change, TimeSpan.FromSeconds(30)) ? change : throw new Xunit.Sdk.XunitException("nothing was heard");
+
+        public void Dispose() => _heard.Dispose();
+    }
+
+    [Fact]
+    public void Forwards_of_the_household_are_checked_as_those_of_the_file_and_kept()
+    {
+        Restart(o => o with { Forwards = [Static(10001, Phone, 80)] });
+        Assert.Equal("AP1025", Refusal("forward add 80 192.168.2.10:80 tcp"));
+        Assert.Equal("AP1018", Refusal("forward add 10001 192.168.2.10:80 tcp"));
+        Assert.Equal("AP1018", Refusal($"forward add 10002 {Phone}:80 both"));
+        Assert.Equal("AP3015", Refusal("forward add 10002 server.example:80 tcp"));
+        Assert.Equal("AP3015", Refusal("forward add 10002 192.168.2.10:80 sctp"));
+        Assert.Equal("AP3015", Refusal("forward add 70000 192.168.2.10:80 tcp"));
+        Assert.Equal("AP3015", Refusal("forward remove 10001 tcp"));
+        Assert.Equal("AP3015", Refusal("forward remove 10002 tcp"));
+        Assert.Equal("AP3015", Refusal("forward whatever"));
+        Assert.Null(HouseholdForwards.Answer("flows", _desk));
+        Assert.Null(Refusal("forward add 10002 192.168.2.10:80 both"));
+        Assert.Equal(3, _smap.Options.Forwards.Count);
+        Restart();
+        Assert.Equal([("tcp", 10002, "household", true), ("udp", 10002, "household", true)], Entries().Select(e => (e.Protocol, e.Port, e.By, e.IsInForce)));
+        Restart(o => o with { Ports = PortSet.Parse("10500-10999") });
+        Assert.All(Entries(), e => Assert.False(e.IsInForce));
+        Assert.Empty(_smap.Options.Forwards);
+        Restart();
+        Assert.Null(Refusal("forward remove 10002 both"));
+        Assert.Empty(Entries());
+
+        string? Refusal(string verb)
+        {
+            try
+            {
+                return HouseholdForwards.Answer(verb, _desk)!.Code;
+            }
+            catch (APlusPException refusal)
+            {
+                return refusal.Code;
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("{")]
+    [InlineData("null")]
+    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\",\"claims\":[{\"forward\":{\"protocol\":\"tcp\",\"port\":1,\"host\":\"nobody\",\"hostPort\":1},\"by\":\"Pcp\",\"seconds\":1}]}")]
+    public void What_somebody_else_wrote_there_is_not_taken(string text)
+    {
+        Map(Wish(80));
+        File.WriteAllText(Path.Combine(_directory, "state", "mappings.json"), text);
+        Assert.Equal(ErrorCodes.MappingState, Assert.Throws<APlusPException>(() => Start()).Code);
+    }
+
+    [Fact]
+    public void Nothing_is_written_before_there_is_something_to_keep()
+    {
+        _ = Entries();
+        Assert.False(Directory.Exists(Path.Combine(_directory, "state")));
+        Map(Wish(80));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(_directory, "state", "mappings.json")));
+    }
+}
