@@ -172,6 +172,9 @@ public static class ErrorCodes
     /// <summary>Port mappings cannot be kept, or what was kept cannot be read.</summary>
     public const string MappingState = "AP3016";
 
+    /// <summary>What was given by hand is no line: an address, a gateway or a device that cannot be.</summary>
+    public const string NoRescue = "AP3017";
+
     /// <summary>The PCP server of a SMAP does not answer.</summary>
     public const string NoPcpAnswer = "AP3020";
 

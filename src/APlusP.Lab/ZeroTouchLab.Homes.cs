@@ -63,6 +63,9 @@ public sealed partial class ZeroTouchLab
     /// <summary>What <c>aplusp doctor</c> finds at a home.</summary>
     public CommandResult Doctor(int home, params string[] more) => Homes[home].Run([_executable, "doctor", "--socket", Socket(home), .. more]);
 
+    /// <summary>What <c>aplusp smap up</c> does at a home.</summary>
+    public CommandResult Rescue(int home, params string[] more) => Homes[home].Run([_executable, "smap", "up", "--socket", Socket(home), .. more]);
+
     /// <summary>What a SMAP says of itself.</summary>
     public JsonElement Status(int home) => JsonDocument.Parse(Query(home).Output).RootElement.GetProperty("smap").Clone();
 

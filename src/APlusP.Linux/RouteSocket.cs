@@ -5,7 +5,7 @@ using APlusP.Core.Addresses;
 
 namespace APlusP.Linux;
 
-/// <summary>A route through a device, without a gateway.</summary>
+/// <summary>A route through a device.</summary>
 /// <param name="Destination">Address of the prefix: 4 octets for IPv4, 16 for IPv6.</param>
 /// <param name="PrefixLength">Its length; 0 is the default route.</param>
 public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLength)
@@ -18,7 +18,10 @@ public sealed record DeviceRoute(ReadOnlyMemory<byte> Destination, int PrefixLen
     /// <summary>Whether its packets are for this machine itself.</summary>
     public bool IsLocal { get; init; }
 
-    public override string ToString() => $"{(IsLocal ? "local " : "")}{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}{(Table == MainTable ? "" : $" table {Table}")}";
+    /// <summary>Address of the next hop; empty for none.</summary>
+    public ReadOnlyMemory<byte> Gateway { get; init; }
+
+    public override string ToString() => $"{(IsLocal ? "local " : "")}{new System.Net.IPAddress(Destination.Span)}/{PrefixLength}{(Gateway.IsEmpty ? "" : $" via {new System.Net.IPAddress(Gateway.Span)}")}{(Table == MainTable ? "" : $" table {Table}")}";
 }
 
 /// <summary>A rule that chooses a routing table for IPv4 packets, ip-rule(8).</summary>
@@ -48,7 +51,7 @@ public sealed unsafe partial class RouteSocket : IDisposable
     const byte ActionToTable = 1;
     const uint FibRuleInvert = 2;
     const ushort FlagRequest = 0x1, FlagAck = 0x4, FlagReplace = 0x100, FlagExclusive = 0x200, FlagCreate = 0x400, FlagAckTlvs = 0x200, FlagCapped = 0x100;
-    const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, ErrorAttributeMessage = 1;
+    const ushort IflaMtu = 4, IflaTxQueueLength = 13, IflaAfSpec = 26, IflaInet6AddrGenMode = 8, RtaDst = 1, RtaOif = 4, RtaGateway = 5, ErrorAttributeMessage = 1;
     const byte AddrGenModeNone = 1, TableUnspecified = 0, ProtocolStatic = 4, ScopeLink = 253, ScopeHost = 254, ScopeUniverse = 0, TypeUnicast = 1, TypeLocal = 2;
     const uint IffUp = 1;
     const int SolNetlink = 270, NetlinkExtAck = 11, NetlinkCapAck = 10, HeaderSize = NetlinkMessage.HeaderSize;
@@ -126,9 +129,10 @@ public sealed unsafe partial class RouteSocket : IDisposable
         message[1] = (byte)route.PrefixLength;
         message[4] = route.Table <= byte.MaxValue ? (byte)route.Table : TableUnspecified;
         message[5] = ProtocolStatic;
-        message[6] = route.IsLocal ? ScopeHost : v4 ? ScopeLink : ScopeUniverse;
+        message[6] = route.IsLocal ? ScopeHost : v4 && route.Gateway.IsEmpty ? ScopeLink : ScopeUniverse;
         message[7] = route.IsLocal ? TypeLocal : TypeUnicast;
         if (route.PrefixLength > 0) AppendAttribute(RtaDst, route.Destination.Span);
+        if (!route.Gateway.IsEmpty) AppendAttribute(RtaGateway, route.Gateway.Span);
         AppendAttribute(RtaOif, device);
         if (route.Table > byte.MaxValue) AppendAttribute(RtaTable, route.Table);
         return Exchange($"{what} {route}", accept);

@@ -126,6 +126,30 @@ public class ZeroTouchTests
     }
 
     [Fact]
+    public void Without_a_router_that_says_so_the_line_is_set_by_hand_and_taken_back()
+    {
+        using ZeroTouchLab lab = Lab(1);
+        lab.StartRegistry();
+        lab.StartPrr();
+        lab.StartSmap(0, "check-every = 1");
+        lab.Await(0, "no-address");
+        string[] line = ["--ipv6", $"{ZeroTouchLab.FirstPrefix}77/64", "--gateway", $"{ZeroTouchLab.FirstPrefix}1"];
+        CommandResult wrong = lab.Rescue(0, "--ipv6", "192.0.2.1", "--gateway", $"{ZeroTouchLab.FirstPrefix}1");
+        Assert.False(wrong.Succeeded);
+        Assert.Contains("AP3017: '192.0.2.1' is no IPv6 address of a host", wrong.Text, StringComparison.Ordinal);
+
+        CommandResult up = lab.Rescue(0, line);
+        Assert.True(up.Succeeded, up.Text);
+        Assert.Contains($"wan has {ZeroTouchLab.FirstPrefix}77/64 by {ZeroTouchLab.FirstPrefix}1", up.Output, StringComparison.Ordinal);
+        Assert.Contains("online", up.Output, StringComparison.Ordinal);
+        SeenOf(lab, 0);
+
+        Assert.True(lab.Rescue(0, [.. line, "--undo"]).Succeeded);
+        Assert.DoesNotContain("default", lab.Homes[0].Shell("ip -6 route show"), StringComparison.Ordinal);
+        Assert.DoesNotContain($"{ZeroTouchLab.FirstPrefix}77", lab.Homes[0].Shell("ip -6 addr show"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_revoked_one_stops_says_why_and_comes_back_by_another_token_and_a_released_one_stays_away()
     {
         using ZeroTouchLab lab = Lab(1);

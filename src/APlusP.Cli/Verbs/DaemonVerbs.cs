@@ -61,6 +61,7 @@ static class DaemonVerbs
         smap.Add(CreateDetach("SMAP", path => SmapDaemon.Detach(ConfigurationFile.LoadSmap(path))));
         smap.Add(CreateRelease());
         smap.Add(CreateFlows());
+        smap.Add(SmapUpVerb.Create());
         smap.Add(MappingVerbs.CreateMappings());
         smap.Add(MappingVerbs.CreateForward());
         return smap;
