@@ -77,7 +77,11 @@ sealed class LanLab : IDisposable
     public JsonElement Status() => JsonDocument.Parse(Ask("status", "--json").Output).RootElement;
 
     /// <summary>The dnsmasq that runs; null where none does.</summary>
-    public int? Dnsmasq() => Status().GetProperty("services").EnumerateArray().SingleOrDefault() is { ValueKind: JsonValueKind.Object } service && service.TryGetProperty("processId", out JsonElement id) ? id.GetInt32() : null;
+    public int? Dnsmasq() => Running("dnsmasq");
+
+    /// <summary>A program that runs for the LAN; null where it does not.</summary>
+    public int? Running(string name) =>
+        Status().GetProperty("services").EnumerateArray().SingleOrDefault(s => s.GetProperty("name").GetString() == name) is { ValueKind: JsonValueKind.Object } service && service.TryGetProperty("processId", out JsonElement id) ? id.GetInt32() : null;
 
     public void Reload()
     {

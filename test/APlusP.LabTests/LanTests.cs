@@ -57,6 +57,29 @@ public sealed class LanTests : IDisposable
     }
 
     [Fact]
+    public void A_web_proxy_and_the_household_s_page_run_for_the_LAN_and_are_back_within_five_seconds_when_they_die()
+    {
+        _lab.Configure(sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\"]\n[port-control]\nstate = \"{_lab.PathOf("state")}\"\n[web-proxy]\n[household]\n");
+        _lab.Start();
+        _lab.Dhcp();
+        bool Answers() => _lab.Host.Run("curl", "-sS", "--fail", "--max-time", "2", "-o", "/dev/null", "http://192.168.2.1/").Succeeded;
+        bool Takes() => _lab.Smap.Run("nft", "list", "table", "ip", "aplusp-web").Output.Contains("\"lan\"", StringComparison.Ordinal) && _lab.Smap.Run("ss", "-Hltn", "sport", "=", ":8645").Output.Length > 0;
+        foreach ((string name, Func<bool> works) in ((string, Func<bool>)[])[("household", Answers), ("web-proxy", Takes)])
+        {
+            Assert.True(Wait.Until(works, s_patience), $"{name} does not work");
+            int before = _lab.Running(name)!.Value;
+            long killed = Stopwatch.GetTimestamp();
+            Signals.Send(before, Signals.Kill);
+            Assert.True(Wait.Until(() => works() && _lab.Running(name) is { } now && now != before, s_patience), $"{name} does not come back");
+            Assert.True(Stopwatch.GetElapsedTime(killed) < TimeSpan.FromSeconds(5), $"{name} took {Stopwatch.GetElapsedTime(killed).TotalSeconds:0.0} s");
+        }
+
+        _lab.Daemon.Stop(TimeSpan.FromSeconds(20));
+        Assert.False(Answers());
+        Assert.Empty(_lab.Smap.Run("nft", "list", "ruleset").Output);
+    }
+
+    [Fact]
     public void A_host_has_the_address_that_is_reserved_for_it_and_its_name()
     {
         _lab.Configure(lan: $"hosts = [{{ mac = \"{LanLab.Mac}\", address = \"192.168.2.121\", name = \"a\" }}]");

@@ -5,6 +5,7 @@ using APlusP.Core.Dhcpv6;
 using APlusP.Core.Forwarding;
 using APlusP.Core.PortSets;
 using APlusP.Node.PortControl;
+using APlusP.Node.Services;
 using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
@@ -248,6 +249,7 @@ public static class ConfigurationFile
             ControlSocket = socket,
             Lans = SmapLan.Read(top, device),
             LanLeases = LanLeases(top, path, socket),
+            Programs = HomePrograms.Read(top),
             KeepsOutIPv6 = keepsOut,
             Allowed = allowed,
             Resolvers = top.Section("dns", ConfigurationSchema.Smap)?.IPv6s("upstream") ?? [],

@@ -32,8 +32,10 @@ public static class ConfigurationSchema
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
             "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "forward", "rule",
-            "dhcpv6", "registry", "pcp", "lan", "lan-leases", "dns", "firewall", "port-control",
+            "dhcpv6", "registry", "pcp", "lan", "lan-leases", "dns", "firewall", "port-control", "web-proxy", "household",
         ],
+        ["web-proxy"] = ["enabled", "ports"],
+        ["household"] = ["enabled", "port", "names"],
         ["lan"] = ["device", "address", "range", "lease-time", "prefix", "hosts"],
         ["lan.hosts"] = ["mac", "address", "name"],
         ["dns"] = ["upstream"],

@@ -3,6 +3,7 @@ using APlusP.Core.Bindings;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Node.PortControl;
+using APlusP.Node.Services;
 using APlusP.Node.Registry;
 
 namespace APlusP.Node.Configuration;
@@ -106,6 +107,9 @@ public sealed record SmapConfiguration
 
     /// <summary>The file that keeps what hosts of these have, for the next start.</summary>
     public string LanLeases { get; init; } = "/var/lib/aplusp/smap.dhcp";
+
+    /// <summary>Programs that run for their hosts.</summary>
+    public HomePrograms Programs { get; init; } = HomePrograms.None;
 
     /// <summary>Whether IPv6 from outside is kept away from their hosts.</summary>
     public bool KeepsOutIPv6 { get; init; } = true;

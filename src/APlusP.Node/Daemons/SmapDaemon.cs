@@ -15,6 +15,7 @@ using APlusP.Node.Dhcpv6;
 using APlusP.Node.Home;
 using APlusP.Node.Lan;
 using APlusP.Node.PortControl;
+using APlusP.Node.Services;
 
 namespace APlusP.Node.Daemons;
 
@@ -32,6 +33,7 @@ public sealed class SmapDaemon : Daemon
     LeasedHome? _home;
     IDisposable? _following;
     LanService? _lan;
+    readonly List<SupervisedProgram> _programs = [];
     PortControlService? _ports;
 
     public SmapDaemon(string configurationPath, DaemonLog log)
@@ -74,7 +76,10 @@ public sealed class SmapDaemon : Daemon
         Start(StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr, () => Claim(_configuration), What);
         _ports.Serve(_configuration);
         _following = Source?.Follow(told => Exclusively(() => Adopt(told)));
-        if (_file.Lans.Count > 0) _lan = Hold(new LanService(AroundLans(), Path.ChangeExtension(_file.ControlSocket, "lan"), Log));
+        if (_file.Lans.Count == 0) return;
+        string directory = Path.ChangeExtension(_file.ControlSocket, "lan");
+        _lan = Hold(new LanService(AroundLans(), directory, Log));
+        foreach (ProgramPlan plan in _file.Programs.Plans(_file, directory)) _programs.Add(Hold(new SupervisedProgram(plan, Log)));
     }
 
     LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? [], () => _configuration.Options.IsSuspended ? null : _configuration.Options.SoftwireAddress);
@@ -274,7 +279,7 @@ public sealed class SmapDaemon : Daemon
         return status with
         {
             SoftwireAddresses = options.IsSuspended ? [] : [options.SoftwireAddress.ToString()],
-            Services = _lan is null ? [] : [_lan.Status],
+            Services = _lan is null ? [] : [_lan.Status, .. _programs.Select(p => p.Status)],
             Smap = new SmapStatus
             {
                 IsSuspended = options.IsSuspended,

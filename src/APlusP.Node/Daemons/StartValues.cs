@@ -31,11 +31,14 @@ sealed record StartValues(
     /// <summary>Whether a SMAP serves LANs, and the file that keeps what their hosts have.</summary>
     public string? LanLeases { get; init; }
 
+    /// <summary>What a SMAP's own programs for its LANs are started with.</summary>
+    public string Programs { get; init; } = "";
+
     public static StartValues Of(PrrConfiguration c) =>
         new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null) { Registry = c.Registry };
 
     public static StartValues Of(SmapConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry, Pcp = c.Pcp, LanLeases = c.Lans.Count > 0 ? c.LanLeases : null };
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry, Pcp = c.Pcp, LanLeases = c.Lans.Count > 0 ? c.LanLeases : null, Programs = string.Join("; ", c.Programs.Plans(c, "").Select(p => string.Join(' ', p.Command.Skip(1)))) };
 
     /// <summary>The first key, if any, whose value is another, with both for people.</summary>
     public (string Key, string Now, string Wanted)? FirstDifference(StartValues wanted)
@@ -58,6 +61,7 @@ sealed record StartValues(
         ("[fragments]", $"{Fragments}"),
         ("max-paths", $"{MaxPaths}"),
         ("[registry]", $"{Registry}{SmapRegistry}"),
+        ("[web-proxy], [household]", Programs),
         ("[pcp]", $"{Pcp}"),
         ("[[lan]] and lan-leases", LanLeases ?? "none"),
     ];
