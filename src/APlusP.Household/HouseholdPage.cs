@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Text.Json;
 using APlusP.Core;
 using APlusP.Node.Control;
@@ -25,6 +26,7 @@ public sealed partial class HouseholdPage : IAsyncDisposable
     readonly WebApplication _application;
     readonly WrongTokens _wrong = new(TimeProvider.System);
     readonly HashSet<string> _names;
+    readonly IReadOnlyList<IPNetwork> _networks;
     readonly ILogger _log;
 
     HouseholdPage(HouseholdPlace place, IHousehold household, Action<ILoggingBuilder> logging)
@@ -33,6 +35,9 @@ public sealed partial class HouseholdPage : IAsyncDisposable
         _household = household;
         _door = new Door(place.State, TimeProvider.System);
         _names = [.. place.Listen.Select(l => $"{(l.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{l.Address}]" : l.Address)}"), .. place.Names.Select(n => n.ToLowerInvariant())];
+
+        _networks = [.. NetworkInterface.GetAllNetworkInterfaces().Select(i => i.GetIPProperties().UnicastAddresses)
+            .Where(own => own.Any(a => place.Listen.Any(l => l.Address.Equals(a.Address)))).SelectMany(own => own).Select(NetworkOf)];
 
         // In the home itself and without a name that an authority could certify: plain HTTP, as of any router.
         var server = new WebServer { Listen = place.Listen, Tls = null, Open = null, LargestBody = LargestBody, MostConnections = MostConnections };
@@ -83,6 +88,14 @@ public sealed partial class HouseholdPage : IAsyncDisposable
 
     // ---- Before any page
 
+    /// <summary>The network that an address is of: whoever is not of one that we have an address of comes from elsewhere, though the kernel takes packets for any of its addresses by any device.</summary>
+    static IPNetwork NetworkOf(UnicastIPAddressInformation own)
+    {
+        byte[] octets = own.Address.GetAddressBytes();
+        for (int bit = own.PrefixLength; bit < octets.Length * 8; bit++) octets[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        return new IPNetwork(new IPAddress(octets), own.PrefixLength);
+    }
+
     void Get(string path, RequestDelegate answer) => _application.MapMethods(path, [HttpMethods.Get], answer);
 
     void Post(string path, Func<HttpContext, IFormCollection, Task> answer, bool isOpen = false) => _application.MapMethods(path, [HttpMethods.Post], async context =>
@@ -106,6 +119,12 @@ public sealed partial class HouseholdPage : IAsyncDisposable
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
         headers.CacheControl = "no-store";
+        if (context.Connection.RemoteIpAddress is not { } asker || !_networks.Any(n => n.Contains(asker)))
+        {
+            context.Abort();
+            return;
+        }
+
         string host = context.Request.Host.Host.ToLowerInvariant(), origin = $"{context.Request.Headers.Origin}", site = $"{context.Request.Headers["Sec-Fetch-Site"]}";
         bool isOurs = _names.Contains(host) && (HttpMethods.IsGet(context.Request.Method) || (site is "" or "same-origin" or "none" && (origin.Length == 0 || origin == $"http://{context.Request.Host.Value}")));
         if (!isOurs)

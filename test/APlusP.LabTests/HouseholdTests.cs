@@ -65,6 +65,19 @@ public sealed partial class HouseholdTests(HouseholdLab lab) : IClassFixture<Hou
         Start();
         Assert.False(lab["core"].Run("curl", "-sS", "--max-time", "3", $"http://[{WanAddress}]/").Succeeded);
         Assert.False(lab["www4"].Run("curl", "-sS", "--max-time", "3", $"http://{LabPlan.SharedAddress}/").Succeeded);
+
+        // By its address in the home, from the operator's side of the line, with a way back.
+        string mac = lab["smap1"].Shell("cat /sys/class/net/wan/address").Trim();
+        lab["core"].Ip("addr add 10.99.0.1/24 dev smap1", $"neigh replace 192.168.1.1 lladdr {mac} dev smap1 nud permanent", "route add 192.168.1.1/32 dev smap1 src 10.99.0.1");
+        lab["smap1"].Ip("route add 10.99.0.0/24 dev wan src 192.168.1.1");
+        CommandResult outside = lab["core"].Run("curl", "-sS", "--max-time", "5", "http://192.168.1.1/");
+        lab["smap1"].Ip("route del 10.99.0.0/24 dev wan");
+        lab["core"].Ip("route del 192.168.1.1/32 dev smap1", "addr del 10.99.0.1/24 dev smap1");
+        Assert.False(outside.Succeeded);
+
+        // The connection was there, and was ended without a word.
+        Assert.DoesNotContain("timed out", outside.Text, StringComparison.Ordinal);
+        Assert.Empty(outside.Output);
     });
 
     string WanAddress => lab["smap1"].Shell("ip -6 -o addr show dev wan scope global").Split(' ', StringSplitOptions.RemoveEmptyEntries)[3].Split('/')[0];
