@@ -36,6 +36,7 @@ public class DocumentationTests
 
     [Theory]
     [InlineData("docs/configuration.md")]
+    [InlineData("docs/home.md")]
     [InlineData("README.md")]
     public void Every_example_is_a_sound_configuration(string path)
     {
