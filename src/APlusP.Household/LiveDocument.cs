@@ -4,7 +4,10 @@ using APlusP.Node.Control;
 namespace APlusP.Household;
 
 /// <summary>What changes on the page by itself: texts and meters by the id of where they stand.</summary>
-sealed record LiveDocument(bool Works, IReadOnlyDictionary<string, string> Texts, IReadOnlyDictionary<string, int> Meters, IReadOnlyList<HostUse> Hosts);
+sealed record LiveDocument(bool Works, IReadOnlyDictionary<string, string> Texts, IReadOnlyDictionary<string, int> Meters, IReadOnlyList<LiveHost> Hosts);
+
+/// <summary>A device of the home, as people know it, and how many ports it has.</summary>
+sealed record LiveHost(string Host, int Ports);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(LiveDocument))]
@@ -48,6 +51,6 @@ sealed class Moment(Words words, SmapStatus? smap, WebProxyStatus? proxy)
         }
 
         if (proxy is not null) texts["web-proxy"] = WebProxy;
-        return new LiveDocument(Works, texts, meters, smap?.Hosts ?? []);
+        return new LiveDocument(Works, texts, meters, [.. (smap?.Hosts ?? []).OrderByDescending(h => h.Ports).Select(h => new LiveHost($"{h}", h.Ports))]);
     }
 }

@@ -109,7 +109,7 @@ sealed class PageText
     {
         if (!moment.Works) return;
         _html.Append($"<h2 id=\"who\">{Text(_words.Hosts)}</h2>\n<table aria-labelledby=\"who\"><thead><tr><th scope=\"col\">{Text(_words.Host)}</th><th scope=\"col\" class=\"number\">{Text(_words.PortsInUse)}</th></tr></thead><tbody id=\"hosts\">");
-        foreach (HostUse host in moment.Smap!.Hosts.OrderByDescending(h => h.Ports)) _html.Append($"<tr><td>{Text(host.Host)}</td><td class=\"number\">{host.Ports}</td></tr>");
+        foreach (HostUse host in moment.Smap!.Hosts.OrderByDescending(h => h.Ports)) _html.Append($"<tr><td>{Text($"{host}")}</td><td class=\"number\">{host.Ports}</td></tr>");
         _html.Append("</tbody></table>\n");
         if (moment.Smap.Hosts.Count == 0) _html.Append($"<p>{Text(_words.NoHosts)}</p>\n");
     }

@@ -64,10 +64,11 @@ sealed class LanLab : IDisposable
 
         """);
 
-    public void Start()
+    /// <param name="hasIPv4">Whether hosts are given IPv4; otherwise it is ready as soon as it answers names.</param>
+    public void Start(bool hasIPv4 = true)
     {
         Daemon = Smap.Start("smap", PathOf("smap.log"), LabFixture.Executable, "smap", "--config", PathOf("smap.toml"));
-        Daemon.WaitUntil(() => Ask("status").Succeeded && Dnsmasq() is not null && Serves(), TimeSpan.FromSeconds(30), "serve the LAN");
+        Daemon.WaitUntil(() => Ask("status").Succeeded && Dnsmasq() is not null && (hasIPv4 ? Serves() : Smap.Run("ss", "-Hulnp", "sport", "=", ":53").Output.Contains("dnsmasq", StringComparison.Ordinal)), TimeSpan.FromSeconds(30), "serve the LAN");
     }
 
     public bool Serves() => Smap.Run("ss", "-Hulnp", "sport", "=", ":67").Output.Contains("dnsmasq", StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using APlusP.Lab;
 using APlusP.Linux;
 
@@ -61,7 +62,11 @@ public sealed class LanTests : IDisposable
     {
         _lab.Configure(sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\"]\n[port-control]\nstate = \"{_lab.PathOf("state")}\"\n[web-proxy]\n[household]\n");
         _lab.Start();
+        _lab.Resolve(LanLab.Resolver);
         _lab.Dhcp();
+
+        // As the web proxy asks.
+        Assert.True(Wait.Until(() => _lab.Smap.Run("dig", "@192.168.2.1", "+short", "+tries=1", "+time=1", "AAAA", "www.example").Output.Contains("2001:db8:6::4", StringComparison.Ordinal), s_patience), "the SMAP itself gets no names of its dnsmasq");
         bool Answers() => _lab.Host.Run("curl", "-sS", "--fail", "--max-time", "2", "-o", "/dev/null", "http://192.168.2.1/").Succeeded;
         bool Takes() => _lab.Smap.Run("nft", "list", "table", "ip", "aplusp-web").Output.Contains("\"lan\"", StringComparison.Ordinal) && _lab.Smap.Run("ss", "-Hltn", "sport", "=", ":8645").Output.Length > 0;
         foreach ((string name, Func<bool> works) in ((string, Func<bool>)[])[("household", Answers), ("web-proxy", Takes)])
@@ -80,12 +85,34 @@ public sealed class LanTests : IDisposable
     }
 
     [Fact]
+    public void Where_IPv4_is_over_hosts_get_none_and_who_has_some_is_told_so_until_it_is_back()
+    {
+        _lab.Configure(lan: "ipv4 = \"off\"");
+        _lab.Start(hasIPv4: false);
+        Assert.False(_lab.Host.Run("udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "3", "-T", "1", "-s", "/bin/true").Succeeded);
+        Assert.True(Wait.Until(() => _lab.Host.Run("ping", "-6", "-c", "1", "-w", "2", "2001:db8:fffe::1").Succeeded, s_patience), "no native IPv6");
+        _lab.Host.Ip("addr add 192.168.2.50/24 dev eth0", "route add default via 192.168.2.1");
+        Assert.Contains("Packet filtered", _lab.Host.Run("ping", "-c", "1", "-w", "5", "203.0.113.4").Text, StringComparison.Ordinal);
+        Assert.Matches("counter packets [1-9]", _lab.Smap.Require("nft", "list", "table", "ip", "aplusp-smap"));
+
+        _lab.Configure();
+        _lab.Reload();
+        Assert.True(Wait.Until(() => !_lab.Smap.Run("nft", "list", "table", "ip", "aplusp-smap").Succeeded, s_patience), "it is still closed");
+        Assert.Equal("192.168.2.1", _lab.Dhcp()["router"]);
+    }
+
+    [Fact]
     public void A_host_has_the_address_that_is_reserved_for_it_and_its_name()
     {
         _lab.Configure(lan: $"hosts = [{{ mac = \"{LanLab.Mac}\", address = \"192.168.2.121\", name = \"a\" }}]");
         _lab.Start();
         Assert.Equal("192.168.2.121", _lab.Dhcp()["ip"]);
         Assert.Contains("192.168.2.121", _lab.Dig("a.home.arpa").Output);
+
+        // What it has of the ports is told by its name.
+        _lab.Host.Run("ping", "-c", "1", "-w", "1", "203.0.113.4");
+        JsonElement used = Assert.Single(_lab.Status().GetProperty("smap").GetProperty("hosts").EnumerateArray());
+        Assert.Equal(("192.168.2.121", "a"), (used.GetProperty("host").GetString(), used.GetProperty("name").GetString()));
     }
 
     [Fact]

@@ -166,7 +166,7 @@ static class StatusVerbs
         AnsiConsole.Write(ports);
         if (smap.Hosts.Count == 0) return;
         Table hosts = NewTable("host", "ports");
-        foreach (HostUse host in smap.Hosts) hosts.AddRow(host.Host, $"{host.Ports:N0}");
+        foreach (HostUse host in smap.Hosts) hosts.AddRow($"{host}".EscapeMarkup(), $"{host.Ports:N0}");
         AnsiConsole.Write(hosts);
     }
 

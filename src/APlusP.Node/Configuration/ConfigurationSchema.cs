@@ -36,7 +36,7 @@ public static class ConfigurationSchema
         ],
         ["web-proxy"] = ["enabled", "ports"],
         ["household"] = ["enabled", "port", "names"],
-        ["lan"] = ["device", "address", "range", "lease-time", "prefix", "hosts"],
+        ["lan"] = ["device", "address", "range", "lease-time", "prefix", "ipv4", "hosts"],
         ["lan.hosts"] = ["mac", "address", "name"],
         ["dns"] = ["upstream"],
         ["firewall"] = ["enabled", "allow"],

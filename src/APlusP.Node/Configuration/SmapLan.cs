@@ -19,8 +19,13 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
     /// <summary>Its IPv6 prefix of 64 bits; null for one of those that are delegated.</summary>
     public IPv6Prefix? Prefix { get; init; }
 
+    /// <summary>Whether its hosts have IPv4.</summary>
+    public bool HasIPv4 { get; init; } = true;
+
     /// <summary>Hosts that always have the same address.</summary>
     public IReadOnlyList<LanHost> Hosts { get; init; } = [];
+
+    static readonly string[] s_onOff = ["on", "off"];
 
     // RFC 3021: a network of 31 bits has two hosts and no broadcast address; one of 32 has nobody to serve.
     const int ShortestLength = 8, LongestLength = 30;
@@ -43,6 +48,7 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
             if (section.Has("device") && !isNamed) section.Refuse("device", ErrorCodes.ConfigurationBadValue, "'device' is not a name that a LAN's device may have: 1 to 15 letters, digits, hyphens, underscores, dots and at-signs.");
             var lease = TimeSpan.FromSeconds(section.Number("lease-time", 3600, 120, 604_800, "seconds"));
             IPv6Prefix? prefix = ReadPrefix(section);
+            bool hasIPv4 = section.Word("ipv4", 0, s_onOff) == 0;
             if (section.IPv4Interface("address", ShortestLength, LongestLength) is not var (address, network) || !isNamed) continue;
             if (name == device)
                 section.Refuse("device", ErrorCodes.ConfigurationContradiction, $"'{name}' is the SMAP's own device, which carries the softwire; write the one that leads to the hosts of the home.");
@@ -53,7 +59,7 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
             else if (prefix is { } own && read.FirstOrDefault(l => l.Prefix == own) is { } neighbour)
                 section.Refuse("prefix", ErrorCodes.ConfigurationTwice, $"{own} is the prefix of '{neighbour.Device}' already; each LAN has its own.");
             else
-                read.Add(new SmapLan(name, address, network) { Range = ReadRange(section, address, network), LeaseTime = lease, Prefix = prefix, Hosts = ReadHosts(section, address, network) });
+                read.Add(new SmapLan(name, address, network) { Range = ReadRange(section, address, network), LeaseTime = lease, Prefix = prefix, HasIPv4 = hasIPv4, Hosts = ReadHosts(section, address, network) });
         }
 
         return read.Count == 0 ? [] : read;

@@ -251,7 +251,14 @@ public sealed record ForwardStatus(string Protocol, int Port, string To);
 public sealed record PortUse(string Protocol, int Ports, int Peak);
 
 /// <summary>Ports that a host of the LAN holds, all protocols.</summary>
-public sealed record HostUse(string Host, int Ports);
+public sealed record HostUse(string Host, int Ports)
+{
+    /// <summary>What it calls itself; null where nobody knows.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Name and address, for people.</summary>
+    public override string ToString() => Name is null ? Host : $"{Name} ({Host})";
+}
 
 /// <summary>The answer of a daemon to a request on its control socket: one line of JSON.</summary>
 public sealed record ControlAnswer

@@ -300,7 +300,7 @@ public sealed class SmapDaemon : Daemon
                 Lease = _home?.Status,
                 PortControl = _ports?.Status,
                 Forwards = [.. options.Forwards.Select(f => new ForwardStatus(f.Protocol.ToString().ToLowerInvariant(), f.Port, $"{f.Host}:{f.HostPort}"))],
-                Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports))],
+                Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports) { Name = _lan?.NameOf(h.Address.ToString()) })],
             },
         };
     }

@@ -55,19 +55,23 @@ static class DnsmasqConfiguration
 
     static void Append(StringBuilder text, string tag, SmapLan lan, int pathMtu)
     {
+        text.Append($"\ninterface={lan.Device}\n");
+        if (lan.HasIPv4) AppendIPv4(text, tag, lan, pathMtu);
+
+        // Which prefixes there are it sees by the addresses of the device; one that goes it advertises as deprecated, for two hours (RFC 7084 L-13). The lease time is that of the addresses that hosts make themselves.
+        text.AppendLine($"dhcp-range=::,constructor:{lan.Device},ra-stateless,ra-names,64,{(int)TimeSpan.FromHours(24).TotalSeconds}");
+        text.AppendLine($"ra-param={lan.Device},mtu:{pathMtu},{AdvertisementSeconds},{RouterSeconds}");
+    }
+
+    static void AppendIPv4(StringBuilder text, string tag, SmapLan lan, int pathMtu)
+    {
         var mask = new IPv4Address(IPv4Prefix.MaskOf(lan.Network.Length));
         text.Append($"""
-
-            interface={lan.Device}
             dhcp-range=set:{tag},{lan.Range.First},{lan.Range.Last},{mask},{(int)lan.LeaseTime.TotalSeconds}
             dhcp-option-force=tag:{tag},option:mtu,{pathMtu - ReadBindings.Overhead}
 
             """);
         foreach (LanHost host in lan.Hosts)
             text.AppendLine($"dhcp-host={host.Mac},{host.Address}{(host.Name is null ? "" : $",{host.Name}")}");
-
-        // Which prefixes there are it sees by the addresses of the device; one that goes it advertises as deprecated, for two hours (RFC 7084 L-13). The lease time is that of the addresses that hosts make themselves.
-        text.AppendLine($"dhcp-range=::,constructor:{lan.Device},ra-stateless,ra-names,64,{(int)TimeSpan.FromHours(24).TotalSeconds}");
-        text.AppendLine($"ra-param={lan.Device},mtu:{pathMtu},{AdvertisementSeconds},{RouterSeconds}");
     }
 }

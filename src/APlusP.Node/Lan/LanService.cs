@@ -34,6 +34,8 @@ sealed class LanService : IDisposable
     readonly string _configuration, _leases;
     readonly LanAddresses _addresses;
     readonly InboundFirewall _firewall;
+    readonly WithoutIPv4 _without;
+    readonly LeaseNames _names;
     readonly SupervisedProgram _dnsmasq;
     readonly ManualResetEventSlim _stop = new();
     readonly Thread _looking;
@@ -50,8 +52,10 @@ sealed class LanService : IDisposable
         _configuration = Path.Combine(directory, "dnsmasq.conf");
         _leases = Path.GetFullPath(around.Configuration().LanLeases);
         Directory.CreateDirectory(Path.GetDirectoryName(_leases)!);
+        _names = new LeaseNames(_leases);
         _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
         _firewall = new InboundFirewall(around.Configuration().Device);
+        _without = new WithoutIPv4(around.Configuration().Device);
         Look();
         _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);
         _looking = new Thread(KeepLooking) { IsBackground = true, Name = "lan" };
@@ -59,6 +63,9 @@ sealed class LanService : IDisposable
     }
 
     public ServiceStatus Status => _dnsmasq.Status;
+
+    /// <summary>What a host calls itself; null for nothing.</summary>
+    public string? NameOf(string address) => _names.Names.GetValueOrDefault(address);
 
     void KeepLooking()
     {
@@ -81,6 +88,7 @@ sealed class LanService : IDisposable
 
             // Before there are addresses that could be reached.
             _firewall.Set(configuration, _around.Softwire());
+            _without.Set(configuration);
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
             TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
             var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), NameServers.Read().Servers) };
@@ -128,6 +136,7 @@ sealed class LanService : IDisposable
         _dnsmasq.Dispose();
         _addresses.Dispose();
         _firewall.Dispose();
+        _without.Dispose();
         File.Delete(_configuration);
         _stop.Dispose();
     }

@@ -58,8 +58,9 @@ public sealed record HomePrograms(IReadOnlyList<int> WebPorts, int? PagePort, IR
         string web = Path.Combine(Path.GetDirectoryName(control) ?? "", $"{Path.GetFileNameWithoutExtension(control)}-web.sock");
 
         // Names are asked of the LAN's own dnsmasq, which asks by IPv6 and has just been asked by the host.
-        if (WebPorts.Count > 0)
-            yield return Plan("web-proxy", [.. configuration.Lans.SelectMany(l => Words("--device", l.Device)), .. WebPorts.SelectMany(p => Words("--port", $"{p}")), "--resolver", $"{configuration.Lans[0].Address}", "--socket", web]);
+        SmapLan[] withIPv4 = [.. configuration.Lans.Where(l => l.HasIPv4)];
+        if (WebPorts.Count > 0 && withIPv4.Length > 0)
+            yield return Plan("web-proxy", [.. withIPv4.SelectMany(l => Words("--device", l.Device)), .. WebPorts.SelectMany(p => Words("--port", $"{p}")), "--resolver", $"{withIPv4[0].Address}", "--socket", web]);
         if (PagePort is { } port)
             yield return Plan("household", [.. configuration.Lans.SelectMany(l => Words("--listen", $"{l.Address}:{port}")), .. PageNames.SelectMany(n => Words("--name", n)), "--state", configuration.PortControl.State, "--socket", control, "--web-proxy-socket", web]);
 

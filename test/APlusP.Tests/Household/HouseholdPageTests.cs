@@ -31,7 +31,7 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
             Flows = 45,
             MaxFlows = 4096,
             Exhausted = 3,
-            Hosts = [new("192.168.1.10", 30), new("192.168.1.11", 15)],
+            Hosts = [new("192.168.1.10", 30) { Name = "tv-<b>" }, new("192.168.1.11", 15)],
         };
 
         public List<MappingEntry> Entries { get; } = [new("tcp", 10080, "192.168.1.10", 80, "household", IsInForce: true), new("udp", 10005, "192.168.1.11", 3074, "upnp", IsInForce: true) { SecondsLeft = 90, Description = "<script>alert('x')</script>" }];
@@ -117,7 +117,7 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
     {
         await SignIn(_browser, Key);
         string page = await MainPage();
-        Assert.All((string[])["It works.", "192.0.2.1", "10000-10127, 20000-20127", "40 of 256", "192.168.1.11", "TCP 10080", "192.168.1.10:80", "the device itself (UPnP)", "00:01:30", "11 saved now"], part => Assert.Contains(part, page, StringComparison.Ordinal));
+        Assert.All((string[])["It works.", "192.0.2.1", "10000-10127, 20000-20127", "40 of 256", "tv-&lt;b&gt; (192.168.1.10)", "192.168.1.11", "TCP 10080", "192.168.1.10:80", "the device itself (UPnP)", "00:01:30", "11 saved now"], part => Assert.Contains(part, page, StringComparison.Ordinal));
         Assert.DoesNotContain("<script>alert", page, StringComparison.Ordinal);
         Assert.Contains("&lt;script&gt;alert", page, StringComparison.Ordinal);
     }

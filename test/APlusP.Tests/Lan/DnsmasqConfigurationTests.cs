@@ -21,6 +21,29 @@ public class DnsmasqConfigurationTests
         """;
 
     [Fact]
+    public void Hosts_are_known_by_what_they_call_themselves() => Assert.Equal(
+        [new("192.168.2.121", "A")],
+        LeaseNames.Read(["1795000000 52:54:00:00:02:79 192.168.2.121 A 01:52:54:00:00:02:79", "1795000000 52:54:00:00:02:80 192.168.2.122 * *", "duid 00:01:00:01", "", "rubbish"]));
+
+    [Fact]
+    public void A_LAN_without_IPv4_has_names_and_advertisements_alone()
+    {
+        SmapConfiguration configuration = LanConfigurationTests.Check(TwoLans.Replace("hosts = ", "ipv4 = \"off\"\nhosts = ", StringComparison.Ordinal)).Configuration!;
+        string text = DnsmasqConfiguration.Text(new LanState(configuration.Lans, 1280), "/var/lib/aplusp/smap.dhcp");
+        Assert.Contains("""
+            interface=br-lan
+            dhcp-range=::,constructor:br-lan,ra-stateless,ra-names,64,86400
+            ra-param=br-lan,mtu:1280,200,1800
+
+            interface=guests
+            dhcp-range=set:lan1,10.0.0.2,10.0.0.2,255.255.255.252,600
+            """, text, StringComparison.Ordinal);
+        Assert.DoesNotContain("192.168.2.", text, StringComparison.Ordinal);
+        Assert.Contains("iifname { \"br-lan\" } oifname \"aplusp-smap\" counter reject", WithoutIPv4.Chains(configuration), StringComparison.Ordinal);
+        Assert.Empty(WithoutIPv4.Chains(LanConfigurationTests.Check(TwoLans).Configuration!));
+    }
+
+    [Fact]
     public void The_text_has_each_lan_with_its_mtus_and_hosts()
     {
         IReadOnlyList<SmapLan> lans = LanConfigurationTests.Check(TwoLans).Configuration!.Lans;
