@@ -163,13 +163,15 @@ public sealed class TrafficPlayer : IDisposable
 
     async Task KeepTalking(LiveFlow live)
     {
+        // An answer that is lost is waited for until the next question is due and no longer: who falls silent for 30 s has no port any more.
+        TimeSpan apart = s_keepAlive / _scale;
         while (!live.Closing.Task.IsCompleted)
         {
-            await Task.WhenAny(Task.Delay(s_keepAlive / _scale), live.Closing.Task);
+            await Task.WhenAny(Task.Delay(apart), live.Closing.Task);
             live.Played.Closing = Elapsed();
             try
             {
-                using var patience = new CancellationTokenSource(s_patience);
+                using var patience = new CancellationTokenSource(apart < s_patience ? apart : s_patience);
                 await Exchange(live.Socket!, patience.Token);
             }
             catch (OperationCanceledException)
