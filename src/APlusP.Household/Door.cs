@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using APlusP.Core;
+using APlusP.Node.Home;
 
 namespace APlusP.Household;
 
@@ -144,19 +145,7 @@ sealed class Door
 
     static string Fingerprint(string session) => Convert.ToHexString(Secret.HashOf(session));
 
-    /// <summary>Only its owner reads it, and nobody sees half of it.</summary>
-    static void Keep(string path, string text)
-    {
-        string next = $"{path}.new";
-        File.Delete(next);
-        using (var file = new FileStream(next, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
-        {
-            file.Write(Encoding.UTF8.GetBytes(text));
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(next, path, overwrite: true);
-    }
+    static void Keep(string path, string text) => StateFile.Replace(path, file => file.Write(Encoding.UTF8.GetBytes(text)));
 
     static APlusPException NotKept(string path, Exception error) =>
         new(ErrorCodes.HouseholdState, $"the page of the household cannot keep its key and password in {path}: {error.Message}. Give --state a directory that this user may write.", error);

@@ -16,7 +16,7 @@ static class RequestHead
         ReadOnlySpan<byte> head = octets.TrimStart("\r\n"u8);
         int blank = head[..Math.Min(head.Length, LongestMethod + 1)].IndexOf((byte)' ');
         ReadOnlySpan<byte> method = blank < 0 ? head : head[..blank];
-        if (method.Length > LongestMethod || blank == 0 || !IsToken(method)) return NameSearch.None;
+        if (method.Length > LongestMethod || blank == 0 || !HttpToken.IsIn(method)) return NameSearch.None;
         if (!TryTakeLine(ref head, out ReadOnlySpan<byte> request)) return NameSearch.More;
 
         ReadOnlySpan<byte> rest = request[(method.Length + 1)..];
@@ -36,7 +36,7 @@ static class RequestHead
             }
 
             int colon = line.IndexOf((byte)':');
-            if (colon <= 0 || !IsToken(line[..colon])) return NameSearch.None;
+            if (colon <= 0 || !HttpToken.IsIn(line[..colon])) return NameSearch.None;
             if (!System.Text.Ascii.EqualsIgnoreCase(line[..colon], "host"u8)) continue;
             if (found) return NameSearch.None;
             found = true;
@@ -73,8 +73,4 @@ static class RequestHead
         int colon = host.LastIndexOf((byte)':');
         return colon >= 0 && !host[(colon + 1)..].ContainsAnyExceptInRange((byte)'0', (byte)'9') ? host[..colon] : host;
     }
-
-    static bool IsToken(ReadOnlySpan<byte> octets) => !octets.ContainsAnyExcept(s_token);
-
-    static readonly System.Buffers.SearchValues<byte> s_token = System.Buffers.SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
 }

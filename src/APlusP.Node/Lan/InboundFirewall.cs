@@ -1,26 +1,20 @@
 using System.Text;
-using APlusP.Core;
 using APlusP.Core.Addresses;
-using APlusP.Linux;
 using APlusP.Node.Configuration;
 
 namespace APlusP.Node.Lan;
 
 /// <summary>
-/// Keeps IPv6 from outside away from the hosts of LANs, but for what the file allows and what RFC 6092 has every home let in. One table, named for the SMAP's device, put in place and taken away whole; others' tables
-/// are not touched, and what they drop stays dropped.
+/// Keeps IPv6 from outside away from the hosts of LANs, but for what the file allows and what RFC 6092 has every home let in.
 /// </summary>
-sealed class InboundFirewall(string device) : IDisposable
+static class InboundFirewall
 {
-    const string Family = "ip6";
-
-    string _chains = "";
-
-    /// <summary>Its chains. They are of IPv6 alone, so that the kernel tracks no IPv4 for them, and let the softwire's own packets by before the kernel would put them together from fragments.</summary>
+    /// <summary>The chains of its table; empty where the file wants none. They are of IPv6 alone, so that the kernel tracks no IPv4 for them, and let the softwire's own packets by before the kernel would put them together from fragments.</summary>
     /// <param name="configuration">The LANs and the exceptions.</param>
     /// <param name="softwire">Our end of the softwire; null while there is none.</param>
     public static string Chains(SmapConfiguration configuration, IPv6Address? softwire)
     {
+        if (!configuration.KeepsOutIPv6) return "";
         string lans = string.Join(", ", configuration.Lans.Select(l => $"\"{l.Device}\""));
         var text = new StringBuilder($$"""
                 chain softwire {
@@ -53,21 +47,5 @@ sealed class InboundFirewall(string device) : IDisposable
                 }
             """);
         return text.ToString();
-    }
-
-    /// <summary>Puts them in force, where they have changed.</summary>
-    /// <exception cref="APlusPException">AP2006.</exception>
-    public void Set(SmapConfiguration configuration, IPv6Address? softwire)
-    {
-        string chains = configuration.KeepsOutIPv6 ? Chains(configuration, softwire) : "";
-        if (chains == _chains) return;
-        if (chains.Length == 0) Nftables.Remove(Family, device);
-        else Nftables.Replace(Family, device, chains);
-        _chains = chains;
-    }
-
-    public void Dispose()
-    {
-        if (_chains.Length > 0) Nftables.Remove(Family, device);
     }
 }

@@ -33,8 +33,7 @@ sealed class LanService : IDisposable
     readonly DaemonLog _log;
     readonly string _configuration, _leases;
     readonly LanAddresses _addresses;
-    readonly InboundFirewall _firewall;
-    readonly WithoutIPv4 _without;
+    readonly OwnTable _inbound, _without;
     readonly LeaseNames _names;
     readonly SupervisedProgram _dnsmasq;
     readonly ManualResetEventSlim _stop = new();
@@ -54,8 +53,8 @@ sealed class LanService : IDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(_leases)!);
         _names = new LeaseNames(_leases);
         _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
-        _firewall = new InboundFirewall(around.Configuration().Device);
-        _without = new WithoutIPv4(around.Configuration().Device);
+        _inbound = new OwnTable("ip6", around.Configuration().Device);
+        _without = new OwnTable("ip", around.Configuration().Device);
         Look();
         _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);
         _looking = new Thread(KeepLooking) { IsBackground = true, Name = "lan" };
@@ -87,8 +86,8 @@ sealed class LanService : IDisposable
             SmapConfiguration configuration = _around.Configuration();
 
             // Before there are addresses that could be reached.
-            _firewall.Set(configuration, _around.Softwire());
-            _without.Set(configuration);
+            _inbound.Set(InboundFirewall.Chains(configuration, _around.Softwire()));
+            _without.Set(WithoutIPv4.Chains(configuration));
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
             TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
             var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), NameServers.Read().Servers) };
@@ -135,7 +134,7 @@ sealed class LanService : IDisposable
         _looking.Join();
         _dnsmasq.Dispose();
         _addresses.Dispose();
-        _firewall.Dispose();
+        _inbound.Dispose();
         _without.Dispose();
         File.Delete(_configuration);
         _stop.Dispose();

@@ -81,7 +81,8 @@ sealed class PortDesk : IMappingDesk, IDisposable
             isOther = _book.UpdateId != before;
 
             // Only what leads somewhere is exchanged; what the file says stays the daemon's affair.
-            if (!smap.Options.Forwards.SequenceEqual(_book.Forwards)) smap.Options = smap.Options with { Forwards = _book.Forwards };
+            IReadOnlyList<PortForward> forwards = _book.Forwards;
+            if (!smap.Options.Forwards.SequenceEqual(forwards)) smap.Options = smap.Options with { Forwards = forwards };
             (version, toSave) = Kept();
         });
         Save(version, toSave);

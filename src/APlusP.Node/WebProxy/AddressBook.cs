@@ -91,10 +91,10 @@ sealed class AddressBook(Func<string, Task<NameAddresses?>> ask, TimeProvider cl
         foreach (IPAddress server in given.Count > 0 ? given : NameServers.Read().Servers)
         {
             asked.Add(NameServers.Ask<NameAddresses>(server, question, AddressQuestion.TryRead, patience, enough.Token));
-            if (await FirstAnswer(asked, Task.Delay(apart)) is { } early) return Over(early);
+            if (await Attempts.First(asked, Task.Delay(apart)) is { } early) return Over(early);
         }
 
-        return await FirstAnswer(asked, Task.Delay(patience)) is { } answer ? Over(answer) : null;
+        return await Attempts.First(asked, Task.Delay(patience)) is { } answer ? Over(answer) : null;
 
         NameAddresses Over(NameAddresses answer)
         {
@@ -102,19 +102,4 @@ sealed class AddressBook(Func<string, Task<NameAddresses?>> ask, TimeProvider cl
             return answer;
         }
     };
-
-    /// <summary>The first answer of several; null where none comes in time, or all have failed.</summary>
-    static async Task<NameAddresses?> FirstAnswer(IEnumerable<Task<NameAddresses?>> asked, Task limit)
-    {
-        var open = asked.Where(a => !a.IsCompleted || a.Result is not null).ToList<Task>();
-        while (open.Count > 0)
-        {
-            Task first = await Task.WhenAny([.. open, limit]);
-            if (first == limit) return null;
-            if (((Task<NameAddresses?>)first).Result is { } answer) return answer;
-            open.Remove(first);
-        }
-
-        return null;
-    }
 }

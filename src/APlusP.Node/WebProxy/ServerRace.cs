@@ -56,12 +56,12 @@ sealed class ServerRace(AddressBook book, Func<IPAddress, bool> isOurs)
             foreach (IPAddress address in addresses)
             {
                 attempts.Add(Connect(new IPEndPoint(address, original.Port), over.Token));
-                server = await First(attempts, Task.Delay(HeadStart, cancel));
+                server = await Attempts.First(attempts, Task.Delay(HeadStart, cancel));
                 if (server is not null) return (server, WebWay.IPv6);
             }
 
             attempts.Add(Connect(original, over.Token));
-            server = await First(attempts, Task.Delay(Timeout.Infinite, over.Token));
+            server = await Attempts.First(attempts, Task.Delay(Timeout.Infinite, over.Token));
             if (server is { AddressFamily: AddressFamily.InterNetworkV6 }) return (server, WebWay.IPv6);
             if (server is not null && why == WebWay.NotAnswering) book.SetDeaf(name!);
             return (server, server is null ? WebWay.Unreachable : why);
@@ -88,21 +88,6 @@ sealed class ServerRace(AddressBook book, Func<IPAddress, bool> isOurs)
     {
         byte[] octets = address.GetAddressBytes();
         return address.AddressFamily == AddressFamily.InterNetworkV6 && (octets[0] & 0xe0) == 0x20 && !(octets[0] == 0x20 && octets[1] == 0x02);
-    }
-
-    /// <summary>The first attempt that succeeds; null when all have failed, or the limit came first.</summary>
-    static async Task<Socket?> First(IEnumerable<Task<Socket?>> attempts, Task limit)
-    {
-        List<Task> open = [.. attempts];
-        while (open.Count > 0)
-        {
-            Task first = await Task.WhenAny([.. open, limit]);
-            if (first == limit) return null;
-            if (((Task<Socket?>)first).Result is { } connected) return connected;
-            open.Remove(first);
-        }
-
-        return null;
     }
 
     static async Task<Socket?> Connect(IPEndPoint to, CancellationToken cancel)

@@ -1,4 +1,5 @@
 using System.Text;
+using APlusP.Core.Web;
 
 namespace APlusP.Core.PortControl.Upnp;
 
@@ -10,10 +11,6 @@ public sealed record HttpHead(string Method, string Target, IReadOnlyDictionary<
 {
     /// <summary>Octets of the longest head that is read, and how many fields it may have.</summary>
     public const int Longest = 4096, MostFields = 48;
-
-    const string TokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-    static readonly System.Buffers.SearchValues<char> s_token = System.Buffers.SearchValues.Create(TokenCharacters);
 
     /// <summary>Where a head ends, and what follows it begins; 0 while that has not come.</summary>
     public static int EndOf(ReadOnlySpan<byte> bytes) => bytes.IndexOf("\r\n\r\n"u8) is >= 0 and var at ? at + 4 : 0;
@@ -38,7 +35,7 @@ public sealed record HttpHead(string Method, string Target, IReadOnlyDictionary<
         return true;
     }
 
-    static bool IsToken(ReadOnlySpan<char> text) => !text.IsEmpty && !text.ContainsAnyExcept(s_token);
+    static bool IsToken(ReadOnlySpan<char> text) => !text.IsEmpty && HttpToken.IsIn(text);
 
     public string? this[string field] => Fields.GetValueOrDefault(field);
 }

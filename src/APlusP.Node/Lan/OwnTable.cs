@@ -1,0 +1,27 @@
+using APlusP.Core;
+using APlusP.Linux;
+
+namespace APlusP.Node.Lan;
+
+/// <summary>A table of nftables that is in force only where it differs from nothing: named for the SMAP's device, put in place and taken away whole. Others' tables are not touched, and what they drop stays dropped.</summary>
+/// <param name="family">"ip" or "ip6".</param>
+/// <param name="name">Its name.</param>
+sealed class OwnTable(string family, string name) : IDisposable
+{
+    string _chains = "";
+
+    /// <summary>Puts chains in force, where they have changed; empty for no table.</summary>
+    /// <exception cref="APlusPException">AP2006.</exception>
+    public void Set(string chains)
+    {
+        if (chains == _chains) return;
+        if (chains.Length == 0) Nftables.Remove(family, name);
+        else Nftables.Replace(family, name, chains);
+        _chains = chains;
+    }
+
+    public void Dispose()
+    {
+        if (_chains.Length > 0) Nftables.Remove(family, name);
+    }
+}
