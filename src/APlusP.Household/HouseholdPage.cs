@@ -117,7 +117,9 @@ public sealed partial class HouseholdPage : IAsyncDisposable
         IHeaderDictionary headers = context.Response.Headers;
         headers.ContentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
         headers.XContentTypeOptions = "nosniff";
-        headers["Referrer-Policy"] = "no-referrer";
+
+        // With "no-referrer" a browser names no origin of a form either, as if it came from elsewhere (Fetch, "append a request Origin header").
+        headers["Referrer-Policy"] = "same-origin";
         headers.CacheControl = "no-store";
         if (context.Connection.RemoteIpAddress is not { } asker || !_networks.Any(n => n.Contains(asker)))
         {

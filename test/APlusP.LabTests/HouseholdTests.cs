@@ -1,7 +1,10 @@
+using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using APlusP.Core.PortSets;
 using APlusP.Lab;
+using Microsoft.Playwright;
 
 namespace APlusP.LabTests;
 
@@ -107,6 +110,73 @@ public sealed partial class HouseholdTests(HouseholdLab lab) : IClassFixture<Hou
             Assert.True(kept >= 10, $"axe had only {kept} rules to keep");
         }
     });
+
+    [Fact]
+    public void On_a_telephone_a_household_signs_in_watches_its_ports_and_lets_one_lead_to_a_server() => lab.Test(() => TelephoneAsync().GetAwaiter().GetResult());
+
+    // Everything is found by what it is called, as a screen reader finds it.
+    async Task TelephoneAsync()
+    {
+        Start();
+        await using Browser browser = await Browser.StartAsync(lab["h1"]);
+        IPage page = await browser.PageAsync(360, 800, "fr-FR");
+        await page.GotoAsync(Page);
+        await page.GetByLabel("Mot de passe ou clé").FillAsync((await File.ReadAllTextAsync(Path.Combine(_state, "household.key"))).Trim());
+        await page.GetByRole(AriaRole.Button, new() { Name = "Se connecter" }).ClickAsync();
+        await page.GetByText("Tout fonctionne.").WaitForAsync();
+        Assert.Equal(360, await page.EvaluateAsync<int>("document.documentElement.scrollWidth"));
+        (IReadOnlyList<string> broken, int kept) = await Browser.JudgeAsync(page);
+        Assert.Empty(broken);
+        Assert.True(kept >= 10, $"axe had only {kept} rules to keep");
+
+        // What changes is seen without a reload.
+        await page.EvaluateAsync("window.sameDocument = true");
+        ILocator tcp = page.GetByRole(AriaRole.Meter, new() { Name = "TCP" });
+        int before = int.Parse((await tcp.GetAttributeAsync("value"))!);
+        TcpClient[] held = [.. Enumerable.Range(0, 5).Select(_ => lab["h1"].Call(() => new TcpClient(LabTopology.Www4Address, 80)))];
+        await Until(async () => int.Parse((await tcp.GetAttributeAsync("value"))!) >= before + held.Length);
+        await page.GetByRole(AriaRole.Row, new() { NameRegex = HostRow }).WaitForAsync();
+        Assert.True(await page.EvaluateAsync<bool>("window.sameDocument === true"));
+        foreach (TcpClient connection in held) connection.Dispose();
+
+        async Task Add(string port)
+        {
+            await page.GetByLabel("Port extérieur").FillAsync(port);
+            await page.GetByLabel("Adresse de l’appareil").FillAsync("192.168.1.10");
+            await page.GetByLabel("Port de l’appareil").FillAsync("8000");
+            await page.GetByRole(AriaRole.Button, new() { Name = "Ajouter" }).ClickAsync();
+        }
+
+        string ours = $"{FirstPort}";
+        await Add("80");
+        await page.GetByText("Cela n’a pas été fait").WaitForAsync();
+        await page.GotoAsync(Page);
+        await Add(ours);
+        LabProcess server = lab.Lab.Start("h1", "server", ["socat", "TCP4-LISTEN:8000,fork,reuseaddr", "SYSTEM:echo here"]);
+        Assert.True(Wait.Until(() => lab.Lab.Listens("h1", 8000), TimeSpan.FromSeconds(10)));
+        ILocator remove = page.GetByRole(AriaRole.Button, new() { Name = $"Enlever: TCP {ours}" });
+        await remove.WaitForAsync();
+        Assert.Equal("here\n", lab["www4"].Run(["socat", "-T", "5", "-", $"TCP4:{LabPlan.SharedAddress}:{ours}"], input: "").Output);
+        server.Stop();
+        await remove.ClickAsync();
+        await Until(async () => await remove.CountAsync() == 0);
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "English" }).ClickAsync();
+        await page.GetByText("It works.").WaitForAsync();
+    }
+
+    static async Task Until(Func<Task<bool>> condition)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!await condition())
+        {
+            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30), "the page did not come to show it within 30 s");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+
+    [GeneratedRegex(@"192\.168\.1\.10.* [0-9]+")]
+    private static partial Regex HostRow { get; }
 
     string Raw(string path, params string[] more) => lab["h1"].Require(["curl", "-sS", "--max-time", "60", "-b", Cookies, "-c", Cookies, .. more, $"{Page}{path}"]);
 }
