@@ -45,6 +45,7 @@ public static class LabBuilder
     {
         yield return "link set lo up";
         foreach (string bridge in host.Bridges) yield return $"link add {bridge} type bridge";
+        foreach ((string name, string mac) in host.Macs) yield return $"link set {name} address {mac}";
         foreach ((string name, int mtu) in host.Mtus) yield return $"link set {name} mtu {mtu}";
         foreach (string name in interfaces)
         {
@@ -61,7 +62,7 @@ public static class LabBuilder
     // Said at once and by name, before anything is made.
     static void Check()
     {
-        Programs.Require("ip", "ethtool", "setsid", "nginx", "openssl", "dnsmasq");
+        Programs.Require("ip", "ethtool", "setsid", "nginx", "openssl", "dnsmasq", "udhcpc");
         if (!Environment.IsPrivilegedProcess)
             throw new APlusPException(ErrorCodes.LabNotPossible, "the lab makes network namespaces, which takes root. Run it with sudo.");
         if (!File.Exists("/dev/net/tun"))

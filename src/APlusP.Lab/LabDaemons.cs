@@ -48,8 +48,30 @@ public static class LabDaemons
             {PortsKey(room)}
             path-mtu = {room.PathMtu}
             control-socket = "{controlSocket}"
+            lan-leases = "{room.Smap}.dhcp"
             {(plan.FastPath is null ? "" : $"fast-path = \"{(plan.FastPath == "xdp" ? "auto" : plan.FastPath)}\"")}
+
+            [dns]
+            upstream = ["{LabTopology.DnsAddressV6}"]
+
+            [[lan]]
+            device = "lan"
+            address = "{room.LanAddress}/24"
+            prefix = "{LabTopology.LanPrefix(room)}"
+            hosts = [
             """);
+        foreach (HostPlan host in room.Hosts) text.AppendLine($"    {{ mac = \"{room.MacOf(host)}\", address = \"{host.Address}\", name = \"{host.Name}\" }},");
+        text.AppendLine("]");
+
+        text.AppendLine($"""
+
+            [port-control]
+            pcp = {(room.Services.HasFlag(RoomServices.PortControl) ? "true" : "false")}
+            upnp = {(room.Services.HasFlag(RoomServices.PortControl) ? "true" : "false")}
+            state = "{Path.ChangeExtension(controlSocket, "state")}"
+            """);
+        if (room.Services.HasFlag(RoomServices.Page)) text.AppendLine().AppendLine("[household]");
+        if (room.Services.HasFlag(RoomServices.WebProxy)) text.AppendLine().AppendLine("[web-proxy]");
         if (room.Napt.Count > 0) text.AppendLine().AppendLine("[napt]").AppendJoin('\n', room.Napt).AppendLine();
         return text.ToString();
     }

@@ -23,7 +23,7 @@ public static class LabDrawing
         text.AppendLine("Internet  203.0.113.0/24, 2001:db8:6::/64");
         Line(" |-- ", "www4", $"{LabTopology.Www4Address}, IPv4 only");
         Line(" |-- ", "www6", $"{LabTopology.Www6Address} and {LabTopology.Www6AddressV6}");
-        Line(" |-- ", "dns", LabTopology.DnsAddress);
+        Line(" |-- ", "dns", $"{LabTopology.DnsAddress} and {LabTopology.DnsAddressV6}");
         if (plan.HasPeers) Line(" |-- ", "peers", $"{LabTopology.PeersNetwork} and {LabTopology.PeersNetworkV6}, for traffic models");
         Line(" '-- ", "internet", $"router; {string.Join(", ", plan.Rooms.Select(room => room.SharedAddress).Distinct())} is behind the PRR");
         text.AppendLine($"      |    192.108.119.24/29{Link("internet")}");
@@ -40,7 +40,7 @@ public static class LabDrawing
             Line($"                {(last ? '\'' : '|')}-- ", room.Smap, $"{room.Name}{who}: softwire {room.Softwire}");
             text.AppendLine($"                {trunk} |   {room.SharedAddress} ports {room.Ports}; LAN {room.LanAddress}/24");
             for (int j = 0; j < room.Hosts.Count; j++)
-                Line($"                {trunk} {(j == room.Hosts.Count - 1 ? '\'' : '|')}-- ", room.Hosts[j].Name, $"{room.Hosts[j].Address}, MTU {room.ClientMtu}");
+                Line($"                {trunk} {(j == room.Hosts.Count - 1 ? '\'' : '|')}-- ", room.Hosts[j].Name, $"{room.Hosts[j].Address}, MTU {room.ClientMtu}{(room.Kind == SmapKind.Aplusp ? $", {room.PathMtu} for IPv6" : "")}");
         }
 
         return text.ToString();

@@ -20,7 +20,28 @@ public enum SmapKind
 }
 
 /// <summary>A host of a room.</summary>
+/// <param name="Name">What it is called.</param>
+/// <param name="Address">What it has of IPv4: its room's SMAP gives it always the same one.</param>
 public sealed record HostPlan(string Name, string Address);
+
+/// <summary>What a SMAP does for its room beside IPv4, IPv6 and names.</summary>
+[Flags]
+[JsonConverter(typeof(JsonStringEnumConverter<RoomServices>))]
+public enum RoomServices
+{
+    None = 0,
+
+    /// <summary>Hosts ask for ports by PCP, NAT-PMP and UPnP.</summary>
+    PortControl = 1,
+
+    /// <summary>The household's page.</summary>
+    Page = 2,
+
+    /// <summary>Web traffic by IPv4 goes by IPv6 where it can.</summary>
+    WebProxy = 4,
+
+    All = PortControl | Page | WebProxy,
+}
 
 /// <summary>A room: a SMAP and the hosts behind it.</summary>
 /// <param name="Number">From 1.</param>
@@ -32,6 +53,8 @@ public sealed record HostPlan(string Name, string Address);
 public sealed record RoomPlan(int Number, string Softwire, string SharedAddress, string Ports, int PathMtu, IReadOnlyList<HostPlan> Hosts)
 {
     public SmapKind Kind { get; init; }
+
+    public RoomServices Services { get; init; }
 
     /// <summary>Lines under [napt] in the SMAP's configuration, and sections that follow it.</summary>
     public IReadOnlyList<string> Napt { get; init; } = [];
@@ -51,13 +74,19 @@ public sealed record RoomPlan(int Number, string Softwire, string SharedAddress,
     [JsonIgnore]
     public string LanAddress => $"192.168.{Number}.1";
 
-    /// <summary>MTU of the hosts, which the report gave them by DHCP: the path's less the outer header of 40, 1420 and 1240 (Table IV).</summary>
+    /// <summary>MTU of the hosts' IPv4, by DHCP: the path's less the outer header of 40, 1420 and 1240 (Table IV). That of their IPv6 is the path's.</summary>
     [JsonIgnore]
     public int ClientMtu => PathMtu - 40;
 
-    /// <summary>IPv6 needs an MTU of 1280 (RFC 8200 section 5), so hosts below it have IPv4 alone: the first of the report's two kinds of end users.</summary>
+    /// <summary>
+    /// Linux as a SMAP serves nobody, so its hosts have static addresses, and one MTU for all. IPv6 needs 1280 (RFC 8200 section 5): below it they have IPv4 alone,
+    /// as all of the report's second room had.
+    /// </summary>
     [JsonIgnore]
-    public bool HasIPv6 => ClientMtu >= 1280;
+    public bool HasIPv6 => Kind == SmapKind.Aplusp || ClientMtu >= 1280;
+
+    /// <summary>The Ethernet address of a host, by which its SMAP knows it.</summary>
+    public string MacOf(HostPlan host) => $"52:54:00:{Number:x2}:00:{Hosts.Index().First(h => h.Item == host).Index + 1:x2}";
 }
 
 /// <summary>What the user asked for: the rooms of a lab. Everything else follows from it, see <see cref="LabTopology"/>.</summary>
@@ -79,6 +108,9 @@ public sealed record LabPlan(string Name, IReadOnlyList<RoomPlan> Rooms)
 
     /// <summary>Whether the Internet has <see cref="TrafficPeers"/>: one host with all addresses of a network, for traffic models to talk to.</summary>
     public bool HasPeers { get; init; }
+
+    /// <summary>The same with these services in every room.</summary>
+    public LabPlan With(RoomServices services) => this with { Rooms = [.. Rooms.Select(room => room with { Services = services })] };
 
     /// <summary>The links that are emulated ones, see <see cref="WithLink"/>.</summary>
     public IReadOnlyList<LinkPlan> Links { get; init; } = [];

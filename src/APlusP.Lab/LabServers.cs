@@ -61,7 +61,7 @@ public static class LabServers
             no-hosts
             user=root
             group=root
-            listen-address={LabTopology.DnsAddress}
+            listen-address={LabTopology.DnsAddress},{LabTopology.DnsAddressV6}
             bind-interfaces
             host-record=www4.example,{LabTopology.Www4Address}
             address=/{ManyNames}/{LabTopology.Www4Address}

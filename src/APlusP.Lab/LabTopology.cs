@@ -29,6 +29,9 @@ public sealed record LabHost(string Name)
 
     /// <summary>Interface and an MTU that differs from its link's.</summary>
     public IReadOnlyList<(string Interface, int Mtu)> Mtus { get; init; } = [];
+
+    /// <summary>Interface and an Ethernet address that is not left to chance.</summary>
+    public IReadOnlyList<(string Interface, string Mac)> Macs { get; init; } = [];
 }
 
 /// <summary>
@@ -36,7 +39,7 @@ public sealed record LabHost(string Name)
 /// </summary>
 /// <remarks>
 /// <code>
-///   www4 203.0.113.4     www6 203.0.113.6, 2001:db8:6::6     dns 203.0.113.53
+///   www4 203.0.113.4     www6 203.0.113.6, 2001:db8:6::6     dns 203.0.113.53, 2001:db8:6::53
 ///     |                    |                                   |
 ///   --+--------------------+-----------------------------------+--   203.0.113.0/24, 2001:db8:6::/64
 ///                          |
@@ -60,7 +63,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     const string Provider = "2001:660:7301";
 
     /// <summary>The web servers' addresses, as the tests and the resolver know them.</summary>
-    public const string Www4Address = "203.0.113.4", Www6Address = "203.0.113.6", Www6AddressV6 = "2001:db8:6::6", DnsAddress = "203.0.113.53";
+    public const string Www4Address = "203.0.113.4", Www6Address = "203.0.113.6", Www6AddressV6 = "2001:db8:6::6", DnsAddress = "203.0.113.53", DnsAddressV6 = "2001:db8:6::53";
 
     /// <summary>The network that the peers' host has whole (RFC 2544's, for measurements), and its own addresses beside the other servers.</summary>
     public const string PeersNetwork = "198.18.0.0/16", PeersNetworkV6 = "2001:db8:7::/64";
@@ -75,7 +78,6 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
         // Duplicate address detection would take a second per address; nobody else is on these links.
         ("net.ipv6.conf.all.accept_dad", "0"),
         ("net.ipv6.conf.default.accept_dad", "0"),
-        ("net.ipv6.conf.default.accept_ra", "0"),
 
         // Linux counts ICMP errors by their destination, and all subscribers of an address are one destination: a few traceroutes
         // of one room would leave the other without answers.
@@ -85,13 +87,18 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     // An emulated link is a wire: no address, and no word of its own.
     static readonly (string, string)[] s_wire = [("net.ipv6.conf.all.disable_ipv6", "1"), ("net.ipv6.conf.default.disable_ipv6", "1")];
 
+    // Who hears no router asks again, and soon.
+    static readonly (string, string)[] s_advertisedTo = [("net.ipv6.conf.default.accept_ra", "1"), ("net.ipv6.conf.default.router_solicitation_delay", "0"), ("net.ipv6.conf.default.router_solicitation_interval", "1")];
+
+    static readonly (string, string)[] s_byHand = [("net.ipv6.conf.default.accept_ra", "0")];
+
     static readonly (string, string)[] s_routesIPv4 = [("net.ipv4.ip_forward", "1")];
     static readonly (string, string)[] s_routesIPv6 = [("net.ipv6.conf.all.forwarding", "1")];
 
     /// <summary>The network that a plan needs.</summary>
     public static LabTopology Of(LabPlan plan)
     {
-        List<LabHost> hosts = [Internet(plan), Server("www4", LabTopology.Www4Address), Server("www6", Www6Address, Www6AddressV6), Server("dns", DnsAddress), Prr(), Core(plan)];
+        List<LabHost> hosts = [Internet(plan), Server("www4", LabTopology.Www4Address), Server("www6", Www6Address, Www6AddressV6), Server("dns", DnsAddress, DnsAddressV6), Prr(), Core(plan)];
         List<LabLink> links =
         [
             Link("internet", "srv-www4", "www4", "eth0"),
@@ -161,7 +168,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     {
         Addresses = [("eth0", $"{address}/24"), .. addressV6 is null ? [] : ((string, string)[])[("eth0", $"{addressV6}/64")]],
         Routes = ["default via 203.0.113.1", .. addressV6 is null ? [] : (string[])["default via 2001:db8:6::1"]],
-        Sysctls = s_everywhere,
+        Sysctls = [.. s_everywhere, .. s_byHand],
     };
 
     static LabHost Internet(LabPlan plan) => new("internet")
@@ -174,7 +181,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             $"{Provider}::/48 via {Provider}:d001::2",
             .. plan.HasPeers ? (string[])[$"{PeersNetwork} via {PeersAddress}", $"{PeersNetworkV6} via {PeersAddressV6}"] : [],
         ],
-        Sysctls = [.. s_everywhere, .. s_routesIPv4, .. s_routesIPv6],
+        Sysctls = [.. s_everywhere, .. s_byHand, .. s_routesIPv4, .. s_routesIPv6],
     };
 
     // The softwires' end is not configured here: the core routes it to us, and we into the TUN. As a local address the
@@ -183,7 +190,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     {
         Addresses = [("internet", $"{LabPlan.PrrAddress}/29"), ("core", $"{Provider}:d002::26/64")],
         Routes = ["default via 192.108.119.25", $"default via {Provider}:d002::1"],
-        Sysctls = s_everywhere,
+        Sysctls = [.. s_everywhere, .. s_byHand],
     };
 
     static LabHost Core(LabPlan plan) => new("core")
@@ -198,38 +205,46 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
         [
             $"default via {Provider}:d001::1",
             $"{LabPlan.PrrSoftwire}/128 via {Provider}:d002::26",
-            .. plan.Rooms.Select(room => $"{room.Softwire}/128 via {Leg(room)}::2"),
-            .. plan.Rooms.Where(room => room.HasIPv6).Select(room => $"{LanV6(room)}::/64 via {Leg(room)}::2"),
+            .. plan.Rooms.Select(room => $"{room.Softwire}/128 via {WanOf(room)}"),
+            .. plan.Rooms.Where(room => room.HasIPv6).Select(room => $"{LanV6(room)}::/64 via {WanOf(room)}"),
         ],
-        Sysctls = [.. s_everywhere, .. s_routesIPv6],
+        Sysctls = [.. s_everywhere, .. s_byHand, .. s_routesIPv6],
     };
 
-    static LabHost Smap(RoomPlan room) => new(room.Smap)
+    static LabHost Smap(RoomPlan room) => room.Kind == SmapKind.Kernel ? KernelSmap(room) : new(room.Smap)
+    {
+        Bridges = ["lan"],
+        Macs = [("wan", $"52:54:00:{room.Number:x2}:ff:01")],
+        Sysctls = [.. s_everywhere, .. s_advertisedTo],
+    };
+
+    static LabHost KernelSmap(RoomPlan room) => new(room.Smap)
     {
         Bridges = ["lan"],
         Addresses =
         [
-            ("wan", $"{Leg(room)}::2/64"),
+            ("wan", $"{WanOf(room)}/64"),
             ("lan", $"{room.LanAddress}/24"),
             .. room.HasIPv6 ? [("lan", $"{LanV6(room)}::1/64")] : ((string, string)[])[],
-            .. room.Kind == SmapKind.Kernel ? [("lo", $"{room.SharedAddress}/32")] : ((string, string)[])[],
+            ("lo", $"{room.SharedAddress}/32"),
         ],
         Routes =
         [
             $"default via {Leg(room)}::1",
-            .. room.Kind == SmapKind.Kernel
-                ? (string[])
-                [
-                    $"default encap seg6 mode encap.red segs {LabPlan.PrrSoftwire} dev wan src {room.SharedAddress} mtu {room.ClientMtu}",
-                    $"{room.Softwire}/128 encap seg6local action End.DX4 nh4 0.0.0.0 dev wan",
-                ]
-                : [],
+            $"default encap seg6 mode encap.red segs {LabPlan.PrrSoftwire} dev wan src {room.SharedAddress} mtu {room.ClientMtu}",
+            $"{room.Softwire}/128 encap seg6local action End.DX4 nh4 0.0.0.0 dev wan",
         ],
-        SegmentSource = room.Kind == SmapKind.Kernel ? room.Softwire : null,
-        Sysctls = [.. s_everywhere, .. room.Kind == SmapKind.Kernel ? [.. s_routesIPv6, ("net.ipv4.ip_local_port_range", room.Ports.Replace('-', ' '))] : ((string, string)[])[]],
+        SegmentSource = room.Softwire,
+        Sysctls = [.. s_everywhere, .. s_byHand, .. s_routesIPv6, ("net.ipv4.ip_local_port_range", room.Ports.Replace('-', ' '))],
     };
 
-    static LabHost RoomHost(RoomPlan room, HostPlan host) => new(host.Name)
+    static LabHost RoomHost(RoomPlan room, HostPlan host) => room.Kind == SmapKind.Kernel ? HostByHand(room, host) : new(host.Name)
+    {
+        Macs = [("eth0", room.MacOf(host))],
+        Sysctls = [.. s_everywhere, .. s_advertisedTo],
+    };
+
+    static LabHost HostByHand(RoomPlan room, HostPlan host) => new(host.Name)
     {
         Addresses =
         [
@@ -237,11 +252,17 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             .. room.HasIPv6 ? [("eth0", $"{LanV6(room)}::{host.Address.Split('.')[3]}/64")] : ((string, string)[])[],
         ],
         Routes = [$"default via {room.LanAddress}", .. room.HasIPv6 ? [$"default via {LanV6(room)}::1"] : (string[])[]],
-        Sysctls = s_everywhere,
+        Sysctls = [.. s_everywhere, .. s_byHand],
         Mtus = [("eth0", room.ClientMtu)],
     };
 
+    /// <summary>The address that a SMAP makes itself of the advertised prefix and its Ethernet address (RFC 4291 appendix A).</summary>
+    public static string WanOf(RoomPlan room) => $"{Leg(room)}:5054:ff:fe{room.Number:x2}:ff01";
+
     static string Leg(RoomPlan room) => $"{Provider}:{0xe000 + room.Number:x}";
+
+    /// <summary>The IPv6 prefix of a room's hosts.</summary>
+    public static string LanPrefix(RoomPlan room) => $"{LanV6(room)}::/64";
 
     static string LanV6(RoomPlan room) => $"{Provider}:{0xa000 + room.Number:x}";
 }

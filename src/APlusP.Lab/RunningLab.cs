@@ -59,6 +59,9 @@ public sealed partial class RunningLab
             progress?.Invoke($"starting the PRR and {plan.Rooms.Count(room => room.Kind == SmapKind.Aplusp)} SMAPs");
             lab.StartDaemons();
             cancel.ThrowIfCancellationRequested();
+            progress?.Invoke("booting the hosts of the rooms, which ask their SMAPs for everything");
+            lab.Boot([.. LabBoot.Served(plan).SelectMany(room => room.Hosts).Select(host => host.Name)]);
+            cancel.ThrowIfCancellationRequested();
             return lab;
         }
         catch
@@ -255,11 +258,26 @@ public sealed partial class RunningLab
             File.WriteAllText(Path.Combine(files, "resolv.conf"), $"nameserver {LabTopology.DnsAddress}\noptions timeout:2 attempts:2\n");
         }
 
+        // What is told its resolver has none before.
+        foreach (RoomPlan room in LabBoot.Served(Plan))
+        {
+            foreach (HostPlan host in room.Hosts) File.WriteAllText($"/etc/netns/{Prefix(Plan.Name)}{host.Name}/resolv.conf", "");
+            File.WriteAllText($"/etc/netns/{Prefix(Plan.Name)}{room.Smap}/resolv.conf", $"nameserver {LabTopology.DnsAddressV6}\n");
+        }
+
         LabProcess resolver = Start("dns", "dnsmasq", LabServers.Resolver(Directory));
         List<LabProcess> web = [.. ((string[])["www4", "www6"]).Select(host => Start(host, "nginx", LabServers.Web(Directory, host).Command))];
         resolver.WaitUntil(() => Listens("dns", 53), s_startPatience, "listen on port 53");
         web[0].WaitUntil(() => Listens("www4", 443), s_startPatience, "listen on port 443");
         web[1].WaitUntil(() => Listens("www6", 443), s_startPatience, "listen on port 443");
+        if (!LabBoot.Served(Plan).Any()) return;
+        LabProcess advertiser = Start("core", "dnsmasq", LabBoot.Advertiser(Plan, Directory));
+        foreach (RoomPlan room in LabBoot.Served(Plan))
+        {
+            // It may have begun to listen after we asked.
+            NetworkNamespace smap = Host(room.Smap);
+            advertiser.WaitUntil(() => { LabBoot.Begin(smap, "wan"); return Wait.Until(() => LabBoot.HasRouter(smap, "-6"), TimeSpan.FromSeconds(1)); }, s_startPatience, $"advertise itself to {room.Smap}");
+        }
     }
 
     void StartDaemons()
@@ -269,6 +287,22 @@ public sealed partial class RunningLab
             File.WriteAllText(ConfigurationPath(room.Smap), LabDaemons.SmapConfiguration(Plan, room, ControlSocket(room.Smap)));
         foreach (string daemon in Daemons) StartDaemon(daemon, wait: false);
         foreach (string daemon in Daemons) WaitForDaemon(daemon);
+    }
+
+    /// <summary>Hosts of rooms that a SMAP of ours serves begin, all at the same time, also once more; when it returns, they have IPv4, IPv6 and a resolver.</summary>
+    public void Boot(params IReadOnlyList<string> hosts)
+    {
+        (NetworkNamespace Host, LabProcess Client)[] begun = [.. hosts.Select(name =>
+        {
+            Process(name, LabBoot.ClientName)?.Stop();
+            LabBoot.Begin(Host(name), "eth0");
+            return (Host(name), Start(name, LabBoot.ClientName, LabBoot.Client(Directory)));
+        })];
+        foreach ((NetworkNamespace host, LabProcess client) in begun)
+        {
+            client.WaitUntil(() => LabBoot.HasRouter(host, "-4"), s_startPatience, "be given an address");
+            client.WaitUntil(() => LabBoot.HasRouter(host, "-6"), s_startPatience, "hear of a router by IPv6");
+        }
     }
 
     /// <summary>Starts the daemon of a host by its configuration file, as it stands now.</summary>

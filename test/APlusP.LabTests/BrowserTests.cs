@@ -28,12 +28,7 @@ public sealed partial class BrowserTests(BrowserLab lab) : IClassFixture<Browser
         // The server sees each connection, those too that the browser opens beforehand and then has no use for.
         lab["www4"].Require("nft", "table inet seen { set ports { type inet_service; flags dynamic; size 1000; }; chain in { type filter hook input priority 0; tcp dport 80 add @ports { tcp sport }; }; }");
 
-        // In time that is real: the browser has the page when it is loaded.
-        string profile = Path.Combine(lab.Lab.Directory, "profile");
-        string shown = lab["h1"].Do(
-            "timeout", "60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            $"--user-data-dir={profile}", "--dump-dom", $"http://www.{LabServers.ManyNames}/many.html");
-        Assert.Contains($"pictures{Sites - 1}.", shown, StringComparison.Ordinal);
+        Show("profile");
 
         AccessLogEntry[] requests = [.. lab.Lab.AccessLog("www4").Where(entry => entry.Agent.Contains("Chrome", StringComparison.Ordinal))];
         Assert.Equal(Sites * PicturesOfEach, requests.Count(entry => entry.Request.Contains("picture.jpg", StringComparison.Ordinal)));
@@ -41,14 +36,33 @@ public sealed partial class BrowserTests(BrowserLab lab) : IClassFixture<Browser
         Assert.Empty(requests.Select(entry => entry.Port).Except(ports));
         Assert.InRange(ports.Length, Sites, 3 * Sites * PicturesOfEach);
 
-        string store = Path.Combine(lab.Lab.Directory, "page.db");
+        Dictionary<string, double> used = Survey("page.db");
+        Assert.Equal(ports.Length, used["http"]);
+
+        // Names are asked of the SMAP, and by it of others by IPv6. By a resolver that hosts ask by IPv4, each takes a port of its own.
+        Assert.Equal(0, used.GetValueOrDefault("dns"));
+        lab["h1"].Shell($"echo nameserver {LabTopology.DnsAddress} > /etc/resolv.conf");
+        Show("other-profile");
+        double dns = Survey("other.db")["dns"];
+        Assert.InRange(dns, Sites, 12 * Sites);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{Sites * PicturesOfEach} pictures of {Sites} hosts: {ports.Length} ports of HTTP, 0 of DNS, or {dns:0} with a resolver that hosts ask by IPv4");
+    });
+
+    /// <summary>The page in a browser that has never been there, in time that is real: the browser has it when it is loaded.</summary>
+    void Show(string profile)
+    {
+        string shown = lab["h1"].Do(
+            "timeout", "60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            $"--user-data-dir={Path.Combine(lab.Lab.Directory, profile)}", "--dump-dom", $"http://www.{LabServers.ManyNames}/many.html");
+        Assert.Contains($"pictures{Sites - 1}.", shown, StringComparison.Ordinal);
+    }
+
+    /// <summary>The ports of the shared address that applications have now.</summary>
+    Dictionary<string, double> Survey(string file)
+    {
+        string store = Path.Combine(lab.Lab.Directory, file);
         Commands.Require([LabFixture.Executable, "survey", "--store", store, "--source", "smap", "--socket", lab.Lab.ControlSocket("smap1"), "--every", "1", "--duration", "0.5"]);
         using var stats = JsonDocument.Parse(Commands.Require([LabFixture.Executable, "survey", "stats", "--store", store, "--family", "4", "--json"]));
-        double Of(string application) => stats.RootElement.GetProperty("applications").GetProperty(application).GetProperty("mean").GetDouble();
-        Assert.Equal(ports.Length, Of("http"));
-
-        // Each name is asked for, by a port of its own.
-        Assert.InRange(Of("dns"), Sites, 12 * Sites);
-        TestContext.Current.TestOutputHelper?.WriteLine($"{Sites * PicturesOfEach} pictures of {Sites} hosts: {ports.Length} ports of HTTP, {Of("dns"):0} of DNS");
-    });
+        return stats.RootElement.GetProperty("applications").EnumerateObject().ToDictionary(a => a.Name, a => a.Value.GetProperty("mean").GetDouble());
+    }
 }

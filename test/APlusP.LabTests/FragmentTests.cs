@@ -15,9 +15,7 @@ public class FragmentLab : LabFixture
         : base(LabPlan.Fig22($"tfrag{fastPath}") with { FastPath = fastPath })
     {
         Lab.StartIperf("www4");
-
-        // A veth whose MTU is smaller than its peer's drops what a network card would receive.
-        foreach (string host in (string[])["A", "B"]) this[host].Ip("link set eth0 mtu 1500");
+        ForgetMtu("A", "B");
     }
 }
 

@@ -64,6 +64,12 @@ public abstract class LabFixture : IDisposable
         Commands.Require(Executable, "reload", "--socket", Lab.ControlSocket(daemon));
     }
 
+    /// <summary>Lets hosts send IPv4 packets as large as their link carries: they forget what DHCP told them of the softwire.</summary>
+    public void ForgetMtu(params string[] hosts)
+    {
+        foreach (string host in hosts) this[host].Ip($"route replace default via {Lab.Plan.Rooms.First(room => room.Hosts.Any(h => h.Name == host)).LanAddress} dev eth0");
+    }
+
     public void Dispose()
     {
         RunningLab.Down(Lab.Plan.Name);

@@ -20,8 +20,7 @@ public class PathMtuLab : LabFixture
     {
         foreach (string daemon in Lab.Daemons) Change(daemon, text => text + $"\n[discovery]\nraise-after = {RaiseAfter}\n");
 
-        // The hosts know nothing of softwires.
-        foreach (string host in (string[])["A", "B"]) this[host].Ip("link set eth0 mtu 1500");
+        ForgetMtu("A", "B");
         Lab.StartIperf("www4");
     }
 

@@ -10,7 +10,7 @@ namespace APlusP.LabTests;
 
 public sealed class WebProxyLab : LabFixture
 {
-    public const string Resolver = "2001:db8:6::53", Deaf = "2001:db8:6::dead", SocketPort = "8080", GreetingPort = "8081";
+    public const string Resolver = "2001:db8:6::5353", Deaf = "2001:db8:6::dead", SocketPort = "8080", GreetingPort = "8081";
 
     public WebProxyLab()
         : base(LabPlan.Smaps("tweb", 1), captures: false)

@@ -43,6 +43,7 @@ static class LabVerb
             LabPlan plan = parse.GetValue(smaps) is { } count
                 ? LabPlan.Smaps(labName == DefaultName ? $"smaps{count}" : labName, count)
                 : LabPlan.Fig22(labName);
+            plan = plan.With(RoomServices.All);
             foreach (string emulated in parse.GetValue(link) ?? []) plan = plan.WithLink(emulated);
             using var interruption = new Interruption();
             RunningLab lab = RunningLab.Up(plan, Executable, step => Console.Error.WriteLine($"{step} ..."), interruption.Token);
@@ -50,6 +51,7 @@ static class LabVerb
             Console.WriteLine($"""
                 The lab '{plan.Name}' is up. Try:
                   aplusp lab exec --lab {plan.Name} {plan.Rooms[0].Hosts[0].Name} curl -s http://www4.example/
+                  aplusp lab exec --lab {plan.Name} {plan.Rooms[0].Hosts[0].Name} curl -sL http://{plan.Rooms[0].LanAddress}/
                   aplusp lab status {plan.Name}
                   aplusp lab down {plan.Name}
                 Its files are in {lab.Directory}.
