@@ -109,6 +109,38 @@ public sealed class DhcpHomeTests : IDisposable
     }
 
     [Fact]
+    public void Of_the_prefix_and_the_resolvers_that_Kea_tells_a_host_of_the_home_has_IPv6_and_names()
+    {
+        const string resolver = "2001:db8:fffe::53";
+        _lab.StartPrr(Bindings);
+        _lab.StartKea($$"""{{Lightweight}}, { "name": "dns-servers", "data": "{{resolver}}" }""");
+        _lab.Edge.Ip($"addr add {resolver}/128 dev lo nodad");
+        LabProcess names = _lab.Edge.Start("resolver", _lab.PathOf("resolver.log"), "dnsmasq", "-C", "/dev/null", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=", "--bind-interfaces", $"--listen-address={resolver}", $"--host-record=www.example,{DhcpLab.Server}");
+        names.WaitUntil(() => _lab.Edge.Run("ss", "-Huln").Output.Contains($"[{resolver}]:53", StringComparison.Ordinal), TimeSpan.FromSeconds(20), "listen");
+        _lab.HomeHost.Shell("ip addr flush dev eth0; echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_ra; echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6");
+        _lab.Smap.Ip("addr del 192.168.1.1/24 dev lan");
+        LabProcess smap = _lab.OnceItHasASoftwire(_lab.BeginSmapBy($"lan-leases = \"{_lab.PathOf("leases")}\"", $$"""
+            [dhcpv6]
+            interface = "wan"
+
+            [[lan]]
+            device = "lan"
+            address = "192.168.1.1/24"
+            hosts = [{ mac = "{{_lab.HomeHost.Do("cat", "/sys/class/net/eth0/address")}}", address = "{{DhcpLab.Host}}" }]
+            """));
+        string script = _lab.PathOf("dhcp.sh");
+        File.WriteAllText(script, "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip addr replace $ip/$mask dev $interface\nip route replace default via $router\n");
+        File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        _lab.HomeHost.Do("udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "20", "-T", "1", "-s", script);
+
+        // A /64 of 2001:db8:1::/56, from which it reaches what is behind the edge.
+        Assert.True(Wait.Until(() => _lab.HomeHost.Run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "global").Output.Contains("2001:db8:1:", StringComparison.Ordinal), TimeSpan.FromSeconds(30)), smap.ReadLog());
+        Assert.True(Wait.Until(() => _lab.HomeHost.Run("ping", "-6", "-c", "1", "-w", "2", resolver).Succeeded, TimeSpan.FromSeconds(30)), "no IPv6 to the edge");
+        Assert.True(Wait.Until(() => _lab.HomeHost.Run("dig", "@192.168.1.1", "+short", "+tries=1", "+time=1", "www.example").Output.Trim() == DhcpLab.Server, TimeSpan.FromSeconds(30)), smap.ReadLog());
+        _lab.ReachAs("192.0.2.1", IsOfTen);
+    }
+
+    [Fact]
     public void Softwires_alone_are_asked_for_where_the_prefix_is_written()
     {
         _lab.StartPrr(Bindings);

@@ -20,8 +20,8 @@ sealed record ProgramPlan(string Name, string Package, string PidFile, IReadOnly
 /// </summary>
 sealed class SupervisedProgram : IDisposable
 {
-    /// <summary>How long it stays away: after the first end, and after many in a row. The most is below 5 s, in which whatever dies is back.</summary>
-    static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(100), s_most = TimeSpan.FromSeconds(4);
+    /// <summary>How long it stays away: after the first end, and after many in a row. The most, and what a start takes, is below 5 s, in which whatever dies is back.</summary>
+    static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(100), s_most = TimeSpan.FromSeconds(3);
 
     /// <summary>One that has run for so long is sound, and begins anew with the shortest wait.</summary>
     static readonly TimeSpan s_settled = TimeSpan.FromSeconds(30);

@@ -1,0 +1,176 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using APlusP.Lab;
+using APlusP.Linux;
+
+namespace APlusP.LabTests;
+
+/// <summary>What a LAN goes through in a long life: programs that die, resolvers that take their time, a second network.</summary>
+public sealed class LanLifeTests : IDisposable
+{
+    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30), s_back = TimeSpan.FromSeconds(5);
+
+    readonly LanLab _lab = new();
+
+    public void Dispose() => _lab.Dispose();
+
+    [Fact]
+    public void Whatever_is_killed_at_random_is_back_within_five_seconds_each_time_and_addresses_stay()
+    {
+        const int kills = 12;
+        _lab.Configure(sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\"]\n[port-control]\nstate = \"{_lab.PathOf("state")}\"\n[web-proxy]\n[household]\n");
+        _lab.Resolve(LanLab.Resolver);
+        _lab.Start();
+        string address = _lab.Dhcp()["ip"];
+        Dictionary<string, Func<bool>> works = new()
+        {
+            ["dnsmasq"] = () => _lab.Serves() && _lab.Dig("www.example", seconds: 1).Output.Contains("203.0.113.4", StringComparison.Ordinal),
+            ["household"] = () => _lab.Host.Run("curl", "-sS", "--fail", "--max-time", "2", "-o", "/dev/null", "http://192.168.2.1/").Succeeded,
+            ["web-proxy"] = () => _lab.Smap.Run("ss", "-Hltn", "sport", "=", ":8645").Output.Length > 0,
+        };
+        Assert.True(Wait.Until(() => works.Values.All(w => w()), s_patience), "not all of it works");
+
+        var dice = new Random(22);
+        string[] names = [.. works.Keys];
+        for (int i = 0; i < kills; i++)
+        {
+            string name = names[dice.Next(names.Length)];
+            int before = _lab.Running(name)!.Value;
+            long killed = Stopwatch.GetTimestamp();
+            Signals.Send(before, Signals.Kill);
+            Assert.True(Wait.Until(() => _lab.Running(name) is { } now && now != before && works[name](), s_patience), $"{name} does not come back");
+            Assert.True(Stopwatch.GetElapsedTime(killed) < s_back, $"kill {i}: {name} took {Stopwatch.GetElapsedTime(killed).TotalSeconds:0.0} s");
+            Thread.Sleep(dice.Next(500));
+        }
+
+        Assert.Equal(kills, _lab.Status().GetProperty("services").EnumerateArray().Sum(s => s.GetProperty("restarts").GetInt32()));
+        Assert.Equal(address, _lab.Dhcp()["ip"]);
+        Assert.True(works.Values.All(w => w()));
+    }
+
+    [Fact]
+    public async Task A_slow_resolver_is_waited_for_and_holds_nobody_else_up()
+    {
+        var delay = TimeSpan.FromSeconds(3);
+        _lab.Configure();
+        _lab.Start();
+        _lab.Dhcp();
+        using Socket slow = Slow(LanLab.Resolver, delay);
+        Task<CommandResult> waits = Task.Run(() => _lab.Dig("slow.example", seconds: 10), TestContext.Current.CancellationToken);
+
+        // Meanwhile what is known is told, of the home and of the rest.
+        long begun = Stopwatch.GetTimestamp();
+        Assert.Contains("status: NXDOMAIN", _lab.Dig("nobody.home.arpa").Output, StringComparison.Ordinal);
+        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.Contains("198.51.100.77", (await waits).Output, StringComparison.Ordinal);
+        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.FromSeconds(2), s_patience);
+
+        // The answer is kept, and is told at once the next time.
+        begun = Stopwatch.GetTimestamp();
+        Assert.Contains("198.51.100.77", _lab.Dig("slow.example").Output, StringComparison.Ordinal);
+        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+
+        // Beside one that is not slow nobody waits.
+        _lab.Configure(sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\", \"{LanLab.OtherResolver}\"]");
+        _lab.Resolve(LanLab.OtherResolver);
+        _lab.Reload();
+        Assert.True(Wait.Until(() => _lab.Dig("www.example", seconds: 1).Output.Contains("203.0.113.4", StringComparison.Ordinal), s_patience), "the fast one is not asked");
+    }
+
+    /// <summary>A resolver that answers each question for an address with 198.51.100.77, after a while.</summary>
+    Socket Slow(string at, TimeSpan delay)
+    {
+        Socket socket = _lab.Net.Call(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp));
+        socket.Bind(new IPEndPoint(IPAddress.Parse(at), 53));
+        new Thread(() =>
+        {
+            try
+            {
+                while (true)
+                {
+                    byte[] question = new byte[512];
+                    EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);
+                    int length = socket.ReceiveFrom(question, ref from);
+                    _ = Task.Delay(delay).ContinueWith(_ => Answer(socket, question.AsSpan(0, length), from), TaskScheduler.Default);
+                }
+            }
+            catch (Exception over) when (over is SocketException or ObjectDisposedException)
+            {
+                // The test is over.
+            }
+        })
+        { IsBackground = true }.Start();
+        return socket;
+    }
+
+    // RFC 1035 section 4.1: the question again, without what follows it, and an A record by a pointer to its name.
+    static void Answer(Socket socket, ReadOnlySpan<byte> question, EndPoint to)
+    {
+        int end = 12;
+        while (question[end] != 0) end += question[end] + 1;
+        byte[] answer = [.. question[..(end + 5)], 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 77];
+        ReadOnlySpan<byte> header = [question[0], question[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+        header.CopyTo(answer);
+        try
+        {
+            socket.SendTo(answer, to);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The test is over.
+        }
+    }
+
+    [Fact]
+    public void Two_networks_have_each_their_own_addresses_and_one_may_be_without_IPv4()
+    {
+        const string guest = "52:54:00:00:03:07";
+        using var other = new LanGuest(_lab.Smap, "guests", guest);
+        string Second(string ipv4) => $$"""
+            [dns]
+            upstream = ["{{LanLab.Resolver}}"]
+            [[lan]]
+            device = "guests"
+            address = "192.168.3.1/24"
+            prefix = "{{LanLab.OtherPrefix}}"
+            ipv4 = "{{ipv4}}"
+            hosts = [{ mac = "{{guest}}", address = "192.168.3.7", name = "guest" }]
+            """;
+        _lab.Configure(sections: Second("on"));
+        _lab.Resolve(LanLab.Resolver);
+        _lab.Start();
+        Assert.StartsWith("192.168.2.", _lab.Dhcp()["ip"], StringComparison.Ordinal);
+        Dictionary<string, string> told = _lab.Dhcp(other.Host);
+        Assert.Equal(("192.168.3.7", "192.168.3.1", "192.168.3.1", "1460"), (told["ip"], told["router"], told["dns"], told["mtu"]));
+        Assert.Contains("203.0.113.4", other.Host.Run("dig", "@192.168.3.1", "+tries=1", "+time=5", "+short", "www.example").Output, StringComparison.Ordinal);
+        bool Has(NetworkNamespace host, string network) => host.Run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "global").Output.Contains(network, StringComparison.Ordinal);
+        Assert.True(Wait.Until(() => Has(_lab.Host, "2001:db8:2:1:") && Has(other.Host, "2001:db8:2:2:"), s_patience), "not both networks have IPv6");
+        Assert.False(Has(_lab.Host, "2001:db8:2:2:") || Has(other.Host, "2001:db8:2:1:"));
+
+        // The guests without IPv4: these are told so, and nothing changes for the others.
+        _lab.Configure(sections: Second("off"));
+        _lab.Reload();
+        Assert.True(Wait.Until(() => other.Host.Run("curl", "-4sS", "--max-time", "5", "http://203.0.113.4/").Text.Contains("No route to host", StringComparison.Ordinal)
+            || other.Host.Run("ping", "-c", "1", "-w", "2", "203.0.113.4").Output.Contains("Packet filtered", StringComparison.Ordinal), s_patience), "the guest is not told");
+        Assert.DoesNotContain("Packet filtered", _lab.Host.Run("ping", "-c", "1", "-w", "2", "203.0.113.4").Output, StringComparison.Ordinal);
+        Assert.StartsWith("192.168.2.", _lab.Dhcp()["ip"], StringComparison.Ordinal);
+    }
+
+    /// <summary>A host on a network of its own behind the SMAP.</summary>
+    sealed class LanGuest : IDisposable
+    {
+        public LanGuest(NetworkNamespace smap, string device, string mac)
+        {
+            Host = NetworkNamespace.Create($"ap-lguest-{Environment.ProcessId}");
+            Host.Shell("cd /proc/sys/net/ipv6/conf; echo 0 > default/accept_dad; echo 1 > default/accept_ra");
+            Commands.Require("ip", "link", "add", device, "netns", smap.Name, "type", "veth", "peer", "name", "eth0", "address", mac, "netns", Host.Name);
+            smap.Ip($"link set {device} up");
+            Host.Ip("link set eth0 up");
+        }
+
+        public NetworkNamespace Host { get; }
+
+        public void Dispose() => NetworkNamespace.Delete(Host);
+    }
+}
