@@ -40,7 +40,7 @@ public sealed partial class ZeroTouchLab
             {{top}}
             [napt]
             max-flows = 4096
-            timers = { tcp-reset = 5 }
+            timers = { tcp-transitory = 5, tcp-reset = 5 }
             [registry]
             url = "{{Registry}}"
             token-file = "{{Token}}"
