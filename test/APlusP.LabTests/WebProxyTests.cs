@@ -58,10 +58,13 @@ public sealed class WebProxyLab : LabFixture
 
     public string Socket => Path.Combine(Lab.Directory, "web-proxy.sock");
 
-    public void StartProxy(params string[] resolvers)
+    public void StartProxy(params string[] resolvers) => StartProxyWith([], resolvers);
+
+    /// <summary>The same with more options.</summary>
+    public void StartProxyWith(string[] options, params string[] resolvers)
     {
         Proxy = Lab.Start("smap1", "web-proxy",
-            [Executable, "web-proxy", "--device", "lan", .. ((string[])["80", "443", SocketPort, GreetingPort]).SelectMany(p => (string[])["--port", p]), "--socket", Socket,
+            [Executable, "web-proxy", "--device", "lan", .. ((string[])["80", "443", SocketPort, GreetingPort]).SelectMany(p => (string[])["--port", p]), "--socket", Socket, .. options,
                 .. (resolvers.Length > 0 ? resolvers : [Resolver]).SelectMany(r => (string[])["--resolver", r])]);
         Proxy.WaitUntil(() => Commands.Run(Executable, "status", "--socket", Socket).Succeeded, TimeSpan.FromSeconds(20), "answer");
     }
@@ -281,5 +284,37 @@ public sealed class WebProxyTests(WebProxyLab lab) : IClassFixture<WebProxyLab>
         Assert.DoesNotContain("example", log, StringComparison.Ordinal);
         Assert.DoesNotContain(LabTopology.Www6Address, log, StringComparison.Ordinal);
         lab.StartProxy();
+    });
+
+    [Fact]
+    public void Fifty_clients_at_once_share_six_ports_to_a_server_that_has_IPv4_alone_and_the_most_visited_site_is_known() => lab.Test(() =>
+    {
+        Assert.True(lab.Proxy.Stop(TimeSpan.FromSeconds(10)));
+        lab.StartProxyWith(["--connections-per-server", "6", "--rank-sites"]);
+        try
+        {
+            int requests = lab.Lab.AccessLog("www4").Count;
+            byte[] picture = File.ReadAllBytes(Path.Combine(lab.Lab.Directory, "www4", "pages", "picture.jpg"));
+            string file = Path.Combine(lab.Lab.Directory, "pooled");
+            Task<CommandResult>[] pages = [.. Enumerable.Range(0, 50).Select(i => Task.Run(() => lab.Page("www4.example", LabTopology.Www4Address, "/picture.jpg", "http", "-o", $"{file}-{i}")))];
+            Task.WaitAll(pages, TestContext.Current.CancellationToken);
+            Assert.All(pages, page => Assert.True(page.Result.Succeeded, page.Result.Text));
+            for (int i = 0; i < pages.Length; i++) Assert.Equal(picture, File.ReadAllBytes($"{file}-{i}"));
+            AccessLogEntry[] seen = [.. lab.Lab.AccessLog("www4").Skip(requests)];
+            Assert.Equal(50, seen.Length);
+            Assert.InRange(seen.Select(entry => entry.Port).Distinct().Count(), 1, 6);
+
+            // TLS is nobody's to share, and a site with IPv6 goes by that.
+            Assert.True(lab.Page("www4.example", LabTopology.Www4Address, scheme: "https").Succeeded);
+            for (int i = 0; i < 3; i++) Assert.True(lab.Page("www6.example", LabTopology.Www6Address).Succeeded);
+            JsonElement status = lab.Status();
+            Assert.Equal((50, 3), (status.GetProperty("pooled").GetInt32(), status.GetProperty("overIPv6").GetInt32()));
+            Assert.Equal([("www4.example", 51), ("www6.example", 3)], status.GetProperty("sites").EnumerateArray().Select(s => (s.GetProperty("name").GetString()!, s.GetProperty("connections").GetInt32())));
+        }
+        finally
+        {
+            lab.Proxy.Stop(TimeSpan.FromSeconds(10));
+            lab.StartProxy();
+        }
     });
 }

@@ -20,17 +20,20 @@ static class WebProxyVerb
         var resolver = new Option<string[]>("--resolver", "-r") { Description = "A name server, IPv4 or IPv6; those of /etc/resolv.conf when left out." };
         var listen = new Option<int>("--listen") { Description = "The port of this machine that connections are led to; nobody reaches it from outside.", DefaultValueFactory = _ => WebProxyPlan.DefaultListen };
         var most = new Option<int>("--max-connections") { Description = "Connections at once; more have to wait.", DefaultValueFactory = _ => WebProxyPlan.DefaultMostConnections };
+        var perServer = new Option<int>("--connections-per-server") { Description = "Connections by IPv4 to one server at most, shared by HTTP in clear of all hosts; 0 gives each connection of a host one of its own.", DefaultValueFactory = _ => 0 };
+        var rank = new Option<bool>("--rank-sites") { Description = "Count by site what connections are for, without who or when; 'aplusp status' shows the most visited." };
         var socket = new Option<string>("--socket", "-s") { Description = "Control socket, where 'aplusp status' asks.", DefaultValueFactory = _ => WebProxyPlan.DefaultControlSocket };
         Option<string> format = LogOutput.FormatOption();
         var command = new Command("web-proxy", "Let IPv4 web traffic (HTTP, HTTPS) of hosts go by IPv6 wherever the server has it, undeciphered, so that it takes no port of the shared address. Ends with SIGTERM.")
         {
-            device, port, resolver, listen, most, socket, format,
+            device, port, resolver, listen, most, perServer, rank, socket, format,
         };
         device.Validators.Add(result => Refuse(result, result.GetValue(device), name => DeviceNames.IsName(name) ? null : $"'{name}' is {DeviceNames.Form}"));
         resolver.Validators.Add(result => Refuse(result, result.GetValue(resolver), address => IPAddress.TryParse(address, out _) ? null : $"'{address}' is no address of a name server; write it such as 2001:db8::53."));
         port.Validators.Add(result => Refuse(result, result.GetValue(port), FaultOfPort));
         listen.Validators.Add(result => Refuse(result, [result.GetValue(listen)], FaultOfPort));
         most.Validators.Add(result => Refuse(result, [result.GetValue(most)], number => number is >= 1 and <= 100_000 ? null : $"{number} connections at once cannot be: ask for 1 to 100000."));
+        perServer.Validators.Add(result => Refuse(result, [result.GetValue(perServer)], number => number is >= 0 and <= 1000 ? null : $"{number} connections to a server cannot be: ask for 1 to 1000, or 0 for no sharing."));
         command.SetAction(parsed =>
         {
             using ILoggerFactory logging = LoggerFactory.Create(builder => LogOutput.Configure(builder, parsed.GetValue(format) == "json"));
@@ -40,6 +43,8 @@ static class WebProxyVerb
                 {
                     Ports = parsed.GetValue(port)!,
                     Listen = parsed.GetValue(listen),
+                    PerServer = parsed.GetValue(perServer),
+                    RanksSites = parsed.GetValue(rank),
                     MostConnections = parsed.GetValue(most),
                     Resolvers = [.. (parsed.GetValue(resolver) ?? []).Select(IPAddress.Parse)],
                 },
@@ -69,5 +74,10 @@ static class WebProxyVerb
             ("IPv4: IPv6 did not answer", status.NotAnswering), ("neither answered", status.Unreachable),
         ]) table.AddRow(way, $"{connections:N0}");
         AnsiConsole.Write(table);
+        if (status.Pooled > 0) AnsiConsole.WriteLine($"{status.Pooled:N0} of those by IPv4 shared connections to their servers");
+        if (status.Sites is not { Count: > 0 } sites) return;
+        Table visited = StatusVerbs.NewTable("site", "connections");
+        foreach (SiteVisits site in sites) visited.AddRow(Markup.Escape(site.Name), $"{site.Connections:N0}");
+        AnsiConsole.Write(visited);
     }
 }

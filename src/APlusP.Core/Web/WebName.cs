@@ -28,12 +28,15 @@ public static class WebName
     {
         name = null;
         if (octets.IsEmpty) return NameSearch.More;
-        NameSearch search = octets[0] == ClientHello.RecordType ? ClientHello.FindName(octets, out name) : RequestHead.FindName(octets, out name);
+        NameSearch search = IsTls(octets) ? ClientHello.FindName(octets, out name) : RequestHead.FindName(octets, out name);
         if (search == NameSearch.More && octets.Length >= MostOctets) return NameSearch.None;
         if (search != NameSearch.Found || IsHostName(name!)) return search;
         name = null;
         return NameSearch.None;
     }
+
+    /// <summary>Whether a connection that begins so is one of TLS, and no HTTP in clear.</summary>
+    public static bool IsTls(ReadOnlySpan<byte> octets) => octets is [ClientHello.RecordType, ..];
 
     /// <summary>Whether this is the full name of a host, and no address: labels of letters, digits, hyphens and underscores, two at least, of which the last begins with a letter.</summary>
     static bool IsHostName(string name)

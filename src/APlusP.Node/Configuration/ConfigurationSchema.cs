@@ -34,7 +34,7 @@ public static class ConfigurationSchema
             "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "forward", "rule",
             "dhcpv6", "registry", "pcp", "lan", "lan-leases", "dns", "firewall", "port-control", "web-proxy", "household",
         ],
-        ["web-proxy"] = ["enabled", "ports"],
+        ["web-proxy"] = ["enabled", "ports", "connections-per-server", "rank-sites"],
         ["household"] = ["enabled", "port", "names"],
         ["lan"] = ["device", "address", "range", "lease-time", "prefix", "ipv4", "hosts"],
         ["lan.hosts"] = ["mac", "address", "name"],

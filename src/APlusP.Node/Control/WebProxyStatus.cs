@@ -46,6 +46,12 @@ public sealed record WebProxyStatus
     /// <inheritdoc cref="OctetsUp"/>
     public required long OctetsDown { get; init; }
 
+    /// <summary>Of those by IPv4, how many shared connections with others.</summary>
+    public required long Pooled { get; init; }
+
+    /// <summary>The most visited sites; null where they are not counted.</summary>
+    public IReadOnlyList<SiteVisits>? Sites { get; init; }
+
     /// <summary>The same as counters.</summary>
     public Dictionary<string, long> Counters() => new(StringComparer.Ordinal)
     {
@@ -54,8 +60,12 @@ public sealed record WebProxyStatus
         ["web-proxy.ipv4.no-address"] = NoAddress,
         ["web-proxy.ipv4.name-late"] = NameLate,
         ["web-proxy.ipv4.not-answering"] = NotAnswering,
+        ["web-proxy.ipv4.pooled"] = Pooled,
         ["web-proxy.unreachable"] = Unreachable,
         ["web-proxy.octets-up"] = OctetsUp,
         ["web-proxy.octets-down"] = OctetsDown,
     };
 }
+
+/// <summary>How often connections were for a site, since the proxy's start.</summary>
+public sealed record SiteVisits(string Name, long Connections);

@@ -9,21 +9,35 @@ namespace APlusP.Node.Services;
 /// <param name="PageNames">Names that it may be asked for by.</param>
 public sealed record HomePrograms(IReadOnlyList<int> WebPorts, int? PagePort, IReadOnlyList<string> PageNames)
 {
+    /// <summary>Connections by IPv4 to one server that HTTP in clear shares; 0 for no sharing.</summary>
+    public int ConnectionsPerServer { get; init; }
+
+    /// <summary>Whether the proxy counts visits by site.</summary>
+    public bool RanksSites { get; init; }
+
     public static HomePrograms None { get; } = new([], null, []);
 
     internal static HomePrograms Read(SectionReader top)
     {
         int[] web = [];
         int? page = null;
+        int perServer = 0;
+        bool ranks = false;
         IReadOnlyList<string> names = [];
-        if (Wanted(top, "web-proxy") is { } proxy) web = Ports(proxy);
+        if (Wanted(top, "web-proxy") is { } proxy)
+        {
+            web = Ports(proxy);
+            perServer = proxy.Number("connections-per-server", 0, 0, 1000);
+            ranks = proxy.Flag("rank-sites", otherwise: false);
+        }
+
         if (Wanted(top, "household") is { } household)
         {
             page = household.Number("port", 80, 1, ushort.MaxValue);
             names = household.Texts("names");
         }
 
-        return new HomePrograms(web, page, names);
+        return new HomePrograms(web, page, names) { ConnectionsPerServer = perServer, RanksSites = ranks };
     }
 
     static SectionReader? Wanted(SectionReader top, string table)
@@ -60,7 +74,7 @@ public sealed record HomePrograms(IReadOnlyList<int> WebPorts, int? PagePort, IR
         // Names are asked of the LAN's own dnsmasq, which asks by IPv6 and has just been asked by the host.
         SmapLan[] withIPv4 = [.. configuration.Lans.Where(l => l.HasIPv4)];
         if (WebPorts.Count > 0 && withIPv4.Length > 0)
-            yield return Plan("web-proxy", [.. withIPv4.SelectMany(l => Words("--device", l.Device)), .. WebPorts.SelectMany(p => Words("--port", $"{p}")), "--resolver", $"{withIPv4[0].Address}", "--socket", web]);
+            yield return Plan("web-proxy", [.. withIPv4.SelectMany(l => Words("--device", l.Device)), .. WebPorts.SelectMany(p => Words("--port", $"{p}")), "--resolver", $"{withIPv4[0].Address}", .. ConnectionsPerServer > 0 ? Words("--connections-per-server", $"{ConnectionsPerServer}") : [], .. RanksSites ? (string[])["--rank-sites"] : [], "--socket", web]);
         if (PagePort is { } port)
             yield return Plan("household", [.. configuration.Lans.SelectMany(l => Words("--listen", $"{l.Address}:{port}")), .. PageNames.SelectMany(n => Words("--name", n)), "--state", configuration.PortControl.State, "--socket", control, "--web-proxy-socket", web]);
 

@@ -41,12 +41,16 @@ sealed class ServerRace(AddressBook book, Func<IPAddress, bool> isOurs)
     /// <summary>A connection to whom a client wants, and which way it went; null for none.</summary>
     /// <param name="name">The server's; null where the client did not say it.</param>
     /// <param name="original">Where the client connected to.</param>
+    /// <param name="pool">What is as good as a connection there, and is at once; null where nothing is.</param>
     /// <param name="cancel">Ends it.</param>
-    public async Task<(Socket? Server, WebWay Way)> Reach(string? name, IPEndPoint original, CancellationToken cancel)
+    public async Task<(Socket? Server, WebWay Way)> Reach(string? name, IPEndPoint original, Func<Task<Socket>>? pool, CancellationToken cancel)
     {
         WebWay why = WebWay.NoName;
         IReadOnlyList<IPAddress> addresses = [];
         if (name is not null) (addresses, why) = await AddressesOf(name);
+
+        // Where there is nothing to race against.
+        if (addresses.Count == 0 && pool is not null) return (await pool(), why);
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var attempts = new List<Task<Socket?>>();

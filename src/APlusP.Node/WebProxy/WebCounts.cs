@@ -8,7 +8,7 @@ sealed class WebCounts
     readonly Lock _lock = new();
     readonly long[] _ways = new long[Enum.GetValues<WebWay>().Length];
     int _open, _saving, _most;
-    long _up, _down;
+    long _up, _down, _pooled;
 
     /// <summary>A connection has gone its way. With <see cref="End"/> it is open no more.</summary>
     public void Begin(WebWay way)
@@ -21,6 +21,9 @@ sealed class WebCounts
             if (way == WebWay.IPv6) _most = Math.Max(_most, ++_saving);
         }
     }
+
+    /// <summary>One of those by IPv4 shares connections.</summary>
+    public void Pool() => Interlocked.Increment(ref _pooled);
 
     /// <summary>It has ended.</summary>
     public void End(WebWay way, long up, long down)
@@ -54,6 +57,7 @@ sealed class WebCounts
                 NameLate = _ways[(int)WebWay.NameLate],
                 NotAnswering = _ways[(int)WebWay.NotAnswering],
                 Unreachable = _ways[(int)WebWay.Unreachable],
+                Pooled = Interlocked.Read(ref _pooled),
                 OctetsUp = _up + living.Up,
                 OctetsDown = _down + living.Down,
             };

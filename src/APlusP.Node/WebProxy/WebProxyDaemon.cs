@@ -18,7 +18,7 @@ public sealed class WebProxyDaemon : IDisposable
     /// <summary>How long a client has for saying whom it wants. Some wait for their server to speak first.</summary>
     static readonly TimeSpan s_greeting = TimeSpan.FromMilliseconds(500), s_sweep = TimeSpan.FromSeconds(30);
 
-    const int Backlog = 4096;
+    const int Backlog = 4096, ShownSites = 20;
 
     // <linux/in.h>
     const int SolIp = 0, IpTransparent = 19;
@@ -28,10 +28,12 @@ public sealed class WebProxyDaemon : IDisposable
     readonly AddressBook _book;
     readonly ServerRace _race;
     readonly WebCounts _counts = new();
+    readonly SiteRanking? _ranking;
     readonly ConcurrentDictionary<Relay, WebWay> _relays = new();
     readonly SemaphoreSlim _room;
     readonly CancellationTokenSource _stop = new();
     Socket? _listener;
+    ConnectionPool? _pool;
     Interception? _interception;
     ControlServer? _control;
     Timer? _sweeper;
@@ -46,6 +48,7 @@ public sealed class WebProxyDaemon : IDisposable
         _book = new AddressBook(AddressBook.By(plan.Resolvers), TimeProvider.System);
         _race = new ServerRace(_book, address => _own.Contains(address));
         _room = new SemaphoreSlim(plan.MostConnections);
+        if (plan.RanksSites) _ranking = new SiteRanking();
     }
 
     /// <summary>Starts.</summary>
@@ -54,6 +57,7 @@ public sealed class WebProxyDaemon : IDisposable
     {
         _control = new ControlServer(_plan.ControlSocket, Answer, _ => null, _log);
         _listener = Listen();
+        if (_plan.PerServer > 0) _pool = ConnectionPool.StartAsync(_plan.PerServer).GetAwaiter().GetResult();
         Sweep();
         _sweeper = new Timer(_ => Sweep(), null, s_sweep, s_sweep);
         _accepting = Task.Run(Accept);
@@ -89,7 +93,7 @@ public sealed class WebProxyDaemon : IDisposable
         _ => throw new APlusPException(ErrorCodes.ControlRequestFailed, $"'{verb}' is no request to a web proxy; there are status and counters."),
     };
 
-    WebProxyStatus Status() => _counts.Read(_plan, (_relays.Keys.Sum(r => r.Up), _relays.Keys.Sum(r => r.Down)));
+    WebProxyStatus Status() => _counts.Read(_plan, (_relays.Keys.Sum(r => r.Up), _relays.Keys.Sum(r => r.Down))) with { Sites = _ranking?.First(ShownSites) };
 
     void Sweep()
     {
@@ -143,8 +147,11 @@ public sealed class WebProxyDaemon : IDisposable
             byte[] first = new byte[WebName.MostOctets];
             (int length, string? name) = await ReadGreeting(client, first);
 
+            if (name is not null) _ranking?.Count(name);
+
             // Where the client meant to go is what its connection looks like from here.
-            (Socket? server, WebWay way) = await _race.Reach(name, (IPEndPoint)client.LocalEndPoint!, _stop.Token);
+            var original = (IPEndPoint)client.LocalEndPoint!;
+            (Socket? server, WebWay way) = await _race.Reach(name, original, PoolFor(name, first, original), _stop.Token);
             _counts.Begin(way);
             if (server is null) Relay.Reset(client);
             else await Carry(new Relay(client, server), way, first.AsMemory(0, length));
@@ -158,6 +165,17 @@ public sealed class WebProxyDaemon : IDisposable
         {
             _room.Release();
         }
+    }
+
+    /// <summary>How a client that speaks HTTP in clear is served by connections that it shares; null where it is not.</summary>
+    Func<Task<Socket>>? PoolFor(string? name, byte[] first, IPEndPoint original)
+    {
+        if (_pool is not { } pool || name is null || WebName.IsTls(first) || !pool.May(original)) return null;
+        return () =>
+        {
+            _counts.Pool();
+            return pool.ConnectAsync(original, _stop.Token);
+        };
     }
 
     async Task Carry(Relay relay, WebWay way, ReadOnlyMemory<byte> first)
@@ -204,6 +222,7 @@ public sealed class WebProxyDaemon : IDisposable
         _accepting.Wait();
         _sweeper?.Dispose();
         foreach (Relay relay in _relays.Keys) relay.Reset();
+        _pool?.DisposeAsync().AsTask().Wait();
         _control?.Dispose();
     }
 }

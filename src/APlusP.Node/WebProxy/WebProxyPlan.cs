@@ -20,6 +20,12 @@ public sealed record WebProxyPlan(IReadOnlyList<string> Devices, string ControlS
     /// <summary>Name servers; this machine's where there are none.</summary>
     public IReadOnlyList<IPAddress> Resolvers { get; init; } = [];
 
+    /// <summary>Connections by IPv4 to one server at most, which HTTP in clear of all hosts shares; 0 for one for each of the client's.</summary>
+    public int PerServer { get; init; }
+
+    /// <summary>Whether visits are counted by site.</summary>
+    public bool RanksSites { get; init; }
+
     /// <summary>Connections at once; more have to wait.</summary>
     public int MostConnections { get; init; } = DefaultMostConnections;
 }

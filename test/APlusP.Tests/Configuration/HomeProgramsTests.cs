@@ -35,6 +35,10 @@ public class HomeProgramsTests
         Commands(Lan + "[web-proxy]\n[household]\nport = 8080\nnames = [\"router.home.arpa\"]\n"));
 
     [Fact]
+    public void What_the_proxy_may_do_beside_is_handed_on() => Assert.Contains(
+        "--resolver 192.168.2.1 --connections-per-server 6 --rank-sites --socket", Assert.Single(Commands(Lan + "[web-proxy]\nconnections-per-server = 6\nrank-sites = true\n")), StringComparison.Ordinal);
+
+    [Fact]
     public void Switched_off_they_do_not_run() => Assert.Empty(Commands(Lan + "[web-proxy]\nenabled = false\n[household]\nenabled = false\n"));
 
     [Theory]
@@ -42,6 +46,7 @@ public class HomeProgramsTests
     [InlineData("[household]\n", "AP1017", "no [[lan]]")]
     [InlineData(Lan + "[web-proxy]\nports = [\"http\"]\n", "AP1015", "'http' is not a port")]
     [InlineData(Lan + "[web-proxy]\nports = []\n", "AP1015", "empty")]
+    [InlineData(Lan + "[web-proxy]\nconnections-per-server = 1001\n", "AP1014", "connections-per-server")]
     [InlineData(Lan + "[household]\nport = 0\n", "AP1014", "port")]
     [InlineData(Lan + "[household]\nprot = 80\n", "AP1012", "port")]
     public void What_cannot_be_is_refused_with_its_place(string sections, string code, string part)

@@ -54,6 +54,7 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
             NameLate = 0,
             NotAnswering = 0,
             Unreachable = 0,
+            Pooled = 0,
             OctetsUp = 1,
             OctetsDown = 2,
         };
