@@ -1,3 +1,5 @@
+using APlusP.Node.Control;
+
 namespace APlusP.Household;
 
 static class EnglishWords
@@ -30,6 +32,16 @@ static class EnglishWords
         Host = "Device",
         PortsInUse = "Ports",
         NoHosts = "Nobody uses IPv4 at the moment.",
+        Rules = "Rules of this network",
+        RuleUdp = "Of UDP only DNS passes: games and video calls that need more do not work, and the web does.",
+        RuleResolver = "Names are asked of this router alone.",
+        RuleVolume = "Each device has {0} a day, downloads and uploads together.",
+        Today = "Today",
+        UsedUp = "(used up)",
+        NoticeTitle = "Today’s volume is used up",
+        Notice = "This device has used {0} today, and the rules of this network allow {1} a day.",
+        NoticeUntil = "It goes on at midnight by the router’s clock. Until then this page is all that you get. Ask those who run the network if you think that this is wrong.",
+        Volume = PolicyStatus.Volume,
         Forwards = "Ports that lead to a device",
         ForwardsNote = "For a server, a camera or a game at home: who calls the port from outside reaches the device. Only your own ports can lead somewhere:",
         NoForwards = "None.",

@@ -1,3 +1,5 @@
+using APlusP.Node.Control;
+
 namespace APlusP.Household;
 
 static class FrenchWords
@@ -30,6 +32,16 @@ static class FrenchWords
         Host = "Appareil",
         PortsInUse = "Ports",
         NoHosts = "Personne n’utilise l’IPv4 en ce moment.",
+        Rules = "Règles de ce réseau",
+        RuleUdp = "De l’UDP, seul le DNS passe : les jeux et les appels vidéo qui demandent plus ne fonctionnent pas, le web si.",
+        RuleResolver = "Les noms ne se demandent qu’à ce routeur.",
+        RuleVolume = "Chaque appareil a {0} par jour, en réception et en envoi ensemble.",
+        Today = "Aujourd’hui",
+        UsedUp = "(épuisé)",
+        NoticeTitle = "Le volume du jour est épuisé",
+        Notice = "Cet appareil a utilisé {0} aujourd’hui ; les règles de ce réseau en permettent {1} par jour.",
+        NoticeUntil = "Cela reprend à minuit, à l’heure du routeur. D’ici là, vous n’aurez que cette page. Si vous pensez que c’est une erreur, demandez à ceux qui gèrent le réseau.",
+        Volume = octets => PolicyStatus.Volume(octets).Replace('.', ',').Replace('B', 'o'),
         Forwards = "Ports qui mènent à un appareil",
         ForwardsNote = "Pour un serveur, une caméra ou un jeu chez vous : qui appelle le port de l’extérieur arrive à l’appareil. Seuls vos propres ports peuvent mener quelque part :",
         NoForwards = "Aucun.",

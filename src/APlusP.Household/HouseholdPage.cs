@@ -131,6 +131,14 @@ public sealed partial class HouseholdPage : IAsyncDisposable
         bool isOurs = _names.Contains(host) && (HttpMethods.IsGet(context.Request.Method) || (site is "" or "same-origin" or "none" && (origin.Length == 0 || origin == $"http://{context.Request.Host.Value}")));
         if (!isOurs)
         {
+            // Led here in place of where it wanted to go: for people, and for programs no answer of theirs (RFC 6585 section 6).
+            if (HttpMethods.IsGet(context.Request.Method) && PolicyNotice.For(_household.Status(), asker) is { } notice)
+            {
+                if (context.Request.Path == "/page.css") await File(context, "page.css", "text/css; charset=utf-8");
+                else await Show(context, StatusCodes.Status511NetworkAuthenticationRequired, PageText.Notice(WordsOf(context), notice));
+                return;
+            }
+
             await Show(context, StatusCodes.Status421MisdirectedRequest, PageText.Sentence(WordsOf(context), WordsOf(context).Elsewhere, isIn: false));
             return;
         }

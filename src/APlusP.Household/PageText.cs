@@ -57,6 +57,14 @@ sealed class PageText
         return page.End();
     }
 
+    /// <summary>What a device hears that has used its volume up.</summary>
+    public static string Notice(Words words, PolicyNotice notice)
+    {
+        var page = new PageText(words, words.NoticeTitle, isIn: false);
+        page._html.Append($"<p class=\"state bad\">{Text(string.Format(null, words.Notice, words.Volume(notice.Used), words.Volume(notice.Volume)))}</p>\n<p>{Text(words.NoticeUntil)}</p>\n");
+        return page.End();
+    }
+
     void Say(string? said, bool isGood = false)
     {
         if (said is not null) _html.Append($"<p class=\"said{(isGood ? " good" : "")}\" role=\"alert\">{Text(said)}</p>\n");
@@ -71,6 +79,7 @@ sealed class PageText
         page._html.Append($"<p id=\"state\" class=\"state{(moment.Works ? "" : " bad")}\" role=\"status\">{Text(moment.State)}</p>\n");
         page.Line(moment);
         page.Hosts(moment);
+        page.Policies(moment);
         if (mappings is not null) page.Forwards(mappings);
         if (moment.Proxy is not null) page._html.Append($"<h2>{Text(words.WebProxy)}</h2>\n<p id=\"web-proxy\">{Text(moment.WebProxy)}</p>\n");
         page._html.Append($"<h2>{Text(words.Check)}</h2>\n<p>{Text(words.CheckNote)}</p>\n<form method=\"post\" action=\"/check\"><button>{Text(words.CheckNow)}</button></form>\n");
@@ -112,6 +121,24 @@ sealed class PageText
         foreach (HostUse host in moment.Smap!.Hosts.OrderByDescending(h => h.Ports)) _html.Append($"<tr><td>{Text($"{host}")}</td><td class=\"number\">{host.Ports}</td></tr>");
         _html.Append("</tbody></table>\n");
         if (moment.Smap.Hosts.Count == 0) _html.Append($"<p>{Text(_words.NoHosts)}</p>\n");
+    }
+
+    void Policies(Moment moment)
+    {
+        if (moment.Smap?.Policies is not { Count: > 0 } policies) return;
+        _html.Append($"<h2 id=\"rules\">{Text(_words.Rules)}</h2>\n");
+        foreach (PolicyStatus policy in policies)
+        {
+            _html.Append("<ul>\n");
+            if (policy.DnsAlone) _html.Append($"<li>{Text(_words.RuleUdp)}</li>\n");
+            if (policy.OwnResolver) _html.Append($"<li>{Text(_words.RuleResolver)}</li>\n");
+            if (policy.DailyVolume > 0) _html.Append($"<li>{Text(string.Format(null, _words.RuleVolume, _words.Volume(policy.DailyVolume)))}</li>\n");
+            _html.Append("</ul>\n");
+            if (policy.Hosts.Count == 0) continue;
+            _html.Append($"<table aria-labelledby=\"rules\"><thead><tr><th scope=\"col\">{Text(_words.Host)}</th><th scope=\"col\" class=\"number\">{Text(_words.Today)}</th></tr></thead><tbody>");
+            foreach (VolumeUse host in policy.Hosts) _html.Append($"<tr><td>{Text($"{host}")}</td><td class=\"number\">{Text(_words.Volume(host.Octets))}{(host.IsOver ? $" {Text(_words.UsedUp)}" : "")}</td></tr>");
+            _html.Append("</tbody></table>\n");
+        }
     }
 
     void Forwards(MappingsDocument mappings)

@@ -63,6 +63,30 @@ sealed record Words
 
     public required string NoHosts { get; init; }
 
+    /// <summary>What the network does not let devices do.</summary>
+    public required string Rules { get; init; }
+
+    public required string RuleUdp { get; init; }
+
+    public required string RuleResolver { get; init; }
+
+    /// <summary>With the volume of a day.</summary>
+    public required string RuleVolume { get; init; }
+
+    public required string Today { get; init; }
+
+    public required string UsedUp { get; init; }
+
+    public required string NoticeTitle { get; init; }
+
+    /// <summary>With what was used, and of how much.</summary>
+    public required string Notice { get; init; }
+
+    public required string NoticeUntil { get; init; }
+
+    /// <summary>Octets as the language writes them.</summary>
+    public required Func<long, string> Volume { get; init; }
+
     public required string Forwards { get; init; }
 
     public required string ForwardsNote { get; init; }

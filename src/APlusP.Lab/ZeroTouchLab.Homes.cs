@@ -107,6 +107,16 @@ public sealed partial class ZeroTouchLab
         return page.Succeeded && IPEndPoint.TryParse(page.Output.Trim(), out IPEndPoint? seen) ? seen : null;
     }
 
+    /// <summary>A web server on a host of a home, which says this and nothing else.</summary>
+    public LabProcess Serve(int home, int port, string text)
+    {
+        string script = In($"server-{home}-{port}.sh");
+        File.WriteAllText(script, $"read line\nprintf 'HTTP/1.0 200 OK\\r\\n\\r\\n{text}'\n");
+        LabProcess server = Run(Homes[home], $"server-{home}-{port}", ["socat", $"TCP4-LISTEN:{port},bind={Host},fork,reuseaddr", $"EXEC:sh {script}"]);
+        server.WaitUntil(() => Homes[home].Run("ss", "-Hltn", $"sport = :{port}").Output.Length > 0, s_patience, "listen");
+        return server;
+    }
+
     /// <summary>A TCP connection from a host of a home to the echo server; where it is refused, as for want of a port, it is tried again for a while.</summary>
     public TcpClient Connect(int home, string host = Host) => Homes[home].Call(() =>
     {

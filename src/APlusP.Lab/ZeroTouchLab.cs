@@ -134,7 +134,8 @@ public sealed partial class ZeroTouchLab : IDisposable
 
     /// <summary>Starts the registry, or starts it again with what it had; at the first time a token for many homes is made.</summary>
     /// <param name="top">Keys before its tables.</param>
-    public LabProcess StartRegistry(string top = "")
+    /// <param name="pool">Keys of its pool.</param>
+    public LabProcess StartRegistry(string top = "", string pool = "")
     {
         File.WriteAllText(In("registry.toml"), $"""
             data = "{In("registry")}"
@@ -149,6 +150,7 @@ public sealed partial class ZeroTouchLab : IDisposable
             block = {Block}
             prr = "{PrrEnd}"
             path-mtu = 1500
+            {pool}
 
             """);
         LabProcess registry = _registry = Run(Prr, "registry", [_executable, "registry", "--config", In("registry.toml")]);

@@ -126,6 +126,58 @@ public class ZeroTouchTests
     }
 
     [Fact]
+    public void Rules_of_the_pool_come_with_the_lease_and_bind_the_LANs_also_while_the_registry_is_away_and_go_when_it_has_none()
+    {
+        using ZeroTouchLab lab = Lab(1);
+        lab.Advertise();
+        lab.StartRegistry(pool: "udp = \"dns-only\"\nresolver = \"ours\"");
+        lab.StartPrr();
+        lab.Homes[0].Ip("link add lan type bridge", "link set lan up");
+        const string keys = "check-every = 1\n[[lan]]\ndevice = \"lan\"\naddress = \"192.168.9.1/24\"\nprefix = \"2001:db8:77::/64\"\n[port-control]\npcp = false";
+        LabProcess smap = lab.StartSmap(0, keys);
+        bool Binds() => lab.Homes[0].Run("nft", "list", "table", "inet", "aplusp-smap").Output is var table && table.Contains("udp dport != 53", StringComparison.Ordinal) && table.Contains("th dport { 53, 853 }", StringComparison.Ordinal);
+        lab.Await(0, Binds, "keep the pool's rules");
+        JsonElement policy = lab.Status(0).GetProperty("policies")[0];
+        Assert.True(policy.GetProperty("dnsAlone").GetBoolean() && policy.GetProperty("ownResolver").GetBoolean() && policy.GetProperty("isInForce").GetBoolean());
+
+        lab.StopRegistry();
+        Assert.True(smap.Stop(TimeSpan.FromSeconds(20)));
+        Assert.False(Binds());
+        lab.StartSmap(0, keys);
+        lab.Await(0, Binds, "keep the rules of the lease that it remembers");
+        lab.StartRegistry();
+        lab.Await(0, () => !Binds(), "hear that there are no rules any more");
+    }
+
+    [Fact]
+    public void A_port_that_everybody_knows_is_leased_to_one_home_and_leads_to_its_server_and_is_taken_back()
+    {
+        using ZeroTouchLab lab = Lab(2);
+        lab.Advertise();
+        lab.StartRegistry();
+        lab.StartPrr();
+        lab.StartSmap(0, $"check-every = 1\n[[forward]]\nport = 80\nto = \"{ZeroTouchLab.Host}:8080\"\nprotocol = \"tcp\"");
+        lab.StartSmap(1, "check-every = 1");
+        for (int home = 0; home < 2; home++) SeenOf(lab, home);
+        string address = lab.Status(0).GetProperty("sharedAddress").GetString()!;
+        LabProcess server = lab.Serve(0, 8080, "here");
+        string Page() => lab.Internet.Run("curl", "-sS", "--max-time", "3", $"http://{address}/").Output;
+        Assert.Equal("", Page());
+
+        lab.Ask("POST", "service-ports", $"{{\"subscriber\": \"{lab.Subscriber(0)}\", \"address\": \"{address}\", \"port\": 80}}");
+        lab.Await(0, () => lab.PortCount(0) == ZeroTouchLab.Block + 1, "have the port");
+        Assert.True(Wait.Until(() => Page() == "here", TimeSpan.FromSeconds(30)), "the server is not reached by port 80");
+        Assert.Contains(lab.Subscriber(0), lab.Ask("GET", $"who?address={address}&port=80").GetRawText(), StringComparison.Ordinal);
+
+        // What the home begins itself goes by its set as before.
+        Assert.NotEqual(80, lab.Seen(0)!.Port);
+        lab.Ask("DELETE", $"service-ports?address={address}&port=80");
+        lab.Await(0, () => lab.PortCount(0) == ZeroTouchLab.Block, "give the port back");
+        Assert.Equal("", Page());
+        server.Stop();
+    }
+
+    [Fact]
     public void Without_a_router_that_says_so_the_line_is_set_by_hand_and_taken_back()
     {
         using ZeroTouchLab lab = Lab(1);

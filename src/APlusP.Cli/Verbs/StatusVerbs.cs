@@ -148,6 +148,7 @@ static class StatusVerbs
         }
 
         if (smap.Dhcpv6 is { } dhcp) AnsiConsole.WriteLine(Describe(dhcp));
+        foreach (PolicyStatus policy in smap.Policies) Print(policy);
         if (smap.IsSuspended)
         {
             AnsiConsole.WriteLine("no softwire: nothing is forwarded");
@@ -167,6 +168,16 @@ static class StatusVerbs
         if (smap.Hosts.Count == 0) return;
         Table hosts = NewTable("host", "ports");
         foreach (HostUse host in smap.Hosts) hosts.AddRow($"{host}".EscapeMarkup(), $"{host.Ports:N0}");
+        AnsiConsole.Write(hosts);
+    }
+
+    static void Print(PolicyStatus policy)
+    {
+        IEnumerable<string> rules = [.. policy.DnsAlone ? ["no UDP but DNS"] : (string[])[], .. policy.OwnResolver ? ["names are asked of this SMAP alone"] : (string[])[], .. policy.DailyVolume > 0 ? [$"{PolicyStatus.Volume(policy.DailyVolume)} a day for each host"] : (string[])[]];
+        AnsiConsole.WriteLine($"policy of {policy.Lan}: {string.Join(", ", rules)}{(policy.IsInForce ? "" : "; it is NOT in force, the log says why")}");
+        if (policy.Hosts.Count == 0) return;
+        Table hosts = NewTable("host", "today", "");
+        foreach (VolumeUse host in policy.Hosts) hosts.AddRow($"{host}".EscapeMarkup(), PolicyStatus.Volume(host.Octets), host.IsOver ? "used up" : "");
         AnsiConsole.Write(hosts);
     }
 

@@ -243,7 +243,7 @@ public static class ConfigurationFile
         var configuration = new SmapConfiguration { Options = options, Dhcpv6 = dhcp, Registry = registry, Pcp = pcp };
         (bool keepsOut, IReadOnlyList<FirewallException> allowed) = FirewallException.Read(top);
         string device = Device(top, configuration.Device), socket = ControlSocket(top, configuration.ControlSocket);
-        return configuration with
+        configuration = configuration with
         {
             Device = device,
             ControlSocket = socket,
@@ -259,6 +259,8 @@ public static class ConfigurationFile
             Discovery = SoftwireSections.Discovery(top, ConfigurationSchema.Smap, otherwise: true),
             PortControl = PortControlSettings.Read(top, ((SmapHome?)registry ?? pcp)?.State ?? Path.Combine(StateDirectory, Path.GetFileNameWithoutExtension(ControlSocket(top, configuration.ControlSocket))), Path.GetDirectoryName(path) ?? ""),
         };
+        SmapLan.CheckPolicies(top, configuration);
+        return configuration;
     }
 
     /// <summary>Several SMAPs of one machine differ by their control socket, so its name is that of their hosts' leases too.</summary>

@@ -22,8 +22,22 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
     /// <summary>Whether its hosts have IPv4.</summary>
     public bool HasIPv4 { get; init; } = true;
 
+    /// <summary>What its hosts may not do.</summary>
+    public LanPolicy Policy { get; init; } = LanPolicy.None;
+
     /// <summary>Hosts that always have the same address.</summary>
     public IReadOnlyList<LanHost> Hosts { get; init; } = [];
+
+    /// <summary>What of policies does not go together with the rest of the file.</summary>
+    internal static void CheckPolicies(SectionReader top, SmapConfiguration configuration)
+    {
+        SmapLan[] limited = [.. configuration.Lans.Where(l => l.Policy != LanPolicy.None)];
+        if (limited.Length == 0) return;
+        if (configuration.FastPath != FastPathMode.Off)
+            top.Refuse("fast-path", ErrorCodes.ConfigurationContradiction, $"'fast-path' sends packets past nftables, which keeps the policy of '{limited[0].Device}' (udp, resolver, daily-volume); leave 'fast-path' out, or the policy.");
+        if (limited.FirstOrDefault(l => l.Policy.DailyVolume > 0) is { } counted && configuration.Programs.PagePort is null)
+            top.Refuse("lan", ErrorCodes.ConfigurationContradiction, $"'{counted.Device}' has a daily-volume, and hosts that have used it up are told so by the page of [household]; add that table.");
+    }
 
     static readonly string[] s_onOff = ["on", "off"];
 
@@ -48,6 +62,7 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
             if (section.Has("device") && !isNamed) section.Refuse("device", ErrorCodes.ConfigurationBadValue, "'device' is not a name that a LAN's device may have: 1 to 15 letters, digits, hyphens, underscores, dots and at-signs.");
             var lease = TimeSpan.FromSeconds(section.Number("lease-time", 3600, 120, 604_800, "seconds"));
             IPv6Prefix? prefix = ReadPrefix(section);
+            var policy = LanPolicy.Read(section);
             bool hasIPv4 = section.Word("ipv4", 0, s_onOff) == 0;
             if (section.IPv4Interface("address", ShortestLength, LongestLength) is not var (address, network) || !isNamed) continue;
             if (name == device)
@@ -59,7 +74,7 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
             else if (prefix is { } own && read.FirstOrDefault(l => l.Prefix == own) is { } neighbour)
                 section.Refuse("prefix", ErrorCodes.ConfigurationTwice, $"{own} is the prefix of '{neighbour.Device}' already; each LAN has its own.");
             else
-                read.Add(new SmapLan(name, address, network) { Range = ReadRange(section, address, network), LeaseTime = lease, Prefix = prefix, HasIPv4 = hasIPv4, Hosts = ReadHosts(section, address, network) });
+                read.Add(new SmapLan(name, address, network) { Range = ReadRange(section, address, network), LeaseTime = lease, Prefix = prefix, HasIPv4 = hasIPv4, Policy = policy, Hosts = ReadHosts(section, address, network) });
         }
 
         return read.Count == 0 ? [] : read;

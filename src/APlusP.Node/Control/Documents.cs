@@ -183,8 +183,53 @@ public sealed record SmapStatus
     /// <summary>Ports that always lead to a server of the LAN.</summary>
     public IReadOnlyList<ForwardStatus> Forwards { get; init; } = [];
 
+    /// <summary>What hosts of LANs may not do, and what they have used; none where all is allowed.</summary>
+    public IReadOnlyList<PolicyStatus> Policies { get; init; } = [];
+
     /// <summary>How hosts ask for ports, and how many they have.</summary>
     public PortControlStatus? PortControl { get; init; }
+}
+
+/// <summary>The policy of a LAN.</summary>
+/// <param name="Lan">Its device.</param>
+public sealed record PolicyStatus(string Lan)
+{
+    /// <summary>Whether nftables has it; where not, the log says why.</summary>
+    public bool IsInForce { get; init; }
+
+    /// <summary>Of UDP nothing but DNS.</summary>
+    public bool DnsAlone { get; init; }
+
+    /// <summary>Names are asked of the SMAP alone.</summary>
+    public bool OwnResolver { get; init; }
+
+    /// <summary>Octets that a host has a day; 0 for no limit.</summary>
+    public long DailyVolume { get; init; }
+
+    /// <summary>When the next day begins.</summary>
+    public DateTimeOffset Until { get; init; }
+
+    /// <summary>Octets as people write them.</summary>
+    public static string Volume(long octets) => LanPolicy.Write(octets);
+
+    /// <summary>What hosts have used today, the most first.</summary>
+    public IReadOnlyList<VolumeUse> Hosts { get; init; } = [];
+}
+
+/// <summary>What a host has used of its daily volume.</summary>
+/// <param name="Mac">By which it is known.</param>
+/// <param name="Octets">Today, both ways.</param>
+/// <param name="IsOver">Whether that is all that it had.</param>
+public sealed record VolumeUse(string Mac, long Octets, bool IsOver)
+{
+    /// <summary>Its IPv4 addresses, as far as they are known.</summary>
+    public IReadOnlyList<string> Addresses { get; init; } = [];
+
+    /// <summary>What it calls itself; null where nobody knows.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Name and address, for people.</summary>
+    public override string ToString() => Addresses.Count == 0 ? Mac : $"{new HostUse(Addresses[0], 0) { Name = Name }}";
 }
 
 /// <summary>Ports that hosts of the LAN ask for.</summary>

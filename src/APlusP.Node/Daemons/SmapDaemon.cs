@@ -82,7 +82,7 @@ public sealed class SmapDaemon : Daemon
         foreach (ProgramPlan plan in _file.Programs.Plans(_file, directory)) _programs.Add(Hold(new SupervisedProgram(plan, Log)));
     }
 
-    LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? [], () => _configuration.Options.IsSuspended ? null : _configuration.Options.SoftwireAddress);
+    LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? [], () => _configuration.Options.IsSuspended ? null : _configuration.Options.SoftwireAddress, () => _home?.Policy ?? LanPolicy.None);
 
     /// <summary>The narrowest path of all that we send along, or what is configured.</summary>
     int LivePathMtu()
@@ -97,7 +97,8 @@ public sealed class SmapDaemon : Daemon
         _ports?.Stop();
     }
 
-    private protected override IEnumerable<KeyValuePair<string, long>> OwnCounters() => _ports?.Counters ?? [];
+    private protected override IEnumerable<KeyValuePair<string, long>> OwnCounters() =>
+        [.. _ports?.Counters ?? [], .. (_lan?.Refused ?? []).Select(r => KeyValuePair.Create($"lan-refused-{r.Key}", r.Value))];
 
     WanTotals WanTotals()
     {
@@ -299,6 +300,7 @@ public sealed class SmapDaemon : Daemon
                 Dhcpv6 = _dhcp?.Status,
                 Lease = _home?.Status,
                 PortControl = _ports?.Status,
+                Policies = _lan?.Policies ?? [],
                 Forwards = [.. options.Forwards.Select(f => new ForwardStatus(f.Protocol.ToString().ToLowerInvariant(), f.Port, $"{f.Host}:{f.HostPort}"))],
                 Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports) { Name = _lan?.NameOf(h.Address.ToString()) })],
             },

@@ -17,6 +17,9 @@ public sealed record HeldLease(string Id, IPv6Address Softwire, IPv4Address Addr
     /// <summary>Largest IPv4 packet of the softwire, where the registry says.</summary>
     public int? PayloadMtu { get; init; }
 
+    /// <summary>What the hosts of our LANs may not do, as the operator has it.</summary>
+    public LanPolicy Policy { get; init; } = LanPolicy.None;
+
     /// <summary>Ports by which it has grown, the last ones last: they go in the blocks in which they came.</summary>
     public IReadOnlyList<PortSet> Growths { get; init; } = [];
 

@@ -38,8 +38,12 @@ sealed record SavedHome
 /// <summary>A lease as it is kept.</summary>
 sealed record SavedLease(string Id, string Softwire, string Address, string Ports, DateTimeOffset Until, DateTimeOffset Saved, string Prr, int? PayloadMtu, IReadOnlyList<string> Growths)
 {
+    /// <summary>As a SMAP keeps it that knows of policies.</summary>
+    public LanPolicy? Policy { get; init; }
+
     public static SavedLease Of(HeldLease lease, TimeSpan left, DateTimeOffset now) => new(
-        lease.Id, $"{lease.Softwire}", $"{lease.Address}", $"{lease.Ports}", now + left, now, $"{lease.Prr}", lease.PayloadMtu, [.. lease.Growths.Select(g => $"{g}")]);
+        lease.Id, $"{lease.Softwire}", $"{lease.Address}", $"{lease.Ports}", now + left, now, $"{lease.Prr}", lease.PayloadMtu, [.. lease.Growths.Select(g => $"{g}")])
+    { Policy = lease.Policy };
 
     /// <summary>The lease, and how long it runs by our clock; a clock that is behind the time at which it was kept is taken to stand there.</summary>
     public (HeldLease Lease, TimeSpan Left) Read(DateTimeOffset now) => (
@@ -47,6 +51,7 @@ sealed record SavedLease(string Id, string Softwire, string Address, string Port
         {
             Prr = IPv6Address.Parse(Prr),
             PayloadMtu = PayloadMtu,
+            Policy = Policy ?? LanPolicy.None,
             Growths = [.. Growths.Select(g => PortSet.Parse(g))],
         },
         Until - (now > Saved ? now : Saved));

@@ -109,6 +109,15 @@ sealed class LeasedHome : ISoftwireSource
         public void Dispose() => home.StopThreads();
     }
 
+    /// <summary>What hosts may not do, as the operator has it.</summary>
+    public LanPolicy Policy
+    {
+        get
+        {
+            lock (_status) return _keeper.Lease?.Policy ?? LanPolicy.None;
+        }
+    }
+
     public LeaseStatus Status
     {
         get

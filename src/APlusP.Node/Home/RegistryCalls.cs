@@ -23,7 +23,11 @@ sealed record PsidAnswer(int Offset, int Length, int Psid);
 
 sealed record LeaseAnswer(
     string Id, string Softwire, string Address, IReadOnlyList<int[]> Ranges, PsidAnswer? Psid, DateTimeOffset Until,
-    [property: JsonPropertyName("br-ipv6-addr")] string? Prr, [property: JsonPropertyName("softwire-payload-mtu")] int? PayloadMtu);
+    [property: JsonPropertyName("br-ipv6-addr")] string? Prr, [property: JsonPropertyName("softwire-payload-mtu")] int? PayloadMtu)
+{
+    /// <summary>What hosts may not do; a registry that knows of no such thing says nothing.</summary>
+    public LanPolicy? Policy { get; init; }
+}
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = false)]
 [JsonSerializable(typeof(EnrolRequest))]
@@ -166,6 +170,7 @@ sealed class RegistryCalls : IHomeCalls
         {
             Prr = answer.Prr is { } prr ? IPv6Address.Parse(prr) : _around.Prr,
             PayloadMtu = answer.PayloadMtu,
+            Policy = answer.Policy ?? LanPolicy.None,
         },
         answer.Until - (theirClock ?? _time.GetUtcNow()));
 

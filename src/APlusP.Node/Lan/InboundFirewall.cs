@@ -9,6 +9,18 @@ namespace APlusP.Node.Lan;
 /// </summary>
 static class InboundFirewall
 {
+    /// <summary>A chain that has the kernel not follow the softwire's packets, of IPv6, nor put them together from fragments.</summary>
+    /// <param name="device">The SMAP's own.</param>
+    /// <param name="softwire">Our end of the softwire; null while there is none.</param>
+    /// <param name="isMixed">Whether the table is of IPv4 too.</param>
+    internal static string Untracked(string device, IPv6Address? softwire, bool isMixed) => $$"""
+            chain softwire {
+                type filter hook prerouting priority -450; policy accept;
+                {{(isMixed ? "meta nfproto ipv6 " : "")}}iifname "{{device}}" notrack
+                {{(softwire is { } end ? $"ip6 daddr {end} notrack" : "")}}
+            }
+        """;
+
     /// <summary>The chains of its table; empty where the file wants none. They are of IPv6 alone, so that the kernel tracks no IPv4 for them, and let the softwire's own packets by before the kernel would put them together from fragments.</summary>
     /// <param name="configuration">The LANs and the exceptions.</param>
     /// <param name="softwire">Our end of the softwire; null while there is none.</param>
@@ -16,15 +28,9 @@ static class InboundFirewall
     {
         if (!configuration.KeepsOutIPv6) return "";
         string lans = string.Join(", ", configuration.Lans.Select(l => $"\"{l.Device}\""));
-        var text = new StringBuilder($$"""
-                chain softwire {
-                    type filter hook prerouting priority -450; policy accept;
-                    iifname "{{configuration.Device}}" notrack
-
-            """);
-        if (softwire is { } end) text.AppendLine($"        ip6 daddr {end} notrack");
+        var text = new StringBuilder(Untracked(configuration.Device, softwire, isMixed: false));
         text.Append($$"""
-                }
+
                 chain forward {
                     type filter hook forward priority filter; policy accept;
                     iifname != { {{lans}} } oifname { {{lans}} } jump inbound

@@ -16,7 +16,8 @@ namespace APlusP.Node.Lan;
 /// <param name="Delegated">Prefixes that a server has delegated.</param>
 /// <param name="Resolvers">Resolvers that it has told.</param>
 /// <param name="Softwire">Our end of the softwire; null while there is none.</param>
-sealed record LanSurroundings(Func<SmapConfiguration> Configuration, Func<int> PathMtu, Func<IReadOnlyList<IPv6Prefix>> Delegated, Func<IReadOnlyList<IPv6Address>> Resolvers, Func<IPv6Address?> Softwire);
+/// <param name="Policy">What the operator forbids hosts, beside the file.</param>
+sealed record LanSurroundings(Func<SmapConfiguration> Configuration, Func<int> PathMtu, Func<IReadOnlyList<IPv6Prefix>> Delegated, Func<IReadOnlyList<IPv6Address>> Resolvers, Func<IPv6Address?> Softwire, Func<LanPolicy> Policy);
 
 /// <summary>
 /// The SMAP as the router of its LANs: it has its addresses there, and runs a dnsmasq of its own, which knows nothing of the host's. Twice a second it looks whether anything has changed, and a dnsmasq that
@@ -35,6 +36,7 @@ sealed class LanService : IDisposable
     readonly LanAddresses _addresses;
     readonly OwnTable _inbound, _without;
     readonly LeaseNames _names;
+    readonly LanRules _rules;
     readonly SupervisedProgram _dnsmasq;
     readonly ManualResetEventSlim _stop = new();
     readonly Thread _looking;
@@ -55,6 +57,7 @@ sealed class LanService : IDisposable
         _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
         _inbound = new OwnTable("ip6", around.Configuration().Device);
         _without = new OwnTable("ip", around.Configuration().Device);
+        _rules = new LanRules(around.Configuration().Device, _names, new DailyVolumes(Path.Combine(around.Configuration().PortControl.State, "volumes.json"), TimeProvider.System));
         Look();
         _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);
         _looking = new Thread(KeepLooking) { IsBackground = true, Name = "lan" };
@@ -65,6 +68,15 @@ sealed class LanService : IDisposable
 
     /// <summary>What a host calls itself; null for nothing.</summary>
     public string? NameOf(string address) => _names.Names.GetValueOrDefault(address);
+
+    /// <summary>How the policies of LANs stand.</summary>
+    public IReadOnlyList<PolicyStatus> Policies => _rules.Status(Ruled);
+
+    /// <summary>The LANs, with what file and operator forbid.</summary>
+    IReadOnlyList<SmapLan> Ruled => [.. _around.Configuration().Lans.Select(l => l with { Policy = l.Policy.And(_around.Policy()) })];
+
+    /// <summary>Packets that they had refused, by reason.</summary>
+    public IEnumerable<KeyValuePair<string, long>> Refused => _rules.Refused;
 
     void KeepLooking()
     {
@@ -88,6 +100,7 @@ sealed class LanService : IDisposable
             // Before there are addresses that could be reached.
             _inbound.Set(InboundFirewall.Chains(configuration, _around.Softwire()));
             _without.Set(WithoutIPv4.Chains(configuration));
+            _rules.Keep(configuration with { Lans = Ruled }, _around.Softwire());
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
             TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
             var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), NameServers.Read().Servers) };
@@ -136,6 +149,7 @@ sealed class LanService : IDisposable
         _addresses.Dispose();
         _inbound.Dispose();
         _without.Dispose();
+        _rules.Dispose();
         File.Delete(_configuration);
         _stop.Dispose();
     }

@@ -5,6 +5,7 @@ sealed class LeaseNames(string file)
 {
     DateTime _read;
     IReadOnlyDictionary<string, string> _names = new Dictionary<string, string>(StringComparer.Ordinal);
+    ILookup<string, string> _addresses = Array.Empty<string>().ToLookup(a => a, StringComparer.Ordinal);
 
     /// <summary>Names by address. The file is read again when it has changed.</summary>
     public IReadOnlyDictionary<string, string> Names
@@ -15,7 +16,8 @@ sealed class LeaseNames(string file)
             {
                 DateTime written = File.GetLastWriteTimeUtc(file);
                 if (written == _read) return _names;
-                _names = Read(File.Exists(file) ? File.ReadLines(file) : []);
+                string[] lines = File.Exists(file) ? File.ReadAllLines(file) : [];
+                (_names, _addresses) = (Read(lines), AddressesByMac(lines));
                 _read = written;
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -26,6 +28,15 @@ sealed class LeaseNames(string file)
             return _names;
         }
     }
+
+    /// <summary>The addresses that a host has leases of, by its Ethernet address.</summary>
+    public IEnumerable<string> AddressesOf(string mac)
+    {
+        _ = Names;
+        return _addresses[mac];
+    }
+
+    static ILookup<string, string> AddressesByMac(IEnumerable<string> lines) => lines.Select(l => l.Split(' ')).Where(l => l.Length >= 4).ToLookup(l => l[1], l => l[2], StringComparer.Ordinal);
 
     internal static Dictionary<string, string> Read(IEnumerable<string> lines)
     {

@@ -4,7 +4,7 @@ using APlusP.Linux;
 namespace APlusP.Node.Lan;
 
 /// <summary>A table of nftables that is in force only where it differs from nothing: named for the SMAP's device, put in place and taken away whole. Others' tables are not touched, and what they drop stays dropped.</summary>
-/// <param name="family">"ip" or "ip6".</param>
+/// <param name="family">"ip", "ip6", "inet" or "netdev".</param>
 /// <param name="name">Its name.</param>
 sealed class OwnTable(string family, string name) : IDisposable
 {
@@ -19,6 +19,9 @@ sealed class OwnTable(string family, string name) : IDisposable
         else Nftables.Replace(family, name, chains);
         _chains = chains;
     }
+
+    /// <summary>It may be gone: somebody has emptied the ruleset. It is made anew the next time.</summary>
+    public void Forget() => _chains = "";
 
     public void Dispose()
     {

@@ -2,6 +2,7 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Linux;
 using APlusP.Node.Daemons;
+using APlusP.Node.Lan;
 
 namespace APlusP.Node.WebProxy;
 
@@ -55,7 +56,7 @@ sealed class Interception : IDisposable
     internal static string Chains(WebProxyPlan plan) => $$"""
           chain divert {
             type filter hook prerouting priority mangle; policy accept;
-            iifname { {{string.Join(", ", plan.Devices.Select(d => $"\"{d}\""))}} } tcp dport { {{string.Join(", ", plan.Ports)}} } ip daddr != { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 } fib daddr type != local tproxy to 127.0.0.1:{{plan.Listen}} meta mark set {{Number}} accept
+            meta mark != {{PolicyTables.ToNotice}} iifname { {{string.Join(", ", plan.Devices.Select(d => $"\"{d}\""))}} } tcp dport { {{string.Join(", ", plan.Ports)}} } ip daddr != { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 } fib daddr type != local tproxy to 127.0.0.1:{{plan.Listen}} meta mark set {{Number}} accept
           }
         """;
 

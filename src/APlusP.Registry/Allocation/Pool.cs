@@ -19,6 +19,9 @@ public sealed record Pool(IPv4Prefix Prefix, PoolLayout Layout)
     /// <summary>Largest IPv4 packet that their softwires carry; null where SMAPs know it otherwise.</summary>
     public int? PayloadMtu { get; init; }
 
+    /// <summary>What the hosts of its subscribers may not do, which their SMAPs keep.</summary>
+    public LanPolicy Policy { get; init; } = LanPolicy.None;
+
     public string Name => Prefix.ToString();
 
     public bool Serves(SubscriberClass subscribers) => Classes.Count == 0 || Classes.Contains(subscribers.Name);

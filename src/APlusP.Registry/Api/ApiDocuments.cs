@@ -13,14 +13,14 @@ namespace APlusP.Registry.Api;
 /// </summary>
 public sealed record LeaseDocument(
     string Id, string Subscriber, string Class, string Softwire, string Address, int Ports, IReadOnlyList<int[]> Ranges, PsidDocument? Psid, string From, string Until,
-    [property: JsonPropertyName("br-ipv6-addr")] string? Prr, [property: JsonPropertyName("softwire-payload-mtu")] int? PayloadMtu)
+    [property: JsonPropertyName("br-ipv6-addr")] string? Prr, [property: JsonPropertyName("softwire-payload-mtu")] int? PayloadMtu, LanPolicy? Policy)
 {
     /// <param name="lease">The lease.</param>
     /// <param name="pool">Where its address is from; null where it is of none any more.</param>
     internal static LeaseDocument Of(Lease lease, Pool? pool) => new(
         lease.Id, lease.Subscriber, lease.Class, lease.Softwire.ToString(), lease.Address.ToString(), lease.Ports.Count, [.. lease.Ports.Ranges.Select(r => new int[] { r.First, r.Last })],
         lease.Ports.Psid is { } psid ? new PsidDocument(psid.Offset, psid.Length, psid.Value) : null, Moment.Write(lease.From), Moment.Write(lease.Until),
-        pool?.Prr?.ToString(), pool?.PayloadMtu);
+        pool?.Prr?.ToString(), pool?.PayloadMtu, pool?.Policy is { } policy && policy != LanPolicy.None ? policy : null);
 }
 
 /// <summary>What is asked of <c>POST /v1/leases</c>; with an address and ranges, those very ports.</summary>
@@ -40,6 +40,12 @@ public sealed record ReservationDocument(string Subscriber, string Address, int 
 {
     internal static ReservationDocument Of(Reservation reservation) => new(
         reservation.Subscriber, reservation.Address.ToString(), reservation.Ports.Count, [.. reservation.Ports.Ranges.Select(r => new int[] { r.First, r.Last })]);
+}
+
+/// <summary>A single port of an address that a subscriber has besides its set.</summary>
+public sealed record ServicePortDocument(string Subscriber, string Address, int Port)
+{
+    internal static ServicePortDocument Of(ServicePort port) => new(port.Subscriber, port.Address.ToString(), port.Port);
 }
 
 /// <summary>How full a pool is.</summary>
@@ -75,6 +81,8 @@ public sealed record FieldProblem(string Field, string Detail);
 [JsonSerializable(typeof(LeaseRequest))]
 [JsonSerializable(typeof(LeaseList))]
 [JsonSerializable(typeof(WhoDocument))]
+[JsonSerializable(typeof(ServicePortDocument))]
+[JsonSerializable(typeof(IReadOnlyList<ServicePortDocument>))]
 [JsonSerializable(typeof(ReservationDocument))]
 [JsonSerializable(typeof(IReadOnlyList<ReservationDocument>))]
 [JsonSerializable(typeof(IReadOnlyList<PoolDocument>))]

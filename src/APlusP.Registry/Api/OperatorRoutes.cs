@@ -2,7 +2,9 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
 using APlusP.Registry.Access;
+using APlusP.Registry.Dhcpv6;
 using APlusP.Registry.Leases;
+using APlusP.Registry.Pcp;
 using Microsoft.AspNetCore.Http;
 
 namespace APlusP.Registry.Api;
@@ -19,6 +21,9 @@ static class OperatorRoutes
         new("GET", "/v1/reservations", Needs.Read, Reservations),
         new("POST", "/v1/reservations", Needs.Operate, Reserve),
         new("DELETE", "/v1/reservations", Needs.Operate, Unreserve),
+        new("GET", "/v1/service-ports", Needs.Read, ServicePorts),
+        new("POST", "/v1/service-ports", Needs.Operate, GivePort),
+        new("DELETE", "/v1/service-ports", Needs.Operate, TakePort),
         new("GET", "/v1/credentials", Needs.Manage, Credentials),
         new("POST", "/v1/credentials", Needs.Manage, Issue),
         new("DELETE", "/v1/credentials/{id}", Needs.Manage, Revoke),
@@ -53,6 +58,32 @@ static class OperatorRoutes
         string? subscriber = fields.Text("subscriber", required: true);
         fields.Check();
         await request.ChangeOnce("", book => (StatusCodes.Status200OK, ReservationDocument.Of(book.Unreserve(subscriber!))), ApiJson.Plain.ReservationDocument);
+    }
+
+    static Task ServicePorts(Request request) => request.Reply(
+        request.Registrar.Read(s => s.All($"SELECT {ServicePort.Columns} FROM service_port ORDER BY address, port", r => ServicePortDocument.Of(ServicePort.Read(r)))),
+        ApiJson.Plain.IReadOnlyListServicePortDocument);
+
+    static async Task GivePort(Request request)
+    {
+        (RequestFields fields, string body) = await RequestFields.OfBody(request.Context, "subscriber", "address", "port");
+        string? subscriber = fields.Text("subscriber", required: true);
+        IPv4Address? address = fields.Address("address", required: true);
+        long? port = fields.Number("port", required: true, 1, ushort.MaxValue);
+        if (subscriber is not null && (subscriber.StartsWith(DhcpResponder.SubscriberPrefix, StringComparison.Ordinal) || subscriber.StartsWith(PcpResponder.SubscriberPrefix, StringComparison.Ordinal)))
+            fields.Fault("subscriber", "is told its ports by DHCPv6 or PCP, which cannot say a port besides a set; have its SMAP ask the registry itself ([registry] in smap.toml)");
+        fields.Check();
+        await request.ChangeOnce(body, book => (StatusCodes.Status201Created, ServicePortDocument.Of(book.GivePort(subscriber!, address!.Value, (ushort)port!.Value))),
+            ApiJson.Plain.ServicePortDocument, p => $"/v1/service-ports?address={p.Address}&port={p.Port}");
+    }
+
+    static async Task TakePort(Request request)
+    {
+        RequestFields fields = RequestFields.OfQuery(request.Context, "address", "port").WithNumbersAsText();
+        IPv4Address? address = fields.Address("address", required: true);
+        long? port = fields.Number("port", required: true, 1, ushort.MaxValue);
+        fields.Check();
+        await request.ChangeOnce("", book => (StatusCodes.Status200OK, ServicePortDocument.Of(book.TakePort(address!.Value, (ushort)port!.Value))), ApiJson.Plain.ServicePortDocument);
     }
 
     static Task Credentials(Request request) => request.Reply(

@@ -20,7 +20,7 @@ public static class RegistryConfigurationFile
         [""] = ["data", "database", "listen", "loopback", "lease-time", "hold-down", "change-interval", "retention-days", "tls", "ipfix", "pool", "class", "dhcpv6", "pcp"],
         ["tls"] = ["certificate", "key", "client-ca", "client-crl"],
         ["ipfix"] = ["collector", "transport", "observation-domain"],
-        ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes", "prr", "path-mtu"],
+        ["pool"] = ["prefix", "block", "ports", "psid", "system-ports", "classes", "prr", "path-mtu", .. LanPolicy.Keys],
         ["pool.psid"] = ["offset", "length"],
         ["class"] = ["name", "start", "add", "limit"],
         ["dhcpv6"] = ["interfaces", "border-relay", "mechanisms", "prefixes", "prefix-length", "class", "preference", "rapid-commit", "rule"],
@@ -132,9 +132,10 @@ public static class RegistryConfigurationFile
             section.Require("prefix", "\"192.0.2.0/24\"");
             IPv4Prefix? prefix = section.IPv4Prefix("prefix");
             PoolLayout? layout = ReadLayout(section);
+            var policy = LanPolicy.Read(section);
             if (prefix is not { } addresses || layout is null) continue;
             if (FaultOf(addresses, pools) is { } fault) section.Refuse("prefix", ErrorCodes.ConfigurationBadValue, fault);
-            else pools.Add(new Pool(addresses, layout) { Classes = section.Texts("classes"), Prr = section.IPv6("prr"), PayloadMtu = section.Has("path-mtu") ? section.Number("path-mtu", 1500, PathMtuTable.Least, 65535, "octets") - IPv6Header.Size : null });
+            else pools.Add(new Pool(addresses, layout) { Classes = section.Texts("classes"), Prr = section.IPv6("prr"), PayloadMtu = section.Has("path-mtu") ? section.Number("path-mtu", 1500, PathMtuTable.Least, 65535, "octets") - IPv6Header.Size : null, Policy = policy });
         }
 
         if (!any) top.Require("pool", "[{ prefix = \"192.0.2.0/24\" }]");

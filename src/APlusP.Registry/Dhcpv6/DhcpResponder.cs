@@ -32,10 +32,13 @@ sealed class DhcpResponder
         _prefixes = new HomePrefixes(settings, registrar.Policy);
     }
 
+    /// <summary>What the names of its subscribers begin with.</summary>
+    public const string SubscriberPrefix = "duid-";
+
     /// <summary>What a client is called as a subscriber: "duid-00030001525400123456".</summary>
     public static string SubscriberOf(Duid client) => client.Bytes.Length <= LongestInName
-        ? $"duid-{Convert.ToHexStringLower(client.Bytes)}"
-        : $"duid-sha256-{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(client.Bytes))}";
+        ? $"{SubscriberPrefix}{Convert.ToHexStringLower(client.Bytes)}"
+        : $"{SubscriberPrefix}sha256-{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(client.Bytes))}";
 
     /// <summary>The answer to a message; null where there is none.</summary>
     /// <param name="message">It, as it came.</param>

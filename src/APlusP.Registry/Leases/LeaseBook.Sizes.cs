@@ -38,7 +38,7 @@ sealed partial class LeaseBook
         PortSet added = pool.Layout.PortsOf(runs);
         Lease grown = Resized(lease, pool, [.. blocks.Select(b => b.Run), .. runs]);
         long seq = transaction.Append(Event("grown", lease) with { Ports = Rows.Multirange(added) });
-        foreach (UnitRun run in runs) Open(grown, pool.Layout, run, seq);
+        foreach (UnitRun run in runs) Open(grown, pool.Layout.PortsOf(run), run, seq);
         return grown;
     }
 
@@ -75,14 +75,14 @@ sealed partial class LeaseBook
         return (lease, pool, Class(lease.Class));
     }
 
-    /// <summary>The blocks that a lease has now, as they came.</summary>
+    /// <summary>The blocks of the pool that a lease has now, as they came.</summary>
     List<(UnitRun Run, long Id)> Blocks(Lease lease) => _session.All(
-        "SELECT first_unit, unit_count, id FROM block WHERE lease = @lease AND until = @until ORDER BY id",
+        "SELECT first_unit, unit_count, id FROM block WHERE lease = @lease AND until = @until AND unit_count > 0 ORDER BY id",
         r => (new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), r.GetInt64(2)), ("lease", lease.Id), ("until", lease.Until.ToUnixTimeMilliseconds()));
 
     Lease Resized(Lease lease, Pool pool, IReadOnlyList<UnitRun> runs)
     {
-        Lease resized = lease with { Ports = pool.Layout.PortsOf([.. runs.OrderBy(r => r.First)]), Units = runs.Sum(r => r.Count), Changed = Now };
+        Lease resized = lease with { Ports = Joined(pool.Layout.PortsOf([.. runs.OrderBy(r => r.First)]), PortsGiven(lease.Subscriber, lease.Address)), Units = runs.Sum(r => r.Count), Changed = Now };
         _session.Write("UPDATE lease SET ports = @ports, units = @units, changed = @now WHERE id = @id",
             ("ports", resized.Ports.ToString()), ("units", (long)resized.Units), ("now", _now), ("id", lease.Id));
         return resized;

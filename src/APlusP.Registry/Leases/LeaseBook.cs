@@ -57,7 +57,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         {
             if (asked is not null && last.Class != asked.Name && range is null)
                 throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of class '{last.Class}', not '{asked.Name}'. Release lease {last.Id} first, or leave out the class.");
-            if (exactly is { } other && (last.Address != other.Address || !last.Ports.Ranges.SequenceEqual(other.Ports.Ranges)))
+            if (exactly is { } other && (last.Address != other.Address || !last.Ports.Ranges.SequenceEqual(Joined(other.Ports, PortsGiven(subscriber, other.Address)).Ranges)))
                 throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has a lease of {last.Ports} of {last.Address}, not {other.Ports} of {other.Address}. Release lease {last.Id} first.");
             return (last, false);
         }
@@ -72,6 +72,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
         // The last thing that may refuse, and so before they are taken.
         IPv6Address softwire = softwireOf(address, ports);
         take();
+        List<ServicePort> given = PortsGiven(subscriber, address);
         var lease = new Lease
         {
             Id = Guid.CreateVersion7(Now).ToString("N"),
@@ -79,7 +80,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             Class = subscribers.Name,
             Softwire = softwire,
             Address = address,
-            Ports = ports,
+            Ports = Joined(ports, given),
             Units = runs.Sum(r => r.Count),
             From = Now,
             Until = Now + (range?.Time ?? policy.LeaseTime),
@@ -89,7 +90,8 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             $"INSERT INTO lease({Lease.Columns}) VALUES(@id, @subscriber, @class, @softwire, @address, @ports, @units, @from, @until, NULL, NULL)",
             ("id", lease.Id), ("subscriber", lease.Subscriber), ("class", lease.Class), ("softwire", lease.Softwire.ToString()), ("address", (long)address.Value),
             ("ports", lease.Ports.ToString()), ("units", (long)lease.Units), ("from", _now), ("until", lease.Until.ToUnixTimeMilliseconds()));
-        foreach (UnitRun run in runs) Open(lease, layout, run, seq);
+        foreach (UnitRun run in runs) Open(lease, layout.PortsOf(run), run, seq);
+        foreach (ServicePort port in given) OpenPort(lease, port, seq);
         return (lease, true);
     }
 
@@ -146,7 +148,7 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     Choice? Resting(Lease? last, SubscriberClass subscribers)
     {
         if (last?.Ended is not { } ended || Now - ended > policy.HoldDown || policy.PoolOf(last.Address) is not { } pool || !pool.Serves(subscribers)) return null;
-        List<UnitRun> runs = _session.All("SELECT first_unit, unit_count FROM block WHERE lease = @lease AND reclaimed = 0 ORDER BY id", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("lease", last.Id));
+        List<UnitRun> runs = _session.All("SELECT first_unit, unit_count FROM block WHERE lease = @lease AND reclaimed = 0 AND unit_count > 0 ORDER BY id", r => new UnitRun((int)r.GetInt64(0), (int)r.GetInt64(1)), ("lease", last.Id));
         int wanted = LeasePolicy.StartOf(subscribers, pool);
         if (runs.Count == 0 || runs[0].Count != wanted || runs[0].End > pool.Layout.UnitCount) return null;
         if (_session.Any("SELECT 1 FROM reservation WHERE address = @address AND first_unit < @end AND first_unit + unit_count > @first", ("address", (long)last.Address.Value), ("end", (long)runs[0].End), ("first", (long)runs[0].First))) return null;
@@ -254,9 +256,8 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
     RegistryEvent Event(string kind, Lease lease) => new(
         kind, lease.Id, lease.Subscriber, lease.Softwire.ToString(), lease.Address.Value, Rows.Multirange(lease.Ports), lease.Until.ToUnixTimeMilliseconds(), actor);
 
-    void Open(Lease lease, PoolLayout layout, UnitRun run, long seq)
+    void Open(Lease lease, PortSet ports, UnitRun run, long seq)
     {
-        PortSet ports = layout.PortsOf(run);
         long until = lease.Until.ToUnixTimeMilliseconds();
         _session.Write(
             $"INSERT INTO block(lease, address, ports, lowest, highest, first_unit, unit_count, valid_from, until, free_at, reclaimed, opened, altered) VALUES(@lease, @address, {_session.Database.PortsParameter}, @lowest, @highest, @first, @count, @from, @until, @free, 0, @seq, @seq)",

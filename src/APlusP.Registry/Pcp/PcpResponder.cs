@@ -37,8 +37,11 @@ sealed class PcpResponder
         _start = registrar.Clock.GetTimestamp();
     }
 
+    /// <summary>What the names of its subscribers begin with.</summary>
+    public const string SubscriberPrefix = "pcp-";
+
     /// <summary>What a client is called as a subscriber: "pcp-2001:db8:1:2::/64".</summary>
-    public static string SubscriberOf(IPv6Prefix home) => $"pcp-{home}";
+    public static string SubscriberOf(IPv6Prefix home) => $"{SubscriberPrefix}{home}";
 
     /// <summary>Seconds since the state of this registry began; they go on over its restarts.</summary>
     uint Epoch => (uint)Math.Max(0, (_epochAtStart + _registrar.Clock.GetElapsedTime(_start)).TotalSeconds);

@@ -190,6 +190,43 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
         Assert.Empty(_router.Asked);
     }
 
+    [Theory]
+    [InlineData("en", "This device has used 1.6 GB today", "1.5 GB a day")]
+    [InlineData("fr", "Cet appareil a utilisé 1,6 Go aujourd’hui", "1,5 Go par jour")]
+    public async Task A_device_that_has_used_its_volume_up_is_told_so_in_place_of_the_page_that_it_wanted(string language, string used, string volume)
+    {
+        async Task<(HttpStatusCode Status, string Text)> Ask(string host)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/news?a=b");
+            request.Headers.Host = host;
+            request.Headers.AcceptLanguage.ParseAdd(language);
+            using HttpResponseMessage answer = await _browser.SendAsync(request);
+            return (answer.StatusCode, WebUtility.HtmlDecode(await answer.Content.ReadAsStringAsync()));
+        }
+
+        Assert.Equal(HttpStatusCode.MisdirectedRequest, (await Ask("www.example")).Status);
+        _router.Smap = _router.Smap with { Policies = [new PolicyStatus("lan") { DailyVolume = 1_500_000_000, Hosts = [new VolumeUse("52:54:00:00:00:01", 1_600_000_000, IsOver: true) { Addresses = ["127.0.0.1"] }] }] };
+        (HttpStatusCode status, string text) = await Ask("www.example");
+        Assert.Equal(HttpStatusCode.NetworkAuthenticationRequired, status);
+        Assert.Contains(used, text, StringComparison.Ordinal);
+        Assert.Contains(volume, text, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NotFound, (await Ask("router.home.arpa")).Status);
+
+        // Others are not.
+        _router.Smap = _router.Smap with { Policies = [new PolicyStatus("lan") { DailyVolume = 1_500_000_000, Hosts = [new VolumeUse("52:54:00:00:00:01", 1_400_000_000, IsOver: false) { Addresses = ["127.0.0.1"] }] }] };
+        Assert.Equal(HttpStatusCode.MisdirectedRequest, (await Ask("www.example")).Status);
+    }
+
+    [Fact]
+    public async Task The_rules_of_the_network_and_who_has_used_how_much_stand_on_it()
+    {
+        await SignIn(_browser, Key);
+        Assert.DoesNotContain("Rules of this network", await _browser.GetStringAsync("/"), StringComparison.Ordinal);
+        _router.Smap = _router.Smap with { Policies = [new PolicyStatus("lan") { DnsAlone = true, OwnResolver = true, DailyVolume = 1_500_000_000, Hosts = [new VolumeUse("52:54:00:00:00:01", 1_600_000_000, IsOver: true) { Addresses = ["192.168.1.10"], Name = "tv-<b>" }, new VolumeUse("52:54:00:00:00:02", 20_000, IsOver: false)] }] };
+        string page = await _browser.GetStringAsync("/");
+        foreach (string part in (string[])["Rules of this network", "Of UDP only DNS", "this router alone", "1.5 GB a day", "tv-&lt;b&gt; (192.168.1.10)", "1.6 GB (used up)", "52:54:00:00:00:02", "20 kB"]) Assert.Contains(part, page, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task It_is_there_by_its_name_too_and_says_what_a_browser_may_not_do_with_it()
     {

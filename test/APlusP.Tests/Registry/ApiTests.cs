@@ -29,6 +29,31 @@ public class ApiTests
     }
 
     [Fact]
+    public async Task A_service_port_is_given_listed_and_taken_and_not_to_who_cannot_be_told()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer given = await scene.Ask("POST", "/v1/service-ports", """{"subscriber": "cpe-1", "address": "192.0.2.1", "port": 25}""");
+        Assert.Equal((201, """{"subscriber":"cpe-1","address":"192.0.2.1","port":25}"""), (given.Status, given.Text));
+        Assert.Equal($"[{given.Text}]", (await scene.Ask("GET", "/v1/service-ports")).Text);
+        Assert.Equal(409, (await scene.Ask("POST", "/v1/service-ports", """{"subscriber": "cpe-2", "address": "192.0.2.1", "port": 25}""")).Status);
+        Answer refused = await scene.Ask("POST", "/v1/service-ports", """{"subscriber": "duid-00030001525400123456", "address": "192.0.2.1", "port": 80}""");
+        Assert.Equal(400, refused.Status);
+        Assert.Contains("DHCPv6 or PCP", refused.Text, StringComparison.Ordinal);
+        Assert.Equal(200, (await scene.Ask("DELETE", "/v1/service-ports?address=192.0.2.1&port=25")).Status);
+        Assert.Equal("[]", (await scene.Ask("GET", "/v1/service-ports")).Text);
+    }
+
+    [Fact]
+    public async Task A_lease_says_what_hosts_may_not_do_where_its_pool_has_such_rules()
+    {
+        await using ApiScene free = await ApiScene.Start();
+        Assert.Contains("\"policy\":null", (await free.Ask("POST", "/v1/leases", Cpe1)).Text, StringComparison.Ordinal);
+        await using ApiScene scene = await ApiScene.Start(s => s with { Policy = s.Policy with { Pools = [.. s.Policy.Pools.Select(p => p with { Policy = new LanPolicy(DnsAlone: true, OwnResolver: false, 1_500_000_000) })] } });
+        Answer lease = await scene.Ask("POST", "/v1/leases", Cpe1);
+        Assert.Contains("\"policy\":{\"dnsAlone\":true,\"ownResolver\":false,\"dailyVolume\":1500000000}", lease.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_lease_says_where_its_softwire_ends_and_what_that_carries()
     {
         await using ApiScene scene = await ApiScene.Start(s => s with { Policy = s.Policy with { Pools = [.. s.Policy.Pools.Select(p => p with { Prr = IPv6Address.Parse("2001:db8:9::1"), PayloadMtu = 1440 })] } });

@@ -313,6 +313,62 @@ public abstract class RegistrySuite
     }
 
     [Fact]
+    public void A_service_port_is_in_the_lease_beside_the_set_and_rests_after_it()
+    {
+        using RegistryScene scene = Scene();
+        Lease lease = scene.Grant("cpe-1");
+        scene.Change(b => b.GivePort("cpe-1", lease.Address, 25));
+        Assert.Equal("25,1024-1151", $"{scene.Grant("cpe-1").Ports}");
+        Assert.Equal("cpe-1", scene.Who(lease.Address, 25).Subscriber);
+        scene.Pass(100);
+        Assert.Equal("25,1024-1279", $"{scene.Change(b => b.Grow(lease.Id, null)).Ports}");
+        scene.Pass(100);
+        Assert.Equal("25,1024-1151", $"{scene.Change(b => b.Shrink(lease.Id, null)).Ports}");
+        Assert.Equal("25,1024-1151", $"{scene.Change(b => b.Renew(lease.Id)).Ports}");
+
+        // It is the subscriber's while it has no lease too, and its next lease there has it again.
+        scene.Change(b => b.Release(lease.Id));
+        Assert.Null(scene.Who(lease.Address, 25).Subscriber);
+        Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.GivePort("cpe-2", lease.Address, 25)));
+        Assert.Equal("25,1024-1151", $"{scene.Grant("cpe-1").Ports}");
+        Assert.Equal("cpe-1", scene.Who(lease.Address, 25).Subscriber);
+
+        scene.Change(b => b.TakePort(lease.Address, 25));
+        Assert.Equal("1024-1151", $"{scene.Grant("cpe-1").Ports}");
+        Assert.Null(scene.Who(lease.Address, 25).Subscriber);
+        Assert.Equal(ErrorCodes.NotThere, scene.Refused(b => b.TakePort(lease.Address, 25)));
+        Lease other = scene.Change(b => b.Grant("cpe-8", RegistryScene.Softwire(8), null, (lease.Address, PortSet.Parse("2048-2175")))).Lease;
+        Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.GivePort("cpe-8", lease.Address, 25)));
+        scene.Change(b => b.GivePort("cpe-1", lease.Address, 25));
+        scene.Change(b => b.TakePort(lease.Address, 25));
+        scene.Pass(scene.Registrar.Policy.HoldDown.TotalSeconds + 1);
+        scene.Change(b => b.Renew(other.Id));
+        scene.Change(b => b.GivePort("cpe-8", lease.Address, 25));
+        Assert.Equal("cpe-8", scene.Who(lease.Address, 25).Subscriber);
+        scene.Upkeep();
+        scene.AssertNoOverlap();
+        scene.AssertRoomIsCounted();
+        Assert.Empty(scene.Registrar.Verify().Faults);
+    }
+
+    [Fact]
+    public void A_service_port_waits_for_the_lease_and_is_refused_where_it_could_not_be()
+    {
+        using RegistryScene scene = Scene();
+        Lease elsewhere = scene.Grant("cpe-1");
+        var address = IPv4Address.Parse(elsewhere.Address == s_shared ? "192.0.2.2" : $"{s_shared}");
+        Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.GivePort("cpe-1", address, 80)));
+        Assert.Equal(ErrorCodes.BadRequest, scene.Refused(b => b.GivePort("cpe-2", address, 1024)));
+        Assert.Equal(ErrorCodes.BadRequest, scene.Refused(b => b.GivePort("cpe-2", IPv4Address.Parse("198.51.100.1"), 80)));
+        scene.Change(b => b.Reserve("cpe-2", address, PortSet.Parse("1024-1151")));
+        scene.Change(b => b.GivePort("cpe-2", address, 80));
+        scene.Change(b => b.GivePort("cpe-2", address, 443));
+        Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.GivePort("cpe-3", address, 443)));
+        Assert.Equal((address, "80,443,1024-1151"), (scene.Grant("cpe-2").Address, $"{scene.Grant("cpe-2").Ports}"));
+        Assert.Empty(scene.Registrar.Verify().Faults);
+    }
+
+    [Fact]
     public void Reserved_ports_are_for_their_subscriber_alone()
     {
         using RegistryScene scene = Scene(RegistryScene.Policy("192.0.2.1/32", ports: "2000-2255"));

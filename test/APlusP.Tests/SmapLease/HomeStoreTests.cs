@@ -64,11 +64,12 @@ public sealed class HomeStoreTests : IDisposable
     public void A_lease_is_kept_with_all_that_it_needs_and_a_clock_behind_takes_nothing_from_it()
     {
         DateTimeOffset now = DateTimeOffset.UnixEpoch.AddDays(20000);
-        var lease = new HeldLease("a", IPv6Address.Parse("2001:db8::5"), IPv4Address.Parse("192.0.2.1"), PortSet.Parse("1024-1279"), now) { Prr = IPv6Address.Parse("2001:db8::1"), PayloadMtu = 1400, Growths = [PortSet.Parse("1152-1279")] };
+        var lease = new HeldLease("a", IPv6Address.Parse("2001:db8::5"), IPv4Address.Parse("192.0.2.1"), PortSet.Parse("1024-1279"), now) { Prr = IPv6Address.Parse("2001:db8::1"), PayloadMtu = 1400, Policy = new LanPolicy(DnsAlone: true, OwnResolver: true, 1_500_000_000), Growths = [PortSet.Parse("1152-1279")] };
         var saved = SavedLease.Of(lease, TimeSpan.FromHours(10), now);
         (HeldLease read, TimeSpan left) = saved.Read(now.AddHours(4));
         Assert.True(read.IsAlike(lease));
         Assert.Equal(lease.Growths, read.Growths);
+        Assert.Equal(lease.Policy, read.Policy);
         Assert.Equal(TimeSpan.FromHours(6), left);
         Assert.Equal(TimeSpan.FromHours(10), saved.Read(DateTimeOffset.UnixEpoch).Left);
     }
