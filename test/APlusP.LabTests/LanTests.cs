@@ -183,6 +183,19 @@ public sealed class LanTests : IDisposable
     }
 
     [Fact]
+    public void What_a_killed_SMAP_keeps_away_the_next_one_lets_in_where_its_file_has_changed()
+    {
+        _lab.Configure();
+        _lab.Start();
+        Assert.Contains("chain inbound", _lab.Smap.Run("nft", "list", "table", "ip6", "aplusp-smap").Output, StringComparison.Ordinal);
+        _lab.Daemon.Signal(Signals.Kill);
+        Assert.True(_lab.Daemon.WaitForExit(s_patience));
+        _lab.Configure(sections: "[firewall]\nenabled = false");
+        _lab.Start();
+        Assert.True(Wait.Until(() => !_lab.Smap.Run("nft", "list", "table", "ip6", "aplusp-smap").Succeeded, s_patience), "what the killed one kept away is still kept away");
+    }
+
+    [Fact]
     public void Nothing_of_it_stays_behind_and_what_was_there_before_does()
     {
         _lab.Configure();

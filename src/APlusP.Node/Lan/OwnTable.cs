@@ -8,23 +8,27 @@ namespace APlusP.Node.Lan;
 /// <param name="name">Its name.</param>
 sealed class OwnTable(string family, string name) : IDisposable
 {
-    string _chains = "";
+    // Null until it is known: one that was killed may have left a table.
+    string? _chains;
 
     /// <summary>Puts chains in force, where they have changed; empty for no table.</summary>
     /// <exception cref="APlusPException">AP2006.</exception>
     public void Set(string chains)
     {
         if (chains == _chains) return;
-        if (chains.Length == 0) Nftables.Remove(family, name);
+        if (chains.Length == 0)
+        {
+            if (_chains is not null || Executables.Find("nft") is not null) Nftables.Remove(family, name);
+        }
         else Nftables.Replace(family, name, chains);
         _chains = chains;
     }
 
     /// <summary>It may be gone: somebody has emptied the ruleset. It is made anew the next time.</summary>
-    public void Forget() => _chains = "";
+    public void Forget() => _chains = null;
 
     public void Dispose()
     {
-        if (_chains.Length > 0) Nftables.Remove(family, name);
+        if (_chains is { Length: > 0 }) Nftables.Remove(family, name);
     }
 }
