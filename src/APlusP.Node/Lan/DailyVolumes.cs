@@ -18,7 +18,7 @@ sealed class DailyVolumes(string path, TimeProvider clock)
     /// <summary>What a power cut may lose.</summary>
     static readonly TimeSpan s_save = TimeSpan.FromSeconds(10);
 
-    readonly Dictionary<string, long> _last = new(StringComparer.Ordinal);
+    Dictionary<string, long> _last = new(StringComparer.Ordinal);
     SavedVolumes _today = Read(path);
     DateTimeOffset _saved;
     bool _isNew;
@@ -35,23 +35,25 @@ sealed class DailyVolumes(string path, TimeProvider clock)
     public static string Key(string lan, string mac) => $"{lan} {mac}";
 
     /// <summary>Takes what the kernel's counters are now.</summary>
-    /// <param name="counters">By counter and key: a host has one for each way.</param>
-    public void Count(IEnumerable<(string Counter, string Key, long Octets)> counters)
+    /// <param name="counters">All of them, by counter and key: a host has one for each way. Null where nobody knows.</param>
+    public void Count(IEnumerable<(string Counter, string Key, long Octets)>? counters)
     {
         string day = $"{Day:yyyy-MM-dd}";
         if (_today.Day != day) (_today, _isNew) = (new SavedVolumes(day, new Dictionary<string, long>(StringComparer.Ordinal)), true);
+        if (counters is null) return;
+        var last = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach ((string counter, string key, long octets) in counters)
         {
-            // One that is smaller than it was has begun anew.
+            // One that is smaller than it was, or was not there, has begun anew.
             string name = $"{counter} {key}";
             long before = _last.GetValueOrDefault(name), more = octets < before ? octets : octets - before;
-            _last[name] = octets;
+            last[name] = octets;
             if (more == 0 || (!_today.Hosts.ContainsKey(key) && _today.Hosts.Count >= MostHosts)) continue;
             _today.Hosts[key] = _today.Hosts.GetValueOrDefault(key) + more;
             _isNew = true;
         }
 
-        if (_last.Count > 4 * MostHosts) _last.Clear();
+        _last = last;
     }
 
     /// <summary>Writes it down where there is something new and some time has passed.</summary>

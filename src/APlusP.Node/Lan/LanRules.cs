@@ -57,8 +57,8 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
         _looked = Environment.TickCount64;
         _isInForce = false;
         if (configuration.FastPath != FastPathMode.Off) throw new APlusPException(ErrorCodes.ConfigurationContradiction, "the operator's policy (udp, resolver, daily-volume) is not kept, since 'fast-path' sends packets past nftables; leave 'fast-path' out.");
-        (List<(string, string, long)> counters, bool isThere) = isSame ? Read(lans) : ([], true);
-        if (!isThere)
+        List<(string, string, long)>? counters = isSame ? Read(lans) : null;
+        if (isSame && counters is null)
         {
             _counting.Forget();
             _refusing.Forget();
@@ -72,17 +72,17 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
         volumes.Save();
     }
 
-    /// <summary>What the tables count. They are not there where making them has failed, or somebody has emptied the ruleset.</summary>
-    (List<(string Counter, string Key, long Octets)> Counters, bool IsThere) Read(IReadOnlyList<SmapLan> lans)
+    /// <summary>What the tables count; null where they are not there, because making them has failed, or somebody has emptied the ruleset.</summary>
+    List<(string Counter, string Key, long Octets)>? Read(IReadOnlyList<SmapLan> lans)
     {
         try
         {
             CountRefused();
-            return (Counters(lans), true);
+            return Counters(lans);
         }
         catch (APlusPException)
         {
-            return ([], false);
+            return null;
         }
     }
 

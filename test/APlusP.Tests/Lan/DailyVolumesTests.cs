@@ -32,6 +32,12 @@ public sealed class DailyVolumesTests : IDisposable
         Assert.Equal(3150, volumes.Today[Key]);
         volumes.Count([("up0", Key, 10), ("down0", Key, 3500)]);
         Assert.Equal(3660, volumes.Today[Key]);
+
+        // Once nobody could tell; and one that the kernel has forgotten begins at nothing.
+        volumes.Count(null);
+        volumes.Count([("down0", Key, 3500)]);
+        volumes.Count([("up0", Key, 30), ("down0", Key, 3500)]);
+        Assert.Equal(3690, volumes.Today[Key]);
         Assert.Equal(7, volumes.Today["lan other"]);
     }
 
