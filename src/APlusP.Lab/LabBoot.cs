@@ -28,6 +28,12 @@ static class LabBoot
     /// <summary>The rooms whose SMAP serves them.</summary>
     public static IEnumerable<RoomPlan> Served(LabPlan plan) => plan.Rooms.Where(room => room.Kind == SmapKind.Aplusp);
 
+    /// <summary>The resolver's file of a host as it begins: what is told its resolver has none before.</summary>
+    public static string ResolverOf(LabPlan plan, string host) =>
+        Served(plan).Any(room => room.Hosts.Any(h => h.Name == host)) ? ""
+        : Served(plan).Any(room => room.Smap == host) ? $"nameserver {LabTopology.DnsAddressV6}\n"
+        : $"nameserver {LabTopology.DnsAddress}\noptions timeout:2 attempts:2\n";
+
     public const string ClientName = "udhcpc";
 
     /// <summary>

@@ -88,9 +88,9 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     static readonly (string, string)[] s_wire = [("net.ipv6.conf.all.disable_ipv6", "1"), ("net.ipv6.conf.default.disable_ipv6", "1")];
 
     // Who hears no router asks again, and soon.
-    static readonly (string, string)[] s_advertisedTo = [("net.ipv6.conf.default.accept_ra", "1"), ("net.ipv6.conf.default.router_solicitation_delay", "0"), ("net.ipv6.conf.default.router_solicitation_interval", "1")];
+    static readonly (string, string)[] s_advertisedTo = [.. s_everywhere, ("net.ipv6.conf.default.accept_ra", "1"), ("net.ipv6.conf.default.router_solicitation_delay", "0"), ("net.ipv6.conf.default.router_solicitation_interval", "1")];
 
-    static readonly (string, string)[] s_byHand = [("net.ipv6.conf.default.accept_ra", "0")];
+    static readonly (string, string)[] s_byHand = [.. s_everywhere, ("net.ipv6.conf.default.accept_ra", "0")];
 
     static readonly (string, string)[] s_routesIPv4 = [("net.ipv4.ip_forward", "1")];
     static readonly (string, string)[] s_routesIPv6 = [("net.ipv6.conf.all.forwarding", "1")];
@@ -168,7 +168,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     {
         Addresses = [("eth0", $"{address}/24"), .. addressV6 is null ? [] : ((string, string)[])[("eth0", $"{addressV6}/64")]],
         Routes = ["default via 203.0.113.1", .. addressV6 is null ? [] : (string[])["default via 2001:db8:6::1"]],
-        Sysctls = [.. s_everywhere, .. s_byHand],
+        Sysctls = s_byHand,
     };
 
     static LabHost Internet(LabPlan plan) => new("internet")
@@ -181,7 +181,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             $"{Provider}::/48 via {Provider}:d001::2",
             .. plan.HasPeers ? (string[])[$"{PeersNetwork} via {PeersAddress}", $"{PeersNetworkV6} via {PeersAddressV6}"] : [],
         ],
-        Sysctls = [.. s_everywhere, .. s_byHand, .. s_routesIPv4, .. s_routesIPv6],
+        Sysctls = [.. s_byHand, .. s_routesIPv4, .. s_routesIPv6],
     };
 
     // The softwires' end is not configured here: the core routes it to us, and we into the TUN. As a local address the
@@ -190,7 +190,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
     {
         Addresses = [("internet", $"{LabPlan.PrrAddress}/29"), ("core", $"{Provider}:d002::26/64")],
         Routes = ["default via 192.108.119.25", $"default via {Provider}:d002::1"],
-        Sysctls = [.. s_everywhere, .. s_byHand],
+        Sysctls = s_byHand,
     };
 
     static LabHost Core(LabPlan plan) => new("core")
@@ -208,14 +208,14 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             .. plan.Rooms.Select(room => $"{room.Softwire}/128 via {WanOf(room)}"),
             .. plan.Rooms.Where(room => room.HasIPv6).Select(room => $"{LanV6(room)}::/64 via {WanOf(room)}"),
         ],
-        Sysctls = [.. s_everywhere, .. s_byHand, .. s_routesIPv6],
+        Sysctls = [.. s_byHand, .. s_routesIPv6],
     };
 
     static LabHost Smap(RoomPlan room) => room.Kind == SmapKind.Kernel ? KernelSmap(room) : new(room.Smap)
     {
         Bridges = ["lan"],
         Macs = [("wan", $"52:54:00:{room.Number:x2}:ff:01")],
-        Sysctls = [.. s_everywhere, .. s_advertisedTo],
+        Sysctls = s_advertisedTo,
     };
 
     static LabHost KernelSmap(RoomPlan room) => new(room.Smap)
@@ -235,13 +235,13 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             $"{room.Softwire}/128 encap seg6local action End.DX4 nh4 0.0.0.0 dev wan",
         ],
         SegmentSource = room.Softwire,
-        Sysctls = [.. s_everywhere, .. s_byHand, .. s_routesIPv6, ("net.ipv4.ip_local_port_range", room.Ports.Replace('-', ' '))],
+        Sysctls = [.. s_byHand, .. s_routesIPv6, ("net.ipv4.ip_local_port_range", room.Ports.Replace('-', ' '))],
     };
 
     static LabHost RoomHost(RoomPlan room, HostPlan host) => room.Kind == SmapKind.Kernel ? HostByHand(room, host) : new(host.Name)
     {
         Macs = [("eth0", room.MacOf(host))],
-        Sysctls = [.. s_everywhere, .. s_advertisedTo],
+        Sysctls = s_advertisedTo,
     };
 
     static LabHost HostByHand(RoomPlan room, HostPlan host) => new(host.Name)
@@ -252,7 +252,7 @@ public sealed record LabTopology(IReadOnlyList<LabHost> Hosts, IReadOnlyList<Lab
             .. room.HasIPv6 ? [("eth0", $"{LanV6(room)}::{host.Address.Split('.')[3]}/64")] : ((string, string)[])[],
         ],
         Routes = [$"default via {room.LanAddress}", .. room.HasIPv6 ? [$"default via {LanV6(room)}::1"] : (string[])[]],
-        Sysctls = [.. s_everywhere, .. s_byHand],
+        Sysctls = s_byHand,
         Mtus = [("eth0", room.ClientMtu)],
     };
 

@@ -255,14 +255,7 @@ public sealed partial class RunningLab
         {
             string files = $"/etc/netns/{Prefix(Plan.Name)}{host.Name}";
             System.IO.Directory.CreateDirectory(files);
-            File.WriteAllText(Path.Combine(files, "resolv.conf"), $"nameserver {LabTopology.DnsAddress}\noptions timeout:2 attempts:2\n");
-        }
-
-        // What is told its resolver has none before.
-        foreach (RoomPlan room in LabBoot.Served(Plan))
-        {
-            foreach (HostPlan host in room.Hosts) File.WriteAllText($"/etc/netns/{Prefix(Plan.Name)}{host.Name}/resolv.conf", "");
-            File.WriteAllText($"/etc/netns/{Prefix(Plan.Name)}{room.Smap}/resolv.conf", $"nameserver {LabTopology.DnsAddressV6}\n");
+            File.WriteAllText(Path.Combine(files, "resolv.conf"), LabBoot.ResolverOf(Plan, host.Name));
         }
 
         LabProcess resolver = Start("dns", "dnsmasq", LabServers.Resolver(Directory));

@@ -91,16 +91,7 @@ sealed class LanLab : IDisposable
     }
 
     /// <summary>What a DHCP server tells the host, or another, now, as udhcpc names it: ip, router, dns, mtu, lease and so on.</summary>
-    public Dictionary<string, string> Dhcp(NetworkNamespace? other = null)
-    {
-        string script = PathOf("dhcp.sh"), told = PathOf("told");
-        File.WriteAllText(script, $"#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip addr replace $ip/$mask dev $interface\nip route replace default via $router\nset > {told}\n");
-        File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.UserWrite);
-        File.Delete(told);
-        CommandResult result = (other ?? Host).Run("udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "10", "-T", "1", "-O", "mtu", "-s", script);
-        Assert.True(result.Succeeded && File.Exists(told), result.Text);
-        return File.ReadAllLines(told).Select(l => l.Split('=', 2)).Where(p => p.Length == 2).ToDictionary(p => p[0], p => p[1].Trim('\''));
-    }
+    public Dictionary<string, string> Dhcp(NetworkNamespace? other = null) => DhcpAnswer.Of(other ?? Host, _directory);
 
     /// <summary>What a router tells the host.</summary>
     public string Advertisement() => Host.Run("rdisc6", "-1", "-w", "3000", "eth0").Output;

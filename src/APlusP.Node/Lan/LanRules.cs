@@ -98,7 +98,7 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
         {
             if (!entry.TryGetProperty("set", out JsonElement set) || !set.TryGetProperty("elem", out JsonElement elements)) continue;
             string way = set.GetProperty("name").GetString()!;
-            SmapLan lan = lans[int.Parse(way.AsSpan(way.IndexOfAny(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])))];
+            SmapLan lan = lans[int.Parse(way.AsSpan().TrimStart("updown"))];
             foreach (JsonElement each in elements.EnumerateArray())
             {
                 JsonElement element = each.GetProperty("elem");
