@@ -39,7 +39,7 @@ public static class WebName
     public static bool IsTls(ReadOnlySpan<byte> octets) => octets is [ClientHello.RecordType, ..];
 
     /// <summary>Whether this is the full name of a host, and no address: labels of letters, digits, hyphens and underscores, two at least, of which the last begins with a letter.</summary>
-    static bool IsHostName(string name)
+    public static bool IsHostName(string name)
     {
         string[] labels = name.Split('.');
         return name.Length <= LongestName && labels.Length > 1 && char.IsAsciiLetter(labels[^1].FirstOrDefault())

@@ -1,6 +1,8 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using APlusP.Core.Addresses;
+using APlusP.Core.PortSets;
 using APlusP.Registry.Access;
 using APlusP.Registry.Allocation;
 using APlusP.Registry.Leases;
@@ -48,6 +50,16 @@ public sealed record ServicePortDocument(string Subscriber, string Address, int 
     internal static ServicePortDocument Of(ServicePort port) => new(port.Subscriber, port.Address.ToString(), port.Port);
 }
 
+/// <summary>A name of a subscriber's servers. <c>address</c> is that of its lease, null while it has none; <c>idle</c> are ports that are not in its set now, and lead nowhere.</summary>
+public sealed record ServerNameDocument(string Name, string Subscriber, string? Address, int? Http, int? Https, bool Proxied, IReadOnlyList<string> Services, IReadOnlyList<int> Idle)
+{
+    internal static ServerNameDocument Of(ServerName name, IPv4Address? address, PortSet? ports) => new(
+        name.Name, name.Subscriber, address?.ToString(), name.Http, name.Https, name.IsProxied, [.. name.Services.Select(s => s.ToString())], [.. name.Ports.Where(p => ports?.Contains(p) != true)]);
+}
+
+/// <summary>What is asked of <c>POST /v1/names</c>.</summary>
+public sealed record ServerNameRequest(string Name, string Subscriber, int? Http, int? Https, bool Proxied, IReadOnlyList<string> Services);
+
 /// <summary>How full a pool is.</summary>
 public sealed record PoolDocument(string Prefix, string Layout, long Addresses, long Blocks, long FreeBlocks);
 
@@ -83,6 +95,9 @@ public sealed record FieldProblem(string Field, string Detail);
 [JsonSerializable(typeof(WhoDocument))]
 [JsonSerializable(typeof(ServicePortDocument))]
 [JsonSerializable(typeof(IReadOnlyList<ServicePortDocument>))]
+[JsonSerializable(typeof(ServerNameDocument))]
+[JsonSerializable(typeof(ServerNameRequest))]
+[JsonSerializable(typeof(IReadOnlyList<ServerNameDocument>))]
 [JsonSerializable(typeof(ReservationDocument))]
 [JsonSerializable(typeof(IReadOnlyList<ReservationDocument>))]
 [JsonSerializable(typeof(IReadOnlyList<PoolDocument>))]

@@ -24,6 +24,7 @@ static class OperatorRoutes
         new("GET", "/v1/service-ports", Needs.Read, ServicePorts),
         new("POST", "/v1/service-ports", Needs.Operate, GivePort),
         new("DELETE", "/v1/service-ports", Needs.Operate, TakePort),
+        .. NameRoutes.All,
         new("GET", "/v1/credentials", Needs.Manage, Credentials),
         new("POST", "/v1/credentials", Needs.Manage, Issue),
         new("DELETE", "/v1/credentials/{id}", Needs.Manage, Revoke),

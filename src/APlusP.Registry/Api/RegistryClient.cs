@@ -36,6 +36,21 @@ public static class RegistryClient
     public static async Task<LeaseDocument?> Find(Uri server, string? token, string subscriber) =>
         (await Ask(server, token, HttpMethod.Get, $"v1/leases?subscriber={Uri.EscapeDataString(subscriber)}", null, ApiJson.Plain.LeaseList)).Leases is [{ } lease, ..] ? lease : null;
 
+    /// <summary>Names of servers, of one subscriber or of all.</summary>
+    /// <inheritdoc cref="Who"/>
+    public static Task<IReadOnlyList<ServerNameDocument>> Names(Uri server, string? token, string? subscriber) =>
+        Ask(server, token, HttpMethod.Get, subscriber is null ? "v1/names" : $"v1/names?subscriber={Uri.EscapeDataString(subscriber)}", null, ApiJson.Plain.IReadOnlyListServerNameDocument);
+
+    /// <summary>Gives a name, or changes what it leads to.</summary>
+    /// <inheritdoc cref="Who"/>
+    public static Task<ServerNameDocument> GiveName(Uri server, string? token, ServerNameRequest name) =>
+        Ask(server, token, HttpMethod.Post, "v1/names", JsonContent.Create(name, ApiJson.Plain.ServerNameRequest), ApiJson.Plain.ServerNameDocument);
+
+    /// <summary>Takes a name away.</summary>
+    /// <inheritdoc cref="Who"/>
+    public static Task<ServerNameDocument> TakeName(Uri server, string? token, string name) =>
+        Ask(server, token, HttpMethod.Delete, $"v1/names?name={Uri.EscapeDataString(name)}", null, ApiJson.Plain.ServerNameDocument);
+
     static async Task<T> Ask<T>(Uri server, string? token, HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> json)
     {
         try

@@ -188,6 +188,23 @@ sealed class RequestFields
         }
     }
 
+    public bool? Flag(string field)
+    {
+        if (Find(field, required: false) is not { } value) return null;
+        if (value is bool flag) return flag;
+        Bad(field, $"must be true or false{Was(value)}");
+        return null;
+    }
+
+    /// <summary>An array of texts; none where it is absent or at fault.</summary>
+    public IReadOnlyList<string> Texts(string field, int most)
+    {
+        if (Find(field, required: false) is not { } value) return [];
+        if (value is object?[] list && list.Length <= most && list.All(i => i is string)) return [.. list.Cast<string>()];
+        Bad(field, $"must be an array of at most {most} strings");
+        return [];
+    }
+
     object? Find(string field, bool required)
     {
         if (_values.TryGetValue(field, out object? value) && value is not null) return value;
@@ -203,7 +220,8 @@ sealed class RequestFields
 
     static string Was(object value) => value is string or long or bool ? $", not '{Shorten(value.ToString()!)}'" : "";
 
-    static string Shorten(string text, int most = MostShown)
+    /// <summary>Text of a request as a message may show it.</summary>
+    public static string Shorten(string text, int most = MostShown)
     {
         string plain = new([.. text.Take(most).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c)]);
         return text.Length > most ? $"{plain}..." : plain;

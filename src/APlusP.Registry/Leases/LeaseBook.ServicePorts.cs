@@ -32,13 +32,7 @@ sealed partial class LeaseBook
             throw new Refusal(ErrorCodes.LeaseConflict, $"{other.Subscriber} has port {port} of {address} already. DELETE /v1/service-ports?address={address}&port={port} first.");
         if (RestingPort(address, port) is { } rests && rests != subscriber)
             throw new Refusal(ErrorCodes.LeaseConflict, $"Port {port} of {address} rests after {rests}, for {policy.HoldDown.TotalSeconds} s. Ask again then.") { RetryAfter = policy.HoldDown };
-        Lease? lease = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber AND ended IS NULL", Lease.Read, ("subscriber", subscriber));
-        if (lease is not null && lease.Until <= Now)
-        {
-            Expire(lease);
-            lease = null;
-        }
-
+        Lease? lease = LeaseNow(subscriber);
         if (lease is not null && lease.Address != address)
             throw new Refusal(ErrorCodes.LeaseConflict, $"{subscriber} has its lease on {lease.Address}, and a SMAP has one address. Name a port of that; or release the lease, and reserve ports of {address} for it.");
         transaction.Append(Event("port-given", given));

@@ -242,6 +242,15 @@ sealed partial class LeaseBook(Transaction transaction, LeasePolicy policy, stri
             : throw new Refusal(ErrorCodes.NotThere, $"The lease '{id}' of {lease.Subscriber} ended at {ended:yyyy-MM-ddTHH:mm:ssZ}. Ask for a new one by POST /v1/leases.");
     }
 
+    /// <summary>The lease of a subscriber, if it runs.</summary>
+    Lease? LeaseNow(string subscriber)
+    {
+        Lease? lease = _session.One($"SELECT {Lease.Columns} FROM lease WHERE subscriber = @subscriber AND ended IS NULL", Lease.Read, ("subscriber", subscriber));
+        if (lease is null || lease.Until > Now) return lease;
+        Expire(lease);
+        return null;
+    }
+
     /// <summary>Its time is over: what the blocks say already becomes an event.</summary>
     Lease Expire(Lease lease)
     {

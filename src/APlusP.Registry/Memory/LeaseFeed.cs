@@ -1,4 +1,5 @@
 using System.Data.Common;
+using APlusP.Registry.Leases;
 using APlusP.Registry.Storage;
 
 namespace APlusP.Registry.Memory;
@@ -8,7 +9,8 @@ namespace APlusP.Registry.Memory;
 /// <param name="Address">The IPv4 address as a number; null where it has no lease.</param>
 /// <param name="Ports">In the form of a bindings-file.</param>
 /// <param name="Until">In ms since 1970.</param>
-readonly record struct FedLease(string Softwire, long? Address, string? Ports, long Until);
+/// <param name="Names">Names of its subscriber's web servers.</param>
+readonly record struct FedLease(string Softwire, long? Address, string? Ports, long Until, IReadOnlyList<ServerName> Names);
 
 /// <summary>What changed between two versions.</summary>
 /// <param name="Leases">Each softwire that something happened to, as it is at the later one.</param>
@@ -48,9 +50,13 @@ static class LeaseFeed
         {
             if (WhyNotFrom(session, after) is not null) return null;
             (FeedVersion head, long at) = Head(session);
-            List<FedLease> leases = head == after ? [] : session.All(
-                "SELECT DISTINCT e.softwire, l.address, l.ports, l.until FROM event e LEFT JOIN lease l ON l.softwire = e.softwire AND l.ended IS NULL WHERE e.seq > @after AND e.seq <= @head AND e.softwire IS NOT NULL",
-                Read, ("after", after.Seq), ("head", head.Seq));
+            if (head == after) return new FedChanges([], head, at);
+            const string span = "e.seq > @after AND e.seq <= @head AND e.softwire IS NOT NULL";
+            ILookup<string, ServerName> names = Web(session.All(
+                $"SELECT {ServerName.Columns} FROM server_name WHERE subscriber IN (SELECT e.subscriber FROM event e WHERE {span})", ServerName.Read, ("after", after.Seq), ("head", head.Seq)));
+            List<FedLease> leases = session.All(
+                $"SELECT DISTINCT e.softwire, l.address, l.ports, l.until, l.subscriber FROM event e LEFT JOIN lease l ON l.softwire = e.softwire AND l.ended IS NULL WHERE {span}",
+                row => Read(row, names), ("after", after.Seq), ("head", head.Seq));
             return new FedChanges(leases, head, at);
         }
         finally
@@ -71,7 +77,8 @@ static class LeaseFeed
         {
             (FeedVersion, long) head = Head(session);
             begin(session.One("SELECT COUNT(*) FROM lease WHERE ended IS NULL", r => r.GetInt64(0)));
-            session.Each("SELECT softwire, address, ports, until FROM lease WHERE ended IS NULL", row => each(Read(row)));
+            ILookup<string, ServerName> names = Web(session.All($"SELECT {ServerName.Columns} FROM server_name", ServerName.Read));
+            session.Each("SELECT softwire, address, ports, until, subscriber FROM lease WHERE ended IS NULL", row => each(Read(row, names)));
             return head;
         }
         finally
@@ -80,5 +87,8 @@ static class LeaseFeed
         }
     }
 
-    static FedLease Read(DbDataReader row) => new(row.GetString(0), row.Number(1), row.Text(2), row.Number(3) ?? 0);
+    static ILookup<string, ServerName> Web(List<ServerName> names) => names.Where(n => n.IsWeb).ToLookup(n => n.Subscriber, StringComparer.Ordinal);
+
+    static FedLease Read(DbDataReader row, ILookup<string, ServerName> names) =>
+        new(row.GetString(0), row.Number(1), row.Text(2), row.Number(3) ?? 0, names.Count > 0 && row.Text(4) is { } subscriber && names.Contains(subscriber) ? [.. names[subscriber]] : []);
 }

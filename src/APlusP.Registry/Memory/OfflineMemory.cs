@@ -30,6 +30,10 @@ public static class OfflineMemory
     public static WhoDocument Who(RegistryDatabase database, IPv4Address address, ushort port, DateTimeOffset at) =>
         With(database, session => LeaseRoutes.Document(WhoAnswer.Find(session, address, port, at), address, port, at));
 
+    /// <summary>Names of servers, as they stand now.</summary>
+    /// <inheritdoc cref="Verify"/>
+    public static IReadOnlyList<ServerNameDocument> Names(RegistryDatabase database) => With(database, session => NameRoutes.Documents(session));
+
     /// <summary>The leases that run now, as reservations of a Kea DHCPv6 server; beside them, of whom there are none.</summary>
     /// <exception cref="APlusPException">AP6001: the settings do not say what to tell. AP6002: the database cannot be read.</exception>
     public static (string Reservations, IReadOnlyList<string> LeftOut) ExportToKea(RegistryDatabase database, RegistrySettings settings)

@@ -11,10 +11,10 @@ namespace APlusP.Registry.Memory;
 /// Its hash covers all of it and the hash of the event before, so that no event can be changed, added or taken out between two others unnoticed.
 /// </summary>
 /// <param name="Kind">
-/// granted, renewed, left and moved (the softwire of before, and the one after it), grown, shrunk, released or expired; reserved or unreserved; issued or revoked, of credentials; forgotten, of events
-/// and leases that were older than the operator keeps.
+/// granted, renewed, left and moved (the softwire of before, and the one after it), grown, shrunk, released or expired; reserved or unreserved; port-given or port-taken, of service ports; named or
+/// unnamed, of names of servers; issued or revoked, of credentials; forgotten, of events and leases that were older than the operator keeps.
 /// </param>
-/// <param name="Subject">The lease; or the credential.</param>
+/// <param name="Subject">The lease; or the credential, or the name.</param>
 /// <param name="Subscriber">Whose.</param>
 /// <param name="Softwire">Its IPv6 end, where one is known.</param>
 /// <param name="Address">The IPv4 address, as a number.</param>

@@ -12,6 +12,7 @@ namespace APlusP.Registry.Storage;
 /// block           ports that a lease had from when until when; `free_at`, the end of its hold-down, is when others may have them
 /// reservation     ports that are kept for one subscriber
 /// service_port    single ports that a subscriber has besides its set
+/// server_name     names of a subscriber's servers, and its ports where they are
 /// event, chain    every change, each with a hash over itself and the one before; the head and the tail of that chain
 /// request         answers already given, by request id
 /// credential      operators, enrolment tokens, SMAPs' keys and certificates, as hashes
@@ -22,11 +23,11 @@ static class Migrations
 {
     public static IReadOnlyList<string> Sqlite { get; } = [Tables("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "BLOB", """
         CREATE INDEX block_of_address ON block(address, lowest, highest, valid_from, until);
-        """), SecondStep, ThirdStep, FourthStep];
+        """), SecondStep, ThirdStep, FourthStep, FifthStep];
 
     public static IReadOnlyList<string> Postgres { get; } = ["CREATE EXTENSION IF NOT EXISTS btree_gist;\n" + Tables("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "INT4MULTIRANGE", "BYTEA", """
         ALTER TABLE block ADD CONSTRAINT no_port_twice EXCLUDE USING gist (address WITH =, ports WITH &&, int8range(valid_from, free_at) WITH &&);
-        """), SecondStep, ThirdStep, FourthStep];
+        """), SecondStep, ThirdStep, FourthStep, FifthStep];
 
     /// <summary>The IPv6 prefix in which the softwires of a credential are; how far a collector has been told of events.</summary>
     const string SecondStep = """
@@ -39,6 +40,12 @@ static class Migrations
 
     /// <summary>Ports that everybody knows, and whose they are.</summary>
     const string FourthStep = "CREATE TABLE service_port(subscriber TEXT NOT NULL, address BIGINT NOT NULL, port BIGINT NOT NULL, PRIMARY KEY(address, port));";
+
+    /// <summary>Names of subscribers' servers, and the ports that they lead to.</summary>
+    const string FifthStep = """
+        CREATE TABLE server_name(name TEXT PRIMARY KEY, subscriber TEXT NOT NULL, http BIGINT, https BIGINT, proxied BIGINT NOT NULL, services TEXT NOT NULL);
+        CREATE INDEX server_name_of_subscriber ON server_name(subscriber);
+        """;
 
     static string Tables(string identity, string ports, string bytes, string last) => $"""
         CREATE TABLE pool(name TEXT PRIMARY KEY, layout TEXT NOT NULL, units BIGINT NOT NULL);

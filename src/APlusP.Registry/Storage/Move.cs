@@ -8,7 +8,7 @@ namespace APlusP.Registry.Storage;
 /// <summary>Takes everything that a registry knows from its SQLite file to a PostgreSQL that knows nothing yet, history and chain of hashes too.</summary>
 public static class Move
 {
-    static readonly string[] s_tables = ["pool", "address", "lease", "block", "reservation", "service_port", "event", "chain", "request", "credential", "export"];
+    static readonly string[] s_tables = ["pool", "address", "lease", "block", "reservation", "service_port", "server_name", "event", "chain", "request", "credential", "export"];
 
     /// <summary>All or nothing; gives how many rows. The source stays as it is.</summary>
     /// <exception cref="APlusPException">AP6002: one cannot be read or written. AP6008: the target is in use.</exception>

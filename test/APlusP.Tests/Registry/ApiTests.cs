@@ -44,6 +44,51 @@ public class ApiTests
     }
 
     [Fact]
+    public async Task A_name_is_given_changed_listed_and_taken()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        await scene.Ask("POST", "/v1/leases", Cpe1);
+        Answer given = await scene.Ask("POST", "/v1/names", """{"name": "WWW.example.org", "subscriber": "cpe-1", "http": 1024, "services": ["_xmpp-client._tcp:1030"]}""");
+        Assert.Equal((201, """{"name":"www.example.org","subscriber":"cpe-1","address":"192.0.2.0","http":1024,"https":null,"proxied":false,"services":["_xmpp-client._tcp:1030"],"idle":[]}"""), (given.Status, given.Text));
+        Assert.Equal($"[{given.Text}]", (await scene.Ask("GET", "/v1/names")).Text);
+        Assert.Equal("[]", (await scene.Ask("GET", "/v1/names?subscriber=cpe-2")).Text);
+        Assert.Equal(200, (await scene.Ask("POST", "/v1/names", """{"name": "www.example.org", "subscriber": "cpe-1", "https": 1025, "proxied": true}""")).Status);
+        Assert.Equal(409, (await scene.Ask("POST", "/v1/names", """{"name": "www.example.org", "subscriber": "cpe-2", "https": 1025}""")).Status);
+        Answer outside = await scene.Ask("POST", "/v1/names", """{"name": "b.example.org", "subscriber": "cpe-1", "http": 8080, "https": 1025}""");
+        Assert.Equal(400, outside.Status);
+        Assert.Contains("8080: not in the set of cpe-1, which has 1024-1151 of 192.0.2.0", outside.Text, StringComparison.Ordinal);
+        Assert.Contains("\"field\":\"http\"", outside.Text, StringComparison.Ordinal);
+
+        // One that its subscriber cannot use yet.
+        Assert.Contains("\"address\":null", (await scene.Ask("POST", "/v1/names", """{"name": "c.example.org", "subscriber": "cpe-3", "http": 8080}""")).Text, StringComparison.Ordinal);
+        await scene.Ask("POST", "/v1/leases", """{"subscriber": "cpe-3", "softwire": "2001:db8::3"}""");
+        Assert.Contains("\"idle\":[8080]", (await scene.Ask("GET", "/v1/names?subscriber=cpe-3")).Text, StringComparison.Ordinal);
+        Assert.Equal(200, (await scene.Ask("DELETE", "/v1/names?name=Www.Example.Org")).Status);
+        Assert.Equal(404, (await scene.Ask("DELETE", "/v1/names?name=www.example.org")).Status);
+    }
+
+    [Theory]
+    [InlineData("""{"subscriber": "cpe-1", "http": 1024}""", "'name' is missing")]
+    [InlineData("""{"name": "localhost", "subscriber": "cpe-1", "http": 1024}""", "'name' must be the full name of a host")]
+    [InlineData("""{"name": "192.0.2.1", "subscriber": "cpe-1", "http": 1024}""", "'name' must be the full name of a host")]
+    [InlineData("""{"name": "münchen.example", "subscriber": "cpe-1", "http": 1024}""", "A-label")]
+    [InlineData("""{"name": "a.example", "subscriber": "cpe-1"}""", "say which of the subscriber's ports")]
+    [InlineData("""{"name": "a.example", "subscriber": "cpe-1", "http": "1024"}""", "'http' must be a whole number from 1 to 65535")]
+    [InlineData("""{"name": "a.example", "subscriber": "cpe-1", "services": ["xmpp:1024"]}""", "must be services and ports such as")]
+    [InlineData("""{"name": "a.example", "subscriber": "cpe-1", "services": ["_a._tcp:1024", "_a._tcp:1025"]}""", "each service once")]
+    [InlineData("""{"name": "a.example", "subscriber": "cpe-1", "services": "_a._tcp:1024"}""", "'services' must be an array")]
+    [InlineData("""{"name": "a.example", "subscriber": "cpe-1", "services": ["_a._tcp:1024"], "proxied": true}""", "'proxied' is for http and https")]
+    [InlineData("""{"name": "a.example", "subscriber": "cpe-1", "http": 1024, "proxied": "yes"}""", "'proxied' must be true or false")]
+    public async Task A_name_that_cannot_be_is_refused_in_words(string body, string why)
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        Answer refused = await scene.Ask("POST", "/v1/names", body);
+        Assert.Equal(400, refused.Status);
+        Assert.Contains(why, refused.Text, StringComparison.Ordinal);
+        Assert.Equal("[]", (await scene.Ask("GET", "/v1/names")).Text);
+    }
+
+    [Fact]
     public async Task A_lease_says_what_hosts_may_not_do_where_its_pool_has_such_rules()
     {
         await using ApiScene free = await ApiScene.Start();

@@ -19,6 +19,18 @@ public class FeedApiTests
     static JsonElement[] Lines(string text) => [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement.Clone())];
 
     [Fact]
+    public async Task Names_stand_in_the_line_of_their_lease()
+    {
+        await using ApiScene scene = await ApiScene.Start();
+        await Grant(scene, 1);
+        await scene.Ask("POST", "/v1/names", """{"name": "www.example.org", "subscriber": "cpe-1", "http": 1024, "https": 1025, "proxied": true}""");
+        await scene.Ask("POST", "/v1/names", """{"name": "a.example.org", "subscriber": "cpe-1", "https": 1026}""");
+        JsonElement line = Lines((await scene.Ask("GET", "/v1/bindings")).Text)[1];
+        Assert.Equal(["softwire", "address", "ports", "until", "names"], line.EnumerateObject().Select(p => p.Name));
+        Assert.Equal(["""{"name":"a.example.org","https":1026}""", """{"name":"www.example.org","http":1024,"https":1025,"proxied":true}"""], line.GetProperty("names").EnumerateArray().Select(n => n.GetRawText()).Order());
+    }
+
+    [Fact]
     public async Task Without_a_version_all_bindings_come_and_with_one_what_changed_since()
     {
         await using ApiScene scene = await ApiScene.Start();

@@ -19,9 +19,9 @@ public abstract class FeedSuite
 
     private protected static string? WhyNot(RegistryScene scene, FeedVersion after) => scene.Registrar.Read(s => LeaseFeed.WhyNotFrom(s, after));
 
-    static FedLease Of(Lease lease) => new($"{lease.Softwire}", lease.Address.Value, $"{lease.Ports}", lease.Until.ToUnixTimeMilliseconds());
+    static FedLease Of(Lease lease) => new($"{lease.Softwire}", lease.Address.Value, $"{lease.Ports}", lease.Until.ToUnixTimeMilliseconds(), []);
 
-    static FedLease Gone(Lease lease) => new($"{lease.Softwire}", null, null, 0);
+    static FedLease Gone(Lease lease) => new($"{lease.Softwire}", null, null, 0, []);
 
     private protected static List<FedLease> All(RegistryScene scene, out FeedVersion version, out long count)
     {
@@ -61,6 +61,33 @@ public abstract class FeedSuite
         Assert.Equal(Head(scene), changes.Version);
         Assert.Equal(scene.Clock.Now.ToUnixTimeMilliseconds(), changes.At);
         Assert.Empty(Since(scene, changes.Version).Leases);
+    }
+
+    [Fact]
+    public void Names_are_told_with_the_lease_that_they_stand_for()
+    {
+        using RegistryScene scene = Scene();
+        Lease lease = scene.Grant("cpe-1");
+        scene.Grant("cpe-2");
+        FeedVersion before = Head(scene);
+        ServerName www = new("www.example.org", "cpe-1", 1024, null, IsProxied: false, []), tls = new("tls.example.org", "cpe-1", null, 1025, IsProxied: true, []);
+        foreach (ServerName name in (ServerName[])[www, tls, new("sip.example.org", "cpe-1", null, null, IsProxied: false, [new NamedService("_sip._udp", 1026)])]) scene.Change(b => b.GiveName(name));
+        FedLease told = Assert.Single(Since(scene, before).Leases);
+        Assert.Equal(($"{lease.Softwire}", lease.Address.Value, lease.Until.ToUnixTimeMilliseconds()), (told.Softwire, told.Address, told.Until));
+        Assert.Equal(["tls.example.org", "www.example.org"], told.Names.Select(n => n.Name).Order());
+        Assert.Equal([0, 2], All(scene, out _, out _).Select(l => l.Names.Count).Order());
+
+        // Its softwire is told that it has lost one; the names are the subscriber's wherever its lease is.
+        before = Head(scene);
+        scene.Change(b => b.TakeName("www.example.org"));
+        Assert.Equal(["tls.example.org"], Assert.Single(Since(scene, before).Leases).Names.Select(n => n.Name));
+        before = Head(scene);
+        Lease moved = scene.Grant("cpe-1", softwire: 77);
+        Assert.Equal([(1, true), (0, false)], Since(scene, before).Leases.Select(l => (l.Names.Count, l.Softwire == $"{moved.Softwire}")).OrderByDescending(l => l.Item1));
+        scene.Change(b => b.Release(lease.Id));
+        before = Head(scene);
+        scene.Change(b => b.TakeName("tls.example.org"));
+        Assert.Empty(Since(scene, before).Leases);
     }
 
     [Fact]

@@ -368,6 +368,32 @@ public abstract class RegistrySuite
         Assert.Empty(scene.Registrar.Verify().Faults);
     }
 
+    static ServerName Name(string name, string subscriber, ushort? http, params NamedService[] services) => new(name, subscriber, http, null, IsProxied: false, services);
+
+    [Fact]
+    public void A_name_is_its_subscriber_s_and_leads_to_ports_of_its_set()
+    {
+        using RegistryScene scene = Scene();
+        Lease lease = scene.Grant("cpe-1");
+        Assert.Equal(ErrorCodes.BadRequest, scene.Refused(b => b.GiveName(Name("www.example.org", "cpe-1", 80))));
+        Assert.Equal(ErrorCodes.BadRequest, scene.Refused(b => b.GiveName(Name("www.example.org", "cpe-1", 1024, new NamedService("_sip._udp", 1152)))));
+        ServerName www = Name("www.example.org", "cpe-1", 1024, new NamedService("_sip._udp", 1025), new NamedService("_sip._tcp", 1025));
+        Assert.True(scene.Change(b => b.GiveName(www)) is ({ Http: 1024 }, { } stands, true) && stands.Id == lease.Id);
+        Assert.False(scene.Change(b => b.GiveName(www with { Http = 1030 })).New);
+        Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.GiveName(Name("www.example.org", "cpe-2", 1024))));
+
+        // Who has no lease yet may have one; it is judged when it has.
+        Assert.Null(scene.Change(b => b.GiveName(Name("later.example.org", "cpe-2", 80))).Lease);
+        ServerName stored = scene.Registrar.Read(s => s.One($"SELECT {ServerName.Columns} FROM server_name WHERE subscriber = 'cpe-1'", ServerName.Read))!;
+        Assert.Equal(("www.example.org", (ushort?)1030, "_sip._udp:1025 _sip._tcp:1025"), (stored.Name, stored.Http, string.Join(' ', stored.Services)));
+        Assert.Equal("www.example.org", scene.Change(b => b.TakeName("www.example.org")).Name);
+        Assert.Equal(ErrorCodes.NotThere, scene.Refused(b => b.TakeName("www.example.org")));
+        for (int i = 0; i < ServerName.Most; i++) scene.Change(b => b.GiveName(Name($"n{i}.example.org", "cpe-1", 1024)));
+        Assert.Equal(ErrorCodes.LeaseConflict, scene.Refused(b => b.GiveName(Name("more.example.org", "cpe-1", 1024))));
+        Assert.False(scene.Change(b => b.GiveName(Name("n0.example.org", "cpe-1", 1025))).New);
+        Assert.Empty(scene.Registrar.Verify().Faults);
+    }
+
     [Fact]
     public void Reserved_ports_are_for_their_subscriber_alone()
     {
