@@ -33,8 +33,21 @@ public sealed partial class ZeroTouchLab
     /// <param name="leavesMounts">As in <see cref="LabProcess.Start"/>; a fast path that is to stay takes it.</param>
     public LabProcess StartSmap(int home, string keys, string top = "", bool leavesMounts = false)
     {
-        (string run, string state) = PathsOf(home);
-        Directory.CreateDirectory(run);
+        Directory.CreateDirectory(PathsOf(home).Run);
+        Configure(home, keys, top);
+        return Answers(home, _homes[home] = Run(Homes[home], $"smap-{home}", [_executable, "smap", "--config", In($"smap-{home}.toml")], leavesMounts));
+    }
+
+    /// <summary>Has a running SMAP read its file again, with these keys and tables in place of those of before.</summary>
+    public void ReloadSmap(int home, string keys, string top = "")
+    {
+        Configure(home, keys, top);
+        CommandResult reload = Query(home, "reload");
+        if (!reload.Succeeded) throw new InvalidOperationException(reload.Text);
+    }
+
+    void Configure(int home, string keys, string top)
+    {
         File.WriteAllText(In($"smap-{home}.toml"), $$"""
             control-socket = "{{Socket(home)}}"
             {{top}}
@@ -45,11 +58,10 @@ public sealed partial class ZeroTouchLab
             url = "{{Registry}}"
             token-file = "{{Token}}"
             ca-file = "{{Certificate}}"
-            state = "{{state}}"
+            state = "{{PathsOf(home).State}}"
             {{keys}}
 
             """);
-        return Answers(home, _homes[home] = Run(Homes[home], $"smap-{home}", [_executable, "smap", "--config", In($"smap-{home}.toml")], leavesMounts));
     }
 
     LabProcess Answers(int home, LabProcess daemon)
@@ -115,6 +127,44 @@ public sealed partial class ZeroTouchLab
         LabProcess server = Run(Homes[home], $"server-{home}-{port}", ["socat", $"TCP4-LISTEN:{port},bind={Host},fork,reuseaddr", $"EXEC:sh {script}"]);
         server.WaitUntil(() => Homes[home].Run("ss", "-Hltn", $"sport = :{port}").Output.Length > 0, s_patience, "listen");
         return server;
+    }
+
+    /// <summary>Ports of <see cref="ServeWeb"/>: of HTTP and TLS, and of both behind the PROXY protocol.</summary>
+    public const int WebHttp = 8080, WebTls = 8443, WebHttpProxied = 8081, WebTlsProxied = 8444;
+
+    /// <summary>
+    /// A web server on a host of a home, with a certificate of its own for a name. It says its text, who asked by the headers or by the PROXY protocol, and its name; <c>/slow</c> is 8 MB that take eight
+    /// seconds.
+    /// </summary>
+    /// <returns>The server, and the file of its certificate.</returns>
+    public (LabProcess Server, string Certificate) ServeWeb(int home, string name, string text)
+    {
+        string stem = In($"web-{home}"), certificate = $"{stem}.crt";
+        Homes[home].Require("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", $"/CN={name}", "-addext", $"subjectAltName=DNS:{name}", "-keyout", $"{stem}.key", "-out", certificate);
+        Directory.CreateDirectory($"{stem}.files");
+        File.WriteAllBytes(Path.Combine($"{stem}.files", "slow"), new byte[8 << 20]);
+        string Listen(int port, string how) => $"server {{ listen {Host}:{port}{how}; root {stem}.files; location / {{ return 200 \"{text} for $http_x_forwarded_for$proxy_protocol_addr by $host\\n\"; }} location /slow {{ limit_rate 1m; }} }}";
+        File.WriteAllText($"{stem}.conf", $$"""
+            user root;
+            worker_processes 1;
+            pid {{stem}}.pid;
+            error_log {{stem}}.error;
+            events { worker_connections 1024; }
+            http {
+                access_log off;
+                client_body_temp_path {{stem}}.body;
+                ssl_certificate {{certificate}};
+                ssl_certificate_key {{stem}}.key;
+                {{Listen(WebHttp, "")}}
+                {{Listen(WebTls, " ssl")}}
+                {{Listen(WebHttpProxied, " proxy_protocol")}}
+                {{Listen(WebTlsProxied, " ssl proxy_protocol")}}
+            }
+
+            """);
+        LabProcess server = Run(Homes[home], $"web-{home}", ["nginx", "-e", $"{stem}.error", "-c", $"{stem}.conf", "-g", "daemon off;"]);
+        server.WaitUntil(() => Homes[home].Run("ss", "-Hltn", $"sport = :{WebTlsProxied}").Output.Length > 0, s_patience, "listen");
+        return (server, certificate);
     }
 
     /// <summary>A TCP connection from a host of a home to the echo server; where it is refused, as for want of a port, it is tried again for a while.</summary>

@@ -180,11 +180,18 @@ public sealed partial class ZeroTouchLab : IDisposable
     /// <summary>What <c>aplusp who</c> says.</summary>
     /// <param name="endpoint">Address and port.</param>
     /// <param name="at">When; now where it is left out.</param>
-    public CommandResult Who(string endpoint, DateTimeOffset? at = null) => Prr.Run(
-        ["env", $"SSL_CERT_FILE={Certificate}", _executable, "who", endpoint, "--server", "https://127.0.0.1:8646", "--token-file", OperatorToken, .. at is null ? Array.Empty<string>() : ["--at", $"{at:yyyy-MM-ddTHH:mm:ss.fffZ}"]]);
+    public CommandResult Who(string endpoint, DateTimeOffset? at = null) => Operate(["who", endpoint, .. at is null ? Array.Empty<string>() : ["--at", $"{at:yyyy-MM-ddTHH:mm:ss.fffZ}"]]);
+
+    /// <summary>What <c>aplusp</c> does as the registry's operator.</summary>
+    public CommandResult Operate(params string[] verb) =>
+        Prr.Run(["env", $"SSL_CERT_FILE={Certificate}", _executable, .. verb, "--server", "https://127.0.0.1:8646", "--token-file", OperatorToken]);
+
+    /// <summary>What a PRR says of itself.</summary>
+    public CommandResult QueryPrr(params string[] verb) => Commands.Run([_executable, .. verb, "--socket", In("prr.sock")]);
 
     /// <summary>Starts a PRR that knows its own address and the registry, which runs, and no binding.</summary>
-    public LabProcess StartPrr()
+    /// <param name="tables">Tables of its configuration besides.</param>
+    public LabProcess StartPrr(string tables = "")
     {
         if (!File.Exists(In("router.token"))) Keep(In("router.token"), "{\"kind\": \"router\", \"name\": \"prr\"}");
         File.WriteAllText(In("prr.toml"), $"""
@@ -198,6 +205,7 @@ public sealed partial class ZeroTouchLab : IDisposable
             token-file = "{In("router.token")}"
             ca-file = "{Certificate}"
             copy = "{In("prr.leases")}"
+            {tables}
 
             """);
         LabProcess prr = _prr = Run(Prr, "prr", [_executable, "prr", "--config", In("prr.toml")]);

@@ -87,6 +87,12 @@ static class StatusVerbs
         }
 
         if (status.Prr?.Registry is { } registry) Print(registry);
+        if (status.Prr?.WebNames is { } names)
+        {
+            AnsiConsole.WriteLine($"web names: {names.Sites:N0} site(s), {names.Open:N0} connection(s) open, {names.Visits:N0} visit(s) led to a server, {names.Unknown:N0} with a name that is nobody's, {names.Unreached:N0} attempt(s) to reach a server failed"
+                + (names.Fault is null ? "" : $"; {names.Fault}"));
+        }
+
         if (status.Prr is { Rules.Count: > 0 } ruled) Print(ruled.Rules);
         if (status.Smap is { } smap) Print(smap);
         if (status.FastPath is { } fast) AnsiConsole.WriteLine(Describe(fast));

@@ -108,7 +108,7 @@ public sealed partial class PortRangeRouter
         if (pending.Fault != DropReason.None) return Verdict.Drop(pending.Fault);
 
         if (!Reaches(hit, pending.Portless, header, policy, out int payloadMtu))
-            return RefuseReceiver(batch, index, policy, pending.Portless, hit, payloadMtu, sender: null);
+            return IsForNames(packet, policy, hit) ? Verdict.Forward : RefuseReceiver(batch, index, policy, pending.Portless, hit, payloadMtu, sender: null);
 
         if (!policy.TtlAlreadyTaken)
         {
@@ -132,6 +132,16 @@ public sealed partial class PortRangeRouter
         if (hit.Lookup != BindingLookup.Found || (portless != DropReason.None && !hit.WholeAddress)) return false;
         payloadMtu = End.PayloadMtu(hit, header.TotalLength);
         return header.TotalLength <= payloadMtu || !header.DontFragment || policy.Options.IgnoreDontFragment;
+    }
+
+    /// <summary>Whether a packet for a shared address is for the server of names, which stands where nobody is bound to a port of it: TCP, or the word that something of its TCP was too big.</summary>
+    static bool IsForNames(Span<byte> packet, Policy policy, in BindingHit hit)
+    {
+        if (policy.NamedPorts.Length == 0 || hit.Lookup != BindingLookup.NoBinding || !IPv4Header.TryRead(packet, out IPv4Header header) || header.IsFragment) return false;
+        Span<byte> payload = packet[header.Size..header.TotalLength];
+        bool isTcp = header.Protocol == IpProtocol.Tcp || (header.Protocol == IpProtocol.Icmp && IcmpV4Header.TryRead(payload, out IcmpV4Header icmp)
+            && icmp is { Type: IcmpV4Type.DestinationUnreachable, Code: IcmpV4Header.FragmentationNeeded } && IPv4Header.TryReadEmbedded(payload[IcmpV4Header.Size..], out IPv4Header embedded) && embedded.Protocol == IpProtocol.Tcp);
+        return isTcp && PortKey.OfDestination(packet, header, out ushort port) == DropReason.None && policy.NamedPorts.Contains(port);
     }
 
     /// <summary>Drops what <see cref="Reaches"/> nobody, and says why to its sender: a subscriber, or, where that is null, the Internet.</summary>

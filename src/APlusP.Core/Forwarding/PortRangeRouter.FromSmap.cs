@@ -216,7 +216,8 @@ public sealed partial class PortRangeRouter
         _table.Find(header.Destination, port, out BindingHit receiver);
         if (Journey is not null) TellLookup("hairpin lookup", receiver);
         if (!policy.Options.Hairpinning) return Verdict.Drop(DropReason.HairpinDisabled);
-        if (!Reaches(receiver, portless, header, policy, out int payloadMtu)) return RefuseReceiver(batch, index, policy, portless, receiver, payloadMtu, back);
+        if (!Reaches(receiver, portless, header, policy, out int payloadMtu))
+            return IsForNames(packet, policy, receiver) ? Verdict.Forward : RefuseReceiver(batch, index, policy, portless, receiver, payloadMtu, back);
         if (header.TimeToLive <= 1) return DropTelling(batch, index, policy, DropReason.TtlExpired, IcmpV4Type.TimeExceeded, 0, back);
 
         header.DecrementTimeToLive();

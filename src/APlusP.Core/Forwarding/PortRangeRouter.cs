@@ -166,6 +166,8 @@ public sealed partial class PortRangeRouter : DataPlane
 
         public readonly byte HopLimit = options.HopLimit;
 
+        public readonly ushort[] NamedPorts = [.. options.NamedPorts];
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool IsOurs(IPv6Address address)
         {

@@ -51,6 +51,12 @@ public sealed record PrrOptions
     /// <summary>Whether a packet that leaves a softwire has the differentiated services of the softwire packet (RFC 2983 section 3.1: uniform), not those that it went in with (pipe).</summary>
     public bool UniformServices { get; init; }
 
+    /// <summary>
+    /// Ports of TCP at shared addresses that nobody is bound to, whose packets go back to the kernel as they are, since a server of names stands there. What it is told of the paths of its connections
+    /// goes with them.
+    /// </summary>
+    public IReadOnlyList<ushort> NamedPorts { get; init; } = [];
+
     /// <summary>Bounds of fragment state; those of the start count.</summary>
     public FragmentOptions Fragments { get; init; } = new();
 

@@ -7,6 +7,7 @@ using APlusP.Core.PortSets;
 using APlusP.Node.PortControl;
 using APlusP.Node.Services;
 using APlusP.Node.Registry;
+using APlusP.Node.WebNames;
 
 namespace APlusP.Node.Configuration;
 
@@ -132,7 +133,9 @@ public static class ConfigurationFile
         bindings.CheckTogether();
         rules.CheckTogether(bindings);
 
-        var configuration = new PrrConfiguration { Options = options, Bindings = bindings.Bindings, Names = bindings.Names.BySoftwire, Rules = rules.Rules, PathMtu = pathMtu };
+        WebNamesPlan? names = WebNamesPlan.Read(top);
+        if (names is not null) options = options with { NamedPorts = WebNamesPlan.Ports };
+        var configuration = new PrrConfiguration { Options = options, WebNames = names, Bindings = bindings.Bindings, Names = bindings.Names.BySoftwire, Rules = rules.Rules, PathMtu = pathMtu };
         return configuration with
         {
             Device = Device(top, configuration.Device),

@@ -16,8 +16,9 @@ public static class ConfigurationSchema
     public static IReadOnlyDictionary<string, string[]> Prr { get; } = new Dictionary<string, string[]>
     {
         [""] = ["softwire-address", "icmp-source", "path-mtu", "device", "control-socket", "workers", "hop-limit", "hairpinning", "bindings-file", "anycast", "clamp-mss",
-            "ignore-df", "dscp", "fast-path", "fast-path-devices", "icmp", "fragments", "discovery", "registry", "binding", "rule"],
+            "ignore-df", "dscp", "fast-path", "fast-path-devices", "icmp", "fragments", "discovery", "registry", "web-names", "binding", "rule"],
         ["registry"] = [.. RegistryAddress.Keys, "copy", "keep-overdue"],
+        ["web-names"] = ["enabled", "listen", "most-connections"],
         ["icmp"] = ["allow-from-internet", "send-v4-errors", "send-v6-errors", "errors-per-second", "errors-per-host"],
         ["fragments"] = Fragments,
         ["discovery"] = Discovery,

@@ -5,6 +5,7 @@ using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Node.PortControl;
 using APlusP.Node.Services;
 using APlusP.Node.Registry;
+using APlusP.Node.WebNames;
 
 namespace APlusP.Node.Configuration;
 
@@ -57,6 +58,9 @@ public sealed record PrrConfiguration
 
     /// <summary>The registry whose leases it follows; null for none.</summary>
     public PrrRegistry? Registry { get; init; }
+
+    /// <summary>How web servers are found by name; null where they are not.</summary>
+    public WebNamesPlan? WebNames { get; init; }
 
     /// <summary>How the path MTU of softwires is found out; off by default where the address is anycast (RFC 7597 section 8.3.1).</summary>
     public DiscoveryOptions Discovery { get; init; } = new();

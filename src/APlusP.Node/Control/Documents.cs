@@ -100,6 +100,9 @@ public sealed record PrrStatus(int Bindings, int SharedAddresses)
     /// <summary>The registry that it follows; null where there is none.</summary>
     public RegistryStatus? Registry { get; init; }
 
+    /// <summary>Web servers by name; null where there is no [web-names].</summary>
+    public WebNamesStatus? WebNames { get; init; }
+
     /// <summary>Mapping rules; their subscribers are not counted among the bindings.</summary>
     public IReadOnlyList<RuleStatus> Rules { get; init; } = [];
 }
@@ -128,6 +131,18 @@ public sealed record RegistryStatus(string Url, string State, DateTimeOffset Sin
 
     /// <summary>Why a restart would begin with older leases.</summary>
     public string? CopyFault { get; init; }
+}
+
+/// <summary>How web servers by name fare, in counts since the start.</summary>
+/// <param name="Sites">Names that lead to a server now.</param>
+/// <param name="Visits">Requests by HTTP, and connections by TLS, that were led to one.</param>
+/// <param name="Unknown">The same with a name that is nobody's, or none.</param>
+/// <param name="Unreached">Attempts to reach a server that failed.</param>
+/// <param name="Open">Connections of visitors now.</param>
+public sealed record WebNamesStatus(int Sites, long Visits, long Unknown, long Unreached, long Open)
+{
+    /// <summary>Why names are not served, or not as the registry has them.</summary>
+    public string? Fault { get; init; }
 }
 
 /// <summary>A mapping rule, and how many subscribers it has room for.</summary>

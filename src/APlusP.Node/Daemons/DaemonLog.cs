@@ -83,9 +83,15 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(26, LogLevel.Warning, "{Fault} Until the registry tells all anew, a restart begins with older leases")]
     public partial void CopyNotKept(string fault);
 
-    [LoggerMessage(12, LogLevel.Warning, "fragments of {Kind} have reached {Percent} % of what [fragments] lets a worker hold: {Packets} of {MaxPackets} packets, {Kibibytes} of {MaxKibibytes} KiB. "
+    [LoggerMessage(27, LogLevel.Warning, "fragments of {Kind} have reached {Percent} % of what [fragments] lets a worker hold: {Packets} of {MaxPackets} packets, {Kibibytes} of {MaxKibibytes} KiB. "
         + "At the end of it those of whoever holds most are dropped (fragments-exceeded); raise max-packets and max-memory if they are no attack. Told once a minute at most")]
     public partial void FragmentsRunShort(string kind, int percent, int packets, int maxPackets, long kibibytes, long maxKibibytes);
+
+    [LoggerMessage(28, LogLevel.Information, "[web-names]: {Sites} site(s) are led to their servers by name")]
+    public partial void NamesServed(int sites);
+
+    [LoggerMessage(29, LogLevel.Warning, "[web-names]: {Why}")]
+    public partial void NamesNotServed(string why);
 
     [LoggerMessage(40, LogLevel.Information, "{State}: {Sentence}")]
     public partial void Home(string state, string sentence);

@@ -4,6 +4,7 @@ using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Node.Configuration;
 using APlusP.Node.Registry;
+using APlusP.Node.WebNames;
 
 namespace APlusP.Node.Daemons;
 
@@ -20,6 +21,9 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
     static readonly TimeSpan s_grace = TimeSpan.FromSeconds(5);
 
     readonly Dictionary<IPv6Address, Lease> _leases = [];
+
+    // Names of web servers, of the leases that have some.
+    readonly Dictionary<IPv6Address, ServedName[]> _names = [];
 
     // Leases that are not in the table as they should be: until all of a version has come, and after that those that contradict the file.
     readonly Dictionary<IPv6Address, Waiting> _waiting = [];
@@ -73,6 +77,8 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
             ref Lease lease = ref CollectionsMarshal.GetValueRefOrAddDefault(_leases, told.Softwire, out _);
             lease = lease with { Until = told.Until, Round = _round };
             _soonestEnd = Math.Min(_soonestEnd, told.Until);
+            if (told.Names is { } names) _names[told.Softwire] = names;
+            else _names.Remove(told.Softwire);
             Place(live.BindingOf(told.Address, told.Ports!, told.Softwire), ref lease);
         }
     }
@@ -117,6 +123,7 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
     {
         if (!_leases.Remove(softwire, out Lease lease)) return;
         _waiting.Remove(softwire);
+        _names.Remove(softwire);
         if (lease.IsPlaced) TakeOut(softwire);
     }
 
@@ -196,9 +203,24 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
     {
         KeyValuePair<IPv6Address, Lease>[] leases;
         Dictionary<IPv6Address, Waiting> waiting;
-        lock (live.Changing) (leases, waiting) = ([.. _leases], new Dictionary<IPv6Address, Waiting>(_waiting));
+        Dictionary<IPv6Address, ServedName[]> names;
+        lock (live.Changing) (leases, waiting, names) = ([.. _leases], new Dictionary<IPv6Address, Waiting>(_waiting), new Dictionary<IPv6Address, ServedName[]>(_names));
         return leases.Select(l => (Binding: waiting.GetValueOrDefault(l.Key)?.Binding ?? table.BindingOf(l.Key), l.Value.Until))
             .Where(l => l.Binding is not null)
-            .Select(l => new SavedLease(l.Binding!.Softwire, l.Binding.Address, l.Binding.Ports, l.Until));
+            .Select(l => new SavedLease(l.Binding!.Softwire, l.Binding.Address, l.Binding.Ports, l.Until, names.GetValueOrDefault(l.Binding.Softwire)));
+    }
+
+    /// <summary>Where the web servers of names are now: of leases that are in force, and at ports of their sets.</summary>
+    public IReadOnlyList<WebSite> Sites()
+    {
+        lock (live.Changing)
+        {
+            return [.. _names.Where(n => Has(n.Key)).SelectMany(n =>
+            {
+                Binding binding = table.BindingOf(n.Key)!;
+                return n.Value.Select(s => new WebSite(s.Name, binding.Address, At(s.Http), At(s.Https), s.IsProxied));
+                ushort? At(ushort port) => port > 0 && binding.Ports.Contains(port) ? port : null;
+            }).Where(s => s.Http is not null || s.Https is not null)];
+        }
     }
 }

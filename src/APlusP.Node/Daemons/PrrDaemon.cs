@@ -10,6 +10,7 @@ using APlusP.Linux.Bpf;
 using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
+using APlusP.Node.WebNames;
 
 namespace APlusP.Node.Daemons;
 
@@ -23,6 +24,8 @@ public sealed class PrrDaemon : Daemon
     readonly PortRangeRouter[] _routers;
     readonly FollowedRegistry? _registry;
     PrrConfiguration _configuration;
+    WebNamesService? _webNames;
+    bool _takesNames;
 
     public PrrDaemon(string configurationPath, DaemonLog log)
         : base("prr", configurationPath, log)
@@ -42,8 +45,19 @@ public sealed class PrrDaemon : Daemon
     LoadedPrr Load()
     {
         LoadedPrr loaded = ConfigurationFile.LoadPrrTable(ConfigurationPath);
-        return loaded with { Configuration = loaded.Configuration with { Options = loaded.Configuration.Options with { TtlAlreadyTaken = true, Secret = Secret } } };
+        return loaded with { Configuration = loaded.Configuration with { Options = Named(loaded.Configuration.Options with { TtlAlreadyTaken = true, Secret = Secret }) } };
     }
+
+    /// <summary>Visitors' packets are given to the kernel only while it knows what to do with them.</summary>
+    PrrOptions Named(PrrOptions options) => options with { NamedPorts = _takesNames ? WebNamesPlan.Ports : [] };
+
+    void TakeNames(bool take) => Exclusively(() =>
+    {
+        if (take == _takesNames) return;
+        _takesNames = take;
+        _configuration = _configuration with { Options = Named(_configuration.Options) };
+        foreach (PortRangeRouter router in _routers) router.Options = _configuration.Options;
+    });
 
     private protected override ILineStream? Stream(string verb) => verb == "bindings" ? new BindingStream(_live) : null;
 
@@ -60,6 +74,8 @@ public sealed class PrrDaemon : Daemon
             () => Claims.Route(Routes(_configuration)),
             $"{_table.Count} binding(s) on {_table.AddressCount} address(es), {_configuration.Rules.Count} mapping rule(s)");
         _registry?.Start(MakeRoomBesideChanges);
+        if (_configuration.WebNames is { } plan)
+            _webNames = new WebNamesService(plan, _configuration.Device, Path.ChangeExtension(Path.GetFullPath(_configuration.ControlSocket), "web-names"), _registry!.Leased.Sites, TakeNames, Log);
     }
 
     /// <summary>Before the start there is no device to route to: all routes are made then.</summary>
@@ -73,7 +89,11 @@ public sealed class PrrDaemon : Daemon
         lock (_live.Changing) MakeRoom();
     }
 
-    private protected override void StopFollowing() => _registry?.Dispose();
+    private protected override void StopFollowing()
+    {
+        _webNames?.Dispose();
+        _registry?.Dispose();
+    }
 
     private protected override AttachedFastPath MakeFastPath(string pins, BpfHook hook) => new PrrFastPath(new PrrFastPathPlan
     {
@@ -159,15 +179,17 @@ public sealed class PrrDaemon : Daemon
         foreach (Binding binding in last) _table.Add(binding);
     }
 
-    private protected override IEnumerable<KeyValuePair<string, long>> OwnCounters() => _registry?.Counters() ?? [];
+    private protected override IEnumerable<KeyValuePair<string, long>> OwnCounters() => [.. _registry?.Counters() ?? [], .. _webNames?.Counters() ?? []];
 
     private protected override StatusDocument Complete(StatusDocument status) => status with
     {
+        Services = _webNames is null ? [] : [_webNames.Service],
         SoftwireAddresses = [.. _configuration.Options.SoftwireAddresses.Select(a => a.ToString())],
         Prr = new PrrStatus(_table.Count, _table.AddressCount)
         {
             ChangesSinceLoad = _live.ChangesSinceLoad,
             Registry = _registry?.Status(),
+            WebNames = _webNames?.Status,
             Rules = [.. _configuration.Rules.Select(r => new RuleStatus(
                 r.Name, $"{r.Rule.IPv4}", $"{r.Rule.IPv6}", r.Rule.EaLength, r.Rule.PsidOffset, r.Rule.PsidLength, $"{r.Prr}", r.PayloadMtu, r.Rule.Capacity))],
         },

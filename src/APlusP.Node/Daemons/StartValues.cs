@@ -1,6 +1,7 @@
 using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding.Fragments;
 using APlusP.Node.Configuration;
+using APlusP.Node.WebNames;
 
 namespace APlusP.Node.Daemons;
 
@@ -22,6 +23,9 @@ sealed record StartValues(
     /// <summary>The registry that a PRR follows.</summary>
     public PrrRegistry? Registry { get; init; }
 
+    /// <summary>How a PRR has web servers found by name.</summary>
+    public WebNamesPlan? WebNames { get; init; }
+
     /// <summary>The registry that a SMAP has its lease of.</summary>
     public SmapRegistry? SmapRegistry { get; init; }
 
@@ -35,7 +39,7 @@ sealed record StartValues(
     public string Programs { get; init; } = "";
 
     public static StartValues Of(PrrConfiguration c) =>
-        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null) { Registry = c.Registry };
+        new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, c.Workers, c.Options.SoftwireAddresses, c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, null) { Registry = c.Registry, WebNames = c.WebNames };
 
     public static StartValues Of(SmapConfiguration c) =>
         new(c.Device, c.ControlSocket, c.FastPath, c.FastPathDevices, 1, c.Options.SoftwireAddress == default ? [] : [c.Options.SoftwireAddress], c.Options.IcmpSource, c.Options.Fragments, c.Discovery.MaxPaths, c.Dhcpv6) { SmapRegistry = c.Registry, Pcp = c.Pcp, LanLeases = c.Lans.Count > 0 ? c.LanLeases : null, Programs = string.Join("; ", c.Programs.Plans(c, "").Select(p => string.Join(' ', p.Command.Skip(1)))) };
@@ -62,6 +66,7 @@ sealed record StartValues(
         ("max-paths", $"{MaxPaths}"),
         ("[registry]", $"{Registry}{SmapRegistry}"),
         ("[web-proxy], [household]", Programs),
+        ("[web-names]", $"{WebNames}"),
         ("[pcp]", $"{Pcp}"),
         ("[[lan]] and lan-leases", LanLeases ?? "none"),
     ];

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortSets;
+using APlusP.Core.Web;
 
 namespace APlusP.Node.Registry;
 
@@ -23,6 +24,10 @@ enum FeedLineKind
     Version,
 }
 
+/// <summary>A name of a subscriber's web servers, and its ports where visitors of 80 and 443 go; 0 for nowhere.</summary>
+/// <param name="IsProxied">Whether the server expects the PROXY protocol.</param>
+sealed record ServedName(string Name, ushort Http, ushort Https, bool IsProxied);
+
 /// <summary>A line of <c>GET /v1/bindings</c> (docs/registry.md).</summary>
 struct FeedLine
 {
@@ -33,6 +38,9 @@ struct FeedLine
 
     /// <summary>When the lease ends, in ms since 1970 by the registry's clock, as the other times.</summary>
     public long Until;
+
+    /// <summary>Names of the subscriber's web servers; null for none.</summary>
+    public ServedName[]? Names;
 
     /// <summary>Why everything is told anew.</summary>
     public string? Why;
@@ -80,6 +88,7 @@ sealed class FeedLineReader
             else if (reader.ValueTextEquals("address"u8)) read.Address = Address(ref reader);
             else if (reader.ValueTextEquals("ports"u8)) read.Ports = Ports(ref reader);
             else if (reader.ValueTextEquals("until"u8)) read.Until = Number(ref reader);
+            else if (reader.ValueTextEquals("names"u8)) read.Names = Names(ref reader);
             else if (reader.ValueTextEquals("gone"u8)) (read.Kind, read.Softwire) = (FeedLineKind.Gone, Softwire(ref reader));
             else if (reader.ValueTextEquals("version"u8)) (read.Kind, read.Version) = (FeedLineKind.Version, Text(ref reader));
             else if (reader.ValueTextEquals("after"u8)) read.After = Text(ref reader);
@@ -103,6 +112,36 @@ sealed class FeedLineReader
             _ => read.Kind >= 0,
         };
         return isWhole ? read : throw new FormatException("it lacks what belongs to it");
+    }
+
+    static ServedName[]? Names(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartArray) throw new FormatException("names are no array");
+        var names = new List<ServedName>();
+        while (reader.Read() && reader.TokenType == JsonTokenType.StartObject)
+        {
+            var read = new ServedName("", 0, 0, IsProxied: false);
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                if (reader.ValueTextEquals("name"u8)) read = read with { Name = Text(ref reader) };
+                else if (reader.ValueTextEquals("http"u8)) read = read with { Http = Port(ref reader) };
+                else if (reader.ValueTextEquals("https"u8)) read = read with { Https = Port(ref reader) };
+                else if (reader.ValueTextEquals("proxied"u8)) read = read with { IsProxied = reader.Read() && reader.GetBoolean() };
+                else reader.Skip();
+            }
+
+            // It stands in the configuration of the program that serves it.
+            names.Add(WebName.IsHostName(read.Name) ? read with { Name = read.Name.ToLowerInvariant() } : throw new FormatException($"'{read.Name}' is not the name of a host"));
+        }
+
+        return names.Count > 0 ? [.. names] : null;
+    }
+
+    static ushort Port(ref Utf8JsonReader reader)
+    {
+        long port = Number(ref reader);
+        return port is > 0 and <= ushort.MaxValue ? (ushort)port : throw new FormatException($"{port} is not a port");
     }
 
     static string Text(ref Utf8JsonReader reader)

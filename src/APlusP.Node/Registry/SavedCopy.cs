@@ -5,7 +5,7 @@ using APlusP.Core.PortSets;
 namespace APlusP.Node.Registry;
 
 /// <summary>A lease as the copy has it; <paramref name="Until"/> in ms since 1970.</summary>
-readonly record struct SavedLease(IPv6Address Softwire, IPv4Address Address, PortSet Ports, long Until);
+readonly record struct SavedLease(IPv6Address Softwire, IPv4Address Address, PortSet Ports, long Until, ServedName[]? Names);
 
 /// <summary>
 /// The feed on the disk: the last snapshot as it came, and every change behind it. Whoever starts again reads it as if the registry told it. What a crash left unfinished at its end is not whole, and
@@ -145,9 +145,10 @@ sealed class SavedCopy(string path, Func<IEnumerable<SavedLease>> leases) : IDis
         file.Write("{\"begins\":\"snapshot\"}\n"u8);
         byte[] line = new byte[LeaseFeed.LongestLine];
         long lines = 0;
-        foreach ((IPv6Address softwire, IPv4Address address, PortSet ports, long until) in leases)
+        foreach ((IPv6Address softwire, IPv4Address address, PortSet ports, long until, ServedName[]? names) in leases)
         {
-            Utf8.TryWrite(line, $"{{\"softwire\":\"{softwire}\",\"address\":\"{address}\",\"ports\":\"{(ports.IsWholeAddress ? "all" : ports)}\",\"until\":{until}}}\n", out int octets);
+            string named = names is null ? "" : $",\"names\":[{string.Join(',', names.Select(Json))}]";
+            Utf8.TryWrite(line, $"{{\"softwire\":\"{softwire}\",\"address\":\"{address}\",\"ports\":\"{(ports.IsWholeAddress ? "all" : ports)}\",\"until\":{until}{named}}}\n", out int octets);
             file.Write(line, 0, octets);
             lines++;
         }
@@ -157,6 +158,9 @@ sealed class SavedCopy(string path, Func<IEnumerable<SavedLease>> leases) : IDis
         file.Flush(flushToDisk: true);
         return file;
     }
+
+    static string Json(ServedName name) =>
+        $"{{\"name\":\"{name.Name}\"{(name.Http > 0 ? $",\"http\":{name.Http}" : "")}{(name.Https > 0 ? $",\"https\":{name.Https}" : "")}{(name.IsProxied ? ",\"proxied\":true" : "")}}}";
 
     void FinishRewriting(FileStream old)
     {

@@ -1,30 +1,25 @@
 using APlusP.Core;
-using APlusP.Core.Addresses;
 using APlusP.Linux;
 using APlusP.Node.Daemons;
 using APlusP.Node.Lan;
+using APlusP.Node.Services;
 
 namespace APlusP.Node.WebProxy;
 
 /// <summary>
-/// What the kernel is asked for so that connections of hosts come to our socket (its Documentation/networking/tproxy.rst): a table of nftables marks their packets and hands them to the socket, and a
-/// rule with a routing table of its own has marked ones delivered here. With nobody listening, as when we were killed, the first lets them pass: they go by IPv4 as if we had never been.
+/// What the kernel is asked for so that connections of hosts come to our socket: a table of nftables marks their packets and hands them to the socket, and <see cref="MarkedDelivery"/> brings marked ones
+/// here. With nobody listening, as when we were killed, the first lets them pass: they go by IPv4 as if we had never been.
 /// </summary>
 sealed class Interception : IDisposable
 {
     const string Table = "aplusp-web";
 
-    /// <summary>Mark, rule and routing table have one number.</summary>
+    /// <summary>Of mark, rule and routing table.</summary>
     const int Number = 6345;
-
-    const int Loopback = 1;
-
-    static readonly PolicyRule s_rule = new(Number, Number) { Mark = Number };
-    static readonly DeviceRoute s_route = new(new byte[IPv4Address.Size], 0) { Table = Number, IsLocal = true };
 
     const string BridgesToo = "net/bridge/bridge-nf-call-iptables";
 
-    readonly RouteSocket _netlink = new();
+    readonly MarkedDelivery _delivery;
     readonly Sysctls _sysctls = new();
     readonly string _settings;
 
@@ -47,8 +42,7 @@ sealed class Interception : IDisposable
             log.BridgeIsLeftAlone(device);
         }
 
-        _netlink.TryAddRoute(s_route, Loopback);
-        _netlink.TryAddRule(s_rule);
+        _delivery = new MarkedDelivery(Number);
         Nftables.Replace("ip", Table, Chains(plan));
     }
 
@@ -63,9 +57,7 @@ sealed class Interception : IDisposable
     public void Dispose()
     {
         Nftables.Remove("ip", Table);
-        _netlink.TryRemoveRule(s_rule);
-        _netlink.TryRemoveRoute(s_route, Loopback);
-        _netlink.Dispose();
+        _delivery.Dispose();
         _sysctls.Dispose();
         File.Delete(_settings);
     }

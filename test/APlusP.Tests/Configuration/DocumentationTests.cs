@@ -27,7 +27,7 @@ public class DocumentationTests
                 .SelectMany(m => Regex.Matches(m.Groups["keys"].Value, "[a-z0-9-]+").Select(k => k.Value)).ToHashSet();
 
             // Tables and the parts of a PSID are told by headings and in the line of `psid`.
-            string[] tables = ["icmp", "gateways", "fragments", "discovery", "registry", "binding", "rule", "forward", "napt", "timers", "tls", "ipfix", "pool", "class", "offset", "length", "psid", "port-control", "dhcpv6", "pcp", "lan", "dns", "firewall", "web-proxy", "household"];
+            string[] tables = ["icmp", "gateways", "fragments", "discovery", "registry", "binding", "rule", "forward", "napt", "timers", "tls", "ipfix", "pool", "class", "offset", "length", "psid", "port-control", "dhcpv6", "pcp", "lan", "dns", "firewall", "web-proxy", "household", "web-names"];
             var keys = schema.Values.SelectMany(k => k).Except(tables).ToHashSet();
             Assert.Empty(keys.Except(documented));
             Assert.Empty(documented.Except(keys).Except(tables));
@@ -37,6 +37,7 @@ public class DocumentationTests
     [Theory]
     [InlineData("docs/configuration.md")]
     [InlineData("docs/home.md")]
+    [InlineData("docs/web-names.md")]
     [InlineData("README.md")]
     public void Every_example_is_a_sound_configuration(string path)
     {

@@ -1,9 +1,11 @@
 using System.Buffers;
 using System.Text;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 using APlusP.Core.Bindings;
 using APlusP.Node.Control;
 using APlusP.Node.Registry;
+using APlusP.Node.WebNames;
 using static APlusP.Tests.Daemons.LeasedScene;
 
 namespace APlusP.Tests.Daemons;
@@ -12,6 +14,30 @@ namespace APlusP.Tests.Daemons;
 public class LeasedBindingsTests
 {
     readonly LeasedScene _scene = new();
+
+    [Fact]
+    public void Names_lead_to_ports_of_the_set_and_go_with_the_lease()
+    {
+        _scene.Snapshot("1:a", _scene.Named(Anna, "1024-1151", """[{"name":"WWW.One.example","http":1024,"https":443},{"name":"far.example","http":9000}]"""), _scene.Named(Berta, "1152-1279", """[{"name":"two.example","https":1152,"proxied":true,"later":[1]}]"""));
+        WebSite two = new("two.example", IPv4Address.Parse("192.0.2.1"), null, 1152, IsProxied: true);
+        Assert.Equal([new WebSite("www.one.example", IPv4Address.Parse("192.0.2.1"), 1024, null, IsProxied: false), two], _scene.Leased.Sites());
+
+        // With another set and address, without a name, and without a lease.
+        _scene.Change("2:b", "1:a", _scene.Named(Anna, "9000-9127", """[{"name":"www.one.example","http":1024},{"name":"far.example","http":9000}]""", "192.0.2.7"));
+        Assert.Equal([new WebSite("far.example", IPv4Address.Parse("192.0.2.7"), 9000, null, IsProxied: false), two], _scene.Leased.Sites());
+        _scene.Change("3:c", "2:b", _scene.Lease(Anna, "9000-9127", "192.0.2.7"), Gone(Berta));
+        Assert.Empty(_scene.Leased.Sites());
+    }
+
+    [Theory]
+    [InlineData("""[{"name":"a b.example","http":1024}]""")]
+    [InlineData("""[{"name":"a.example 192.0.2.9:1\nb.example","http":1024}]""")]
+    [InlineData("""[{"name":"a.example","http":0}]""")]
+    [InlineData("""[{"name":"a.example","http":65536}]""")]
+    [InlineData("""[{"name":"a.example","proxied":1}]""")]
+    [InlineData("""[{"http":1024}]""")]
+    [InlineData(""" "a.example" """)]
+    public void A_name_that_is_none_breaks_the_feed(string names) => Assert.Throws<ApiFault>(() => _scene.Snapshot("1:a", _scene.Named(Anna, "1024-1151", names)));
 
     [Fact]
     public void Leases_become_bindings_with_the_prr_s_end_and_path_mtu_and_their_addresses_have_routes()

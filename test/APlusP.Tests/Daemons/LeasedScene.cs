@@ -54,6 +54,9 @@ sealed class LeasedScene
     public string Lease(string softwire, string ports, string address = "192.0.2.1", double hours = 1) =>
         $"{{\"softwire\":\"{softwire}\",\"address\":\"{address}\",\"ports\":\"{ports}\",\"until\":{(Clock.Now + TimeSpan.FromHours(hours)).ToUnixTimeMilliseconds()}}}";
 
+    /// <summary>A lease with names, as JSON of an array.</summary>
+    public string Named(string softwire, string ports, string names, string address = "192.0.2.1") => $"{Lease(softwire, ports, address)[..^1]},\"names\":{names}}}";
+
     public static string Gone(string softwire) => $"{{\"gone\":\"{softwire}\"}}";
 
     string Version(string version, string? after, int lines) =>

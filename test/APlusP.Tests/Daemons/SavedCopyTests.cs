@@ -96,7 +96,7 @@ public sealed class SavedCopyTests : IDisposable
     public void When_the_changes_are_longer_than_what_they_change_all_of_it_is_written_anew()
     {
         LeasedScene scene = Scene(out SavedCopy copy);
-        scene.Snapshot("0:a", scene.Lease(Anna, "1024-1151"));
+        scene.Snapshot("0:a", scene.Named(Anna, "1024-1151", """[{"name":"www.one.example","http":1024,"https":1025,"proxied":true},{"name":"b.example","https":1026}]"""));
         long longest = 0;
         int versions = 0;
         string Name(int i) => $"{i}:a";
@@ -113,6 +113,8 @@ public sealed class SavedCopyTests : IDisposable
         LeasedScene again = Load(out _);
         Assert.Equal(scene.Feed.Version, again.Feed.Version);
         again.Has([.. scene.Table.Bindings]);
+        Assert.Equal(2, again.Leased.Sites().Count);
+        Assert.Equal(scene.Leased.Sites(), again.Leased.Sites());
     }
 
     [Fact]

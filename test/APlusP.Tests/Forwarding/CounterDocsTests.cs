@@ -8,6 +8,7 @@ using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Daemons;
 using APlusP.Node.Registry;
+using APlusP.Node.WebNames;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace APlusP.Tests.Forwarding;
@@ -47,6 +48,10 @@ public partial class CounterDocsTests
         using var registry = new FollowedRegistry(settings, table, new LiveBindings(table, (_, _) => { }), new DaemonLog(NullLogger.Instance), TimeProvider.System);
         Assert.Equal(registry.Counters().Select(c => c.Key).Order(), Rows("Registry").Order());
     }
+
+    [Fact]
+    public void The_counters_of_web_names_have_their_lines_in_the_docs() =>
+        Assert.Equal(WebNamesService.CounterNames.Order(), Rows("Web names").Order());
 
     [Fact]
     public void The_counters_of_port_control_have_their_lines_in_the_docs() =>

@@ -223,6 +223,33 @@ public class PortRangeRouterTests
     }
 
     [Fact]
+    public void Visitors_of_a_named_port_that_nobody_is_bound_to_are_given_back_as_they_came()
+    {
+        byte[] visit = Packets.Tcp(Server, "192.0.2.1:80"), narrow = Packets.IcmpError("198.51.100.7", Shared, Packets.Tcp("192.0.2.1:443", Server), code: 4, rest: 1300);
+        Router().FromInternet(visit).IsDropped(DropReason.NoBinding);
+        PortRangeRouter router = Router(Options with { NamedPorts = [80, 443] });
+        router.FromInternet(visit).IsForwardedAs(visit);
+        router.FromInternet(narrow).IsForwardedAs(narrow);
+        byte[] neighbour = Packets.Tcp("192.0.2.1:10000", "192.0.2.18:443");
+        router.FromSmap(FromAnna(neighbour)).IsForwardedAs(neighbour);
+
+        // Whoever is bound to the port has it: the set by a = 0 has ports below 1024, a whole address all.
+        Assert.Equal(Verdict.Forward, router.FromInternet(Packets.Tcp(Server, $"{SharedBy0}:80")).Verdict);
+        Assert.NotEqual(Packets.Tcp(Server, $"{SharedBy0}:80"), router.FromInternet(Packets.Tcp(Server, $"{SharedBy0}:80")).Sent);
+        Assert.NotEqual(Packets.Tcp(Server, $"{Whole}:80"), router.FromInternet(Packets.Tcp(Server, $"{Whole}:80")).Sent);
+
+        // Nothing else is: another port, another protocol, another word of ICMP, part of a packet, an address that is not shared; nor where subscribers may not reach each other.
+        foreach (byte[] other in (byte[][])[
+            Packets.Tcp(Server, "192.0.2.1:81"), Packets.Udp(Server, "192.0.2.1:80"), Packets.Echo("198.51.100.7", Shared, 80), Packets.IcmpError("198.51.100.7", Shared, Packets.Tcp("192.0.2.1:80", Server)),
+            Packets.IcmpError("198.51.100.7", Shared, Packets.Udp("192.0.2.1:80", Server), code: 4)])
+            Assert.Equal(DropReason.NoBinding, router.FromInternet(other).Verdict.Reason);
+        router.FromInternet(Packets.Tcp(Server, "203.0.113.1:80")).IsDropped(DropReason.NotSharedAddress);
+        Assert.Equal(DropReason.NoBinding, router.FromInternet(Packets.AsFragment(Packets.Tcp(Server, "192.0.2.1:80", payload: 44), 0, more: true)).Verdict.Reason);
+        router.Options = router.Options with { Hairpinning = false };
+        router.FromSmap(FromAnna(neighbour)).IsDropped(DropReason.HairpinDisabled);
+    }
+
+    [Fact]
     public void No_packet_of_any_class_costs_an_allocation()
     {
         foreach (PrrOptions options in (PrrOptions[])[Options, Telling])
