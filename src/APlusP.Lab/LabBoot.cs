@@ -30,8 +30,7 @@ static class LabBoot
 
     /// <summary>The resolver's file of a host as it begins: what is told its resolver has none before.</summary>
     public static string ResolverOf(LabPlan plan, string host) =>
-        Served(plan).Any(room => room.Hosts.Any(h => h.Name == host)) ? ""
-        : Served(plan).Any(room => room.Smap == host) ? $"nameserver {LabTopology.DnsAddressV6}\n"
+        Served(plan).Any(room => room.Smap == host || room.Hosts.Any(h => h.Name == host)) ? ""
         : $"nameserver {LabTopology.DnsAddress}\noptions timeout:2 attempts:2\n";
 
     public const string ClientName = "udhcpc";
@@ -67,6 +66,9 @@ static class LabBoot
     /// <summary>Lets a host begin on a device as when its cable is put in: without an address, and its IPv6 asks for routers at once.</summary>
     public static void Begin(NetworkNamespace host, string device) =>
         host.Shell($"ip -4 addr flush dev {device}; echo 1 > /proc/sys/net/ipv6/conf/{device}/disable_ipv6; echo 0 > /proc/sys/net/ipv6/conf/{device}/disable_ipv6");
+
+    /// <summary>Whether a host is answered names.</summary>
+    public static bool HasNames(NetworkNamespace host) => host.Run("dig", "+short", "+tries=1", "+time=1", "www4.example").Output.StartsWith(LabTopology.Www4Address, StringComparison.Ordinal);
 
     /// <summary>Whether a host has learnt of a router that forwards this family, -4 or -6.</summary>
     public static bool HasRouter(NetworkNamespace host, string family) => host.Run("ip", family, "route", "show", "default").Output.Length > 0;

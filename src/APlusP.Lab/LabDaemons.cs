@@ -51,9 +51,6 @@ public static class LabDaemons
             lan-leases = "{room.Smap}.dhcp"
             {(plan.FastPath is null ? "" : $"fast-path = \"{(plan.FastPath == "xdp" ? "auto" : plan.FastPath)}\"")}
 
-            [dns]
-            upstream = ["{LabTopology.DnsAddressV6}"]
-
             [[lan]]
             device = "lan"
             address = "{room.LanAddress}/24"

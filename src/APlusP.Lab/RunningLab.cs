@@ -295,6 +295,7 @@ public sealed partial class RunningLab
         {
             client.WaitUntil(() => LabBoot.HasRouter(host, "-4"), s_startPatience, "be given an address");
             client.WaitUntil(() => LabBoot.HasRouter(host, "-6"), s_startPatience, "hear of a router by IPv6");
+            client.WaitUntil(() => LabBoot.HasNames(host), s_startPatience, "be told names by its SMAP");
         }
     }
 

@@ -163,6 +163,27 @@ public sealed class LanTests : IDisposable
     }
 
     [Fact]
+    public void Resolvers_that_the_network_s_router_advertises_are_asked_until_it_takes_them_back()
+    {
+        _lab.Configure(sections: "");
+        Directory.CreateDirectory($"/etc/netns/{_lab.Smap.Name}");
+        File.WriteAllText($"/etc/netns/{_lab.Smap.Name}/resolv.conf", "nameserver 192.0.2.53\n");
+        _lab.Smap.Shell("echo 1 > /proc/sys/net/ipv6/conf/wan/accept_ra");
+        _lab.Net.Shell("echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
+
+        // It advertises every ten minutes or so by itself: who wants to know has to ask.
+        File.WriteAllText(_lab.PathOf("radvd.conf"), $"interface access {{ AdvSendAdvert on; MinRtrAdvInterval 450; MaxRtrAdvInterval 600; RDNSS fe80::1 {LanLab.Resolver} {{ AdvRDNSSLifetime 1200; FlushRDNSS on; }}; }};\n");
+        LabProcess router = _lab.Net.Start("radvd", _lab.PathOf("radvd.log"), "radvd", "--nodaemon", "--config", _lab.PathOf("radvd.conf"), "--pidfile", _lab.PathOf("radvd.pid"), "--logmethod", "stderr");
+        _lab.Resolve(LanLab.Resolver);
+        Thread.Sleep(TimeSpan.FromSeconds(1));
+        _lab.Start();
+        _lab.Dhcp();
+        Assert.True(Wait.Until(() => _lab.Dig("www.example", seconds: 1).Output.Contains("203.0.113.4", StringComparison.Ordinal), s_patience), "never asked");
+        router.Stop();
+        Assert.True(Wait.Until(() => _lab.Dig("other.example", seconds: 1).Output.Contains("status: REFUSED", StringComparison.Ordinal), s_patience), "still asked");
+    }
+
+    [Fact]
     public void A_dnsmasq_that_is_killed_is_back_within_five_seconds_and_one_of_a_killed_smap_is_replaced()
     {
         _lab.Configure();

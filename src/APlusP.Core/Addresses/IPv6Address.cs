@@ -23,6 +23,9 @@ public readonly record struct IPv6Address(UInt128 Value) : IComparable<IPv6Addre
     /// <summary>Neither unspecified, loopback nor multicast: may be the source or destination of a softwire packet.</summary>
     public bool IsUnicast => Value > 1 && !IsMulticast;
 
+    /// <summary>Whether it is in fe80::/10, and so means something on its link alone (RFC 4291 section 2.5.6).</summary>
+    public bool IsLinkLocal => Value >> 118 == 0x3FA;
+
     public static IPv6Address Parse(ReadOnlySpan<char> text) =>
         TryParse(text, out IPv6Address address)
             ? address

@@ -24,8 +24,8 @@ sealed class LanAddresses : IDisposable
             if (line.Split(' ') is [var device, var text] && NetworkAddress.Parse(text) is { } address && _left.Add(line)) _ours[line] = (device, address);
     }
 
-    /// <summary>When one was given or taken the last time, as <see cref="Stopwatch.GetTimestamp"/>.</summary>
-    public long Changed { get; private set; }
+    /// <summary>When one was taken away the last time, as <see cref="Stopwatch.GetTimestamp"/>.</summary>
+    public long Taken { get; private set; }
 
     /// <summary>Makes the addresses these and no others.</summary>
     /// <returns>Devices that are not there, which are tried again at the next call.</returns>
@@ -39,6 +39,7 @@ sealed class LanAddresses : IDisposable
             if (names.Contains(name) && RouteSocket.Exists(device)) continue;
             Remove(device, address);
             _ours.Remove(name);
+            Taken = Stopwatch.GetTimestamp();
             Note();
         }
 
@@ -60,11 +61,7 @@ sealed class LanAddresses : IDisposable
 
     static string NameOf(string device, NetworkAddress address) => $"{device} {address}";
 
-    void Note()
-    {
-        Changed = Stopwatch.GetTimestamp();
-        File.WriteAllLines(_file, _ours.Keys);
-    }
+    void Note() => File.WriteAllLines(_file, _ours.Keys);
 
     void Remove(string device, NetworkAddress address)
     {

@@ -30,17 +30,22 @@ sealed class LanService : IDisposable
     /// <summary>A dnsmasq that sees an address go tells hosts at once that its prefix is over; one that is started anew would not know of it.</summary>
     static readonly TimeSpan s_told = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long the first dnsmasq waits for routers that are asked for resolvers, where there are none: they may take so long (MAX_RA_DELAY_TIME, RFC 4861 section 10).</summary>
+    static readonly TimeSpan s_asked = TimeSpan.FromMilliseconds(500), s_glance = TimeSpan.FromMilliseconds(50);
+
     readonly LanSurroundings _around;
     readonly DaemonLog _log;
     readonly string _configuration, _leases;
     readonly LanAddresses _addresses;
     readonly OwnTable _inbound, _without;
     readonly LeaseNames _names;
+    readonly AdvertisedResolvers _advertised = new(TimeProvider.System);
     readonly LanRules _rules;
     readonly SupervisedProgram _dnsmasq;
     readonly ManualResetEventSlim _stop = new();
     readonly Thread _looking;
     string _served = "", _fault = "";
+    bool _hasResolvers;
 
     /// <param name="around">The daemon.</param>
     /// <param name="directory">For what need not outlive it.</param>
@@ -59,6 +64,7 @@ sealed class LanService : IDisposable
         _without = new OwnTable("ip", around.Configuration().Device);
         _rules = new LanRules(around.Configuration().Device, _names, new DailyVolumes(Path.Combine(around.Configuration().PortControl.State, "volumes.json"), TimeProvider.System));
         Look();
+        for (long began = Stopwatch.GetTimestamp(); !_hasResolvers && Stopwatch.GetElapsedTime(began) < s_asked; Look()) Thread.Sleep(s_glance);
         _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);
         _looking = new Thread(KeepLooking) { IsBackground = true, Name = "lan" };
         _looking.Start();
@@ -84,7 +90,7 @@ sealed class LanService : IDisposable
         while (!_stop.Wait(s_look))
         {
             waits |= Look();
-            if (!waits || Stopwatch.GetElapsedTime(_addresses.Changed) < s_told) continue;
+            if (!waits || Stopwatch.GetElapsedTime(_addresses.Taken) < s_told) continue;
             _dnsmasq.Restart();
             waits = false;
         }
@@ -103,7 +109,8 @@ sealed class LanService : IDisposable
             _rules.Keep(configuration with { Lans = Ruled }, _around.Softwire());
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
             TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
-            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), NameServers.Read().Servers) };
+            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), _advertised.Read(IsOutside), NameServers.Read().Servers) };
+            _hasResolvers = state.Resolvers.Count > 0;
             return WriteIfNew(DnsmasqConfiguration.Text(state, _leases));
         }
         catch (Exception error) when (error is APlusPException or IOException or UnauthorizedAccessException)
@@ -112,6 +119,9 @@ sealed class LanService : IDisposable
             return false;
         }
     }
+
+    /// <summary>Routers of the home's own networks have nothing to say here.</summary>
+    bool IsOutside(string device) => device != _around.Configuration().Device && _around.Configuration().Lans.All(l => l.Device != device);
 
     void TellMissing(IReadOnlyList<string> devices) => Tell(devices.Count == 0 ? "" : $"there is no device {string.Join(", ", devices.Distinct())}; it is served as soon as there is");
 
@@ -150,6 +160,7 @@ sealed class LanService : IDisposable
         _inbound.Dispose();
         _without.Dispose();
         _rules.Dispose();
+        _advertised.Dispose();
         File.Delete(_configuration);
         _stop.Dispose();
     }

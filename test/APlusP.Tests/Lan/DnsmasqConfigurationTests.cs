@@ -136,9 +136,10 @@ public class DnsmasqConfigurationTests
     public void Resolvers_are_those_of_the_file_or_of_the_network_or_the_machines()
     {
         IReadOnlyList<IPAddress> own = [.. ((string[])["192.0.2.53", "::1", "2001:db8::3", "fe80::1%1", "2001:db8::4"]).Select(IPAddress.Parse)];
-        IReadOnlyList<IPv6Address> written = [IPv6Address.Parse("2001:db8::1")], told = [IPv6Address.Parse("2001:db8::2")];
-        Assert.Equal(written, LanResolvers.Choose(written, told, own));
-        Assert.Equal(told, LanResolvers.Choose([], told, own));
-        Assert.Equal(["2001:db8::3", "2001:db8::4"], LanResolvers.Choose([], [], own).Select(r => $"{r}"));
+        IReadOnlyList<IPv6Address> written = [IPv6Address.Parse("2001:db8::1")], told = [IPv6Address.Parse("2001:db8::2")], advertised = [IPv6Address.Parse("2001:db8::5")];
+        Assert.Equal(written, LanResolvers.Choose(written, told, advertised, own));
+        Assert.Equal(told, LanResolvers.Choose([], told, advertised, own));
+        Assert.Equal(advertised, LanResolvers.Choose([], [], advertised, own));
+        Assert.Equal(["2001:db8::3", "2001:db8::4"], LanResolvers.Choose([], [], [], own).Select(r => $"{r}"));
     }
 }

@@ -1,0 +1,129 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using APlusP.Core.Addresses;
+
+namespace APlusP.Linux;
+
+/// <summary>
+/// The resolvers that routers of this machine's links advertise (RFC 8106 section 5.1), as the kernel passes them on of advertisements that it takes. It tells nothing of what came before, so routers are
+/// solicited at the beginning.
+/// </summary>
+/// <param name="clock">For lifetimes.</param>
+public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
+{
+    // RTNLGRP_ND_USEROPT, and its message of linux/rtnetlink.h.
+    const int Group = 20;
+
+    const ushort NewUserOption = 68;
+
+    const int Some = 8192;
+
+    /// <summary>Resolvers that are remembered, whoever advertises more.</summary>
+    const int Most = 32;
+
+    /// <summary>RFC 4861 section 10: so many solicitations, so far apart.</summary>
+    const int MostSolicitations = 3;
+
+    static readonly TimeSpan s_solicitEvery = TimeSpan.FromSeconds(4);
+
+    readonly int _fd = NetlinkSocket.Open(NetlinkSocket.Route, NetlinkSocket.Group(Group), "listen for router advertisements", RouteSocket.Refused);
+    readonly Dictionary<(int Device, IPv6Address Address), DateTimeOffset> _known = [];
+    DateTimeOffset _solicited;
+    int _solicitations;
+
+    /// <summary>Resolvers whose time is not over, in no order. While there is none, routers are asked a few times.</summary>
+    /// <param name="heeds">Whether a device's routers count, by its name.</param>
+    public IReadOnlyList<IPv6Address> Read(Predicate<string> heeds)
+    {
+        Hear();
+        DateTimeOffset now = clock.GetUtcNow();
+        foreach ((int, IPv6Address) over in _known.Where(k => k.Value <= now).Select(k => k.Key).ToArray()) _known.Remove(over);
+        IPv6Address[] found = [.. _known.Keys.Where(k => NameOf(k.Device) is { } name && heeds(name)).Select(k => k.Address).Distinct().Order()];
+        if (found.Length == 0 && _solicitations < MostSolicitations && now - _solicited >= s_solicitEvery)
+        {
+            (_solicited, _solicitations) = (now, _solicitations + 1);
+            foreach (string device in Devices().Where(d => heeds(d))) Solicit(device);
+        }
+
+        return found;
+    }
+
+    void Hear()
+    {
+        byte* buffer = stackalloc byte[Some];
+        var poll = new PollFd { Fd = _fd, Events = LibC.POLLIN };
+        while (LibC.Poll(&poll, 1, 0) > 0 && LibC.Receive(_fd, buffer, Some, 0) is > 0 and var length) Take(new ReadOnlySpan<byte>(buffer, (int)length));
+    }
+
+    void Take(ReadOnlySpan<byte> datagram)
+    {
+        DateTimeOffset now = clock.GetUtcNow();
+        foreach ((int device, IPv6Address address, uint seconds) in ReadMessages(datagram))
+        {
+            // Infinity is all ones; nothing here lives that long.
+            if (seconds == 0) _known.Remove((device, address));
+            else if (_known.Count < Most || _known.ContainsKey((device, address))) _known[(device, address)] = now + TimeSpan.FromSeconds(seconds);
+        }
+    }
+
+    /// <summary>
+    /// Reads a datagram of netlink. A message has a header of 16 octets (length, type), struct nduseroptmsg of 16 (family, length of options, device) and the option: type 25, length in units of 8, two octets of
+    /// nothing, the lifetime, and addresses. Those of a link, which mean nothing without it, are left out.
+    /// </summary>
+    public static IReadOnlyList<(int Device, IPv6Address Address, uint Seconds)> ReadMessages(ReadOnlySpan<byte> datagram)
+    {
+        const int header = 16, fixedPart = 16, optionHeader = 8, recursiveServers = 25;
+        var told = new List<(int, IPv6Address, uint)>();
+        while (datagram.Length >= header)
+        {
+            int length = BinaryPrimitives.ReadInt32LittleEndian(datagram);
+            if (length < header || length > datagram.Length) break;
+            ReadOnlySpan<byte> message = datagram[header..length];
+            bool isOption = BinaryPrimitives.ReadUInt16LittleEndian(datagram[4..]) == NewUserOption && message.Length > fixedPart && message[0] == LibC.AF_INET6;
+            datagram = datagram[Math.Min(length + 3 & ~3, datagram.Length)..];
+            if (!isOption) continue;
+            int size = BinaryPrimitives.ReadUInt16LittleEndian(message[2..]), device = BinaryPrimitives.ReadInt32LittleEndian(message[4..]);
+            ReadOnlySpan<byte> option = message[fixedPart..];
+            if (size > option.Length) continue;
+            option = option[..size];
+            while (option.Length >= optionHeader && option[1] * 8 is > 0 and var octets && octets <= option.Length)
+            {
+                uint seconds = BinaryPrimitives.ReadUInt32BigEndian(option[4..]);
+                if (option[0] == recursiveServers)
+                {
+                    for (int at = optionHeader; at + IPv6Address.Size <= octets; at += IPv6Address.Size)
+                        if (IPv6Address.Read(option[at..]) is { IsUnicast: true, IsLinkLocal: false } address) told.Add((device, address, seconds));
+                }
+
+                option = option[octets..];
+            }
+        }
+
+        return told;
+    }
+
+    static IEnumerable<string> Devices() => Directory.GetDirectories("/sys/class/net").Select(d => Path.GetFileName(d)).Where(d => d != "lo");
+
+    static string? NameOf(int device) => Devices().FirstOrDefault(d => RouteSocket.Exists(d) && RouteSocket.IndexOf(d) == device);
+
+    /// <summary>Asks the routers of a link to advertise themselves (RFC 4861 section 4.1). Where we may not, they do in their time.</summary>
+    static void Solicit(string device)
+    {
+        try
+        {
+            int index = RouteSocket.IndexOf(device);
+            using var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.IcmpV6);
+            socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastTimeToLive, 255);
+            socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastInterface, index);
+            const byte routerSolicitation = 133;
+            socket.SendTo([routerSolicitation, 0, 0, 0, 0, 0, 0, 0], new IPEndPoint(new IPAddress(IPAddress.Parse("ff02::2").GetAddressBytes(), index), 0));
+        }
+        catch (Exception error) when (error is SocketException or Core.APlusPException)
+        {
+            // A device that is down, or no right to.
+        }
+    }
+
+    public void Dispose() => _ = LibC.Close(_fd);
+}
