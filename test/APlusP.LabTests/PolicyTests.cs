@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Text.Json;
 using APlusP.Lab;
@@ -65,6 +66,20 @@ public sealed class PolicyTests(PolicyLab lab) : IClassFixture<PolicyLab>
     [Fact]
     public void Who_has_used_its_day_up_is_stopped_and_told_why_and_stays_so_when_the_SMAP_is_killed_and_others_go_on() => lab.Test(() =>
     {
+        // Who sends it UDP unasked needs no word of it to go on: it comes until the volume is used up.
+        IPAddress host = lab["h1"].Call(() => NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address).First(a => a is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv6LinkLocal: false } && !IPAddress.IsLoopback(a)));
+        using Socket heard = lab["h1"].Call(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 1000 });
+        heard.Bind(new IPEndPoint(host, 5053));
+        using Socket stranger = lab["smap1"].Call(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp));
+        stranger.Bind(new IPEndPoint(lab["smap1"].Call(() => NetworkInterface.GetAllNetworkInterfaces().Single(i => i.Name == "wan").GetIPProperties().UnicastAddresses.Select(a => a.Address).First(a => a is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv6LinkLocal: false })), 53));
+        bool Comes()
+        {
+            stranger.SendTo(new byte[100], heard.LocalEndPoint!);
+            return heard.Poll(TimeSpan.FromSeconds(1), SelectMode.SelectRead) && heard.Receive(new byte[200]) == 100;
+        }
+
+        Assert.True(Wait.Until(Comes, s_patience), "what nobody refuses does not come");
+
         // Four megabytes by IPv6, and of the next four, by IPv4, about the half.
         CommandResult first = Get("h1", "-6", "https://www6.example/film.mp4");
         Assert.True(first.Succeeded, first.Text);
@@ -72,6 +87,9 @@ public sealed class PolicyTests(PolicyLab lab) : IClassFixture<PolicyLab>
         CommandResult cut = Get("h1", "-4", "https://www4.example/film.mp4");
         Assert.False(cut.Succeeded);
         Assert.InRange(Stopwatch.GetElapsedTime(begun).TotalSeconds, 1, 8);
+
+        Assert.True(Wait.Until(() => !Comes(), s_patience), "UDP still comes to who is over");
+        Assert.False(Comes());
 
         // By any way that a page comes.
         foreach ((string language, string part) in ((string, string)[])[("en", "Today’s volume is used up"), ("fr", "Le volume du jour est épuisé")])

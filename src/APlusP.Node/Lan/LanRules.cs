@@ -16,7 +16,8 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
     /// <summary>How long a host may go on that has used its volume up.</summary>
     static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
 
-    readonly OwnTable _counting = new("netdev", table), _refusing = new("inet", table);
+    readonly string _stoppingTable = $"{table}-over";
+    readonly OwnTable _counting = new("netdev", table), _refusing = new("inet", table), _stopping = new("netdev", $"{table}-over");
     readonly Dictionary<string, long> _refused = PolicyTables.Reasons.ToDictionary(r => r, _ => 0L, StringComparer.Ordinal), _last = new(StringComparer.Ordinal);
     IReadOnlyList<IReadOnlyCollection<string>> _over = [];
     readonly Lock _lock = new();
@@ -48,6 +49,7 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
         {
             _refusing.Set("");
             _counting.Set("");
+            _stopping.Set("");
             _over = [];
             return;
         }
@@ -62,11 +64,13 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
         {
             _counting.Forget();
             _refusing.Forget();
+            _stopping.Forget();
         }
 
         volumes.Count(counters);
         _over = [.. lans.Select(OverOf)];
         _counting.Set(PolicyTables.Counting(lans));
+        _stopping.Set(PolicyTables.Stopping(lans, _over));
         _refusing.Set(PolicyTables.Refusing(lans, _over, configuration.Programs.PagePort, InboundFirewall.Untracked(table, softwire, isMixed: true)));
         _isInForce = true;
         volumes.Save();
@@ -77,7 +81,8 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
     {
         try
         {
-            CountRefused();
+            CountRefused("inet", table);
+            if (_over.Any(o => o.Count > 0)) CountRefused("netdev", _stoppingTable);
             return Counters(lans);
         }
         catch (APlusPException)
@@ -113,16 +118,16 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
     }
 
     // Before the table is made anew, and with it its counters.
-    void CountRefused()
+    void CountRefused(string family, string name)
     {
-        using var listed = JsonDocument.Parse(Nftables.List("inet", table));
+        using var listed = JsonDocument.Parse(Nftables.List(family, name));
         foreach (JsonElement entry in listed.RootElement.GetProperty("nftables").EnumerateArray())
         {
             if (!entry.TryGetProperty("counter", out JsonElement counter)) continue;
             string reason = counter.GetProperty("name").GetString()![PolicyTables.Refused.Length..];
-            long packets = counter.GetProperty("packets").GetInt64(), before = _last.GetValueOrDefault(reason);
+            long packets = counter.GetProperty("packets").GetInt64(), before = _last.GetValueOrDefault($"{family} {reason}");
             _refused[reason] += packets < before ? packets : packets - before;
-            _last[reason] = packets;
+            _last[$"{family} {reason}"] = packets;
         }
     }
 
@@ -161,6 +166,7 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
     public void Dispose()
     {
         _refusing.Dispose();
+        _stopping.Dispose();
         _counting.Dispose();
         volumes.Save(now: true);
     }

@@ -38,6 +38,20 @@ static class PolicyTables
         return text.ToString();
     }
 
+    /// <summary>
+    /// The table "netdev" that stops what comes by UDP for hosts whose volume is used up, before it is counted: its sender needs no word of theirs to go on. TCP ends without that. What the SMAP itself says goes on.
+    /// </summary>
+    /// <param name="lans">The LANs.</param>
+    /// <param name="over">Of each the hosts whose volume is used up.</param>
+    public static string Stopping(IReadOnlyList<SmapLan> lans, IReadOnlyList<IReadOnlyCollection<string>> over)
+    {
+        if (over.All(o => o.Count == 0)) return "";
+        var text = new StringBuilder($"    counter {Refused}volume {{ }}\n");
+        foreach ((int i, SmapLan lan) in lans.Index())
+            if (over[i].Count > 0) text.AppendLine($"    chain out{i} {{ type filter hook egress device \"{lan.Device}\" priority -10; policy accept; ip saddr {lan.Address} accept; ip6 saddr fe80::/10 accept; ether daddr {{ {string.Join(", ", over[i].Order(StringComparer.Ordinal))} }} meta protocol {{ ip, ip6 }} meta l4proto udp counter name {Refused}volume drop; }}");
+        return text.ToString();
+    }
+
     /// <summary>The table "inet" that refuses.</summary>
     /// <param name="lans">The LANs.</param>
     /// <param name="over">Of each the hosts whose volume is used up.</param>

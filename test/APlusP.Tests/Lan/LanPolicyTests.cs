@@ -82,5 +82,7 @@ public class LanPolicyTests
         string volume = PolicyTables.Refusing(Check("daily-volume = \"1 GB\"\n").Require("x").Lans, [["52:54:00:00:00:02", "52:54:00:00:00:01"]], 8080, "");
         Assert.Contains("elements = { 52:54:00:00:00:01, 52:54:00:00:00:02 }", volume, StringComparison.Ordinal);
         Assert.Contains("redirect to :8080", volume, StringComparison.Ordinal);
+        Assert.Equal("", PolicyTables.Stopping(Check("daily-volume = \"1 GB\"\n").Require("x").Lans, [[]]));
+        Assert.Contains("ether daddr { 52:54:00:00:00:01 } meta protocol { ip, ip6 } meta l4proto udp counter name refused-volume drop", PolicyTables.Stopping(Check("daily-volume = \"1 GB\"\n").Require("x").Lans, [["52:54:00:00:00:01"]]), StringComparison.Ordinal);
     }
 }
