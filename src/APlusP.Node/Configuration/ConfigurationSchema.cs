@@ -33,7 +33,7 @@ public static class ConfigurationSchema
         [
             "softwire-address", "prr-address", "shared-address", "ports", "psid", "path-mtu", "device", "control-socket", "default-route", "icmp-source", "hop-limit",
             "clamp-mss", "ignore-df", "dscp", "fast-path", "fast-path-devices", "end-user-prefix", "outgoing", "napt", "icmp", "fragments", "discovery", "gateways", "forward", "rule",
-            "dhcpv6", "registry", "pcp", "lan", "lan-leases", "dns", "firewall", "port-control", "web-proxy", "household",
+            "dhcpv6", "registry", "pcp", "ipv4", "lan", "lan-leases", "dns", "firewall", "port-control", "web-proxy", "household",
         ],
         ["web-proxy"] = ["enabled", "ports", "connections-per-server", "rank-sites"],
         ["household"] = ["enabled", "port", "names"],

@@ -53,6 +53,8 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
     internal static IReadOnlyList<SmapLan> Read(SectionReader top, string device)
     {
         var read = new List<SmapLan>();
+        int ipv4 = top.Word("ipv4", 0, s_onOff);
+        if (top.Has("ipv4") && !top.Has("lan")) top.Refuse("ipv4", ErrorCodes.ConfigurationContradiction, "'ipv4' is for hosts of LANs, and the file has no [[lan]]; a SMAP that serves none is stopped where IPv4 is to end.");
         foreach (SectionReader section in top.Sections("lan", ConfigurationSchema.Smap))
         {
             section.Require("device", "\"br-lan\"");
@@ -63,7 +65,7 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
             var lease = TimeSpan.FromSeconds(section.Number("lease-time", 3600, 120, 604_800, "seconds"));
             IPv6Prefix? prefix = ReadPrefix(section);
             var policy = LanPolicy.Read(section);
-            bool hasIPv4 = section.Word("ipv4", 0, s_onOff) == 0;
+            bool hasIPv4 = section.Word("ipv4", ipv4, s_onOff) == 0;
             if (section.IPv4Interface("address", ShortestLength, LongestLength) is not var (address, network) || !isNamed) continue;
             if (name == device)
                 section.Refuse("device", ErrorCodes.ConfigurationContradiction, $"'{name}' is the SMAP's own device, which carries the softwire; write the one that leads to the hosts of the home.");

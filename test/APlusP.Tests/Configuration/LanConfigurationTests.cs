@@ -37,6 +37,18 @@ public class LanConfigurationTests
     public void A_faulty_lan_is_refused_with_what_to_write(string lan, string code, string says) => Refused($"[[lan]]\n{lan}", code, says);
 
     [Theory]
+    [InlineData("", "", "", true, true)]
+    [InlineData("", "ipv4 = \"off\"", "", false, true)]
+    [InlineData("ipv4 = \"off\"", "", "", false, false)]
+    [InlineData("ipv4 = \"off\"", "", "ipv4 = \"on\"", false, true)]
+    public void IPv4_ends_in_one_lan_or_in_all_that_do_not_say_otherwise(string top, string first, string second, bool firstHas, bool secondHas) => Assert.Equal(
+        [firstHas, secondHas],
+        Check($"{top}\n[[lan]]\ndevice = \"lan\"\naddress = \"192.168.2.1/24\"\n{first}\n[[lan]]\ndevice = \"guests\"\naddress = \"192.168.3.1/24\"\n{second}").Require("smap.toml").Lans.Select(l => l.HasIPv4));
+
+    [Fact]
+    public void Who_serves_no_lan_cannot_end_their_IPv4() => Refused("ipv4 = \"off\"", ErrorCodes.ConfigurationContradiction, "the file has no [[lan]]");
+
+    [Theory]
     [InlineData("lan", "192.168.3.1/24", ErrorCodes.ConfigurationTwice, "a device of its own")]
     [InlineData("other", "192.168.2.129/25", ErrorCodes.ConfigurationTwice, "overlap")]
     [InlineData("other", "192.168.0.1/16", ErrorCodes.ConfigurationTwice, "overlap")]
