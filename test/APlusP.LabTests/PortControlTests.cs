@@ -176,6 +176,30 @@ public sealed class PortControlTests : IDisposable
         Assert.StartsWith("0281000c", Python(_host.Home, Exchange(Router, 5351, PcpMap.Replace("c0a80102", "c0a80163", StringComparison.Ordinal))), StringComparison.Ordinal);
     }
 
+    /// <summary>libtorrent asks by PCP first, and by NAT-PMP only whoever does not know that.</summary>
+    [Fact]
+    public void Libtorrent_maps_its_port_by_PCP_is_reached_by_it_and_gives_it_back()
+    {
+        const int port = 10901;
+        Start();
+        string script = _host.Path("client.py");
+        File.WriteAllText(script, $$"""
+            import libtorrent, signal, sys, time
+            session = libtorrent.session({"listen_interfaces": "{{SmapHost.Client}}:{{port}}", "enable_natpmp": True, "enable_upnp": False, "enable_dht": False, "enable_lsd": False})
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+            while True: time.sleep(0.1)
+
+            """);
+        LabProcess client = _host.Run(_host.Home, "libtorrent", "/usr/bin/python3", script);
+        Await(() => new[] { "tcp", "udp" }.All(p => Entries().Contains((p, port, $"{SmapHost.Client}:{port}", "pcp"))), $"libtorrent maps no port by PCP: {client.ReadLog()}");
+        using (_host.Internet.Call(() => new TcpClient(SmapHost.Shared, port)))
+        {
+        }
+
+        client.Stop();
+        Await(() => Entries().Count == 0, "libtorrent does not give its ports back");
+    }
+
     /// <summary>What the report's consoles asked of a network (figures 13 to 17): six UDP ports for a race.</summary>
     [Fact]
     public void A_console_plays_by_six_UDP_ports_within_a_set_of_eight()
