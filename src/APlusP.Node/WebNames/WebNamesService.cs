@@ -242,7 +242,7 @@ sealed class WebNamesService : IDisposable
         _table.Dispose();
         _delivery.Dispose();
         _sysctls.Dispose();
-        Directory.Delete(_directory, recursive: true);
+        if (Directory.Exists(_directory)) Directory.Delete(_directory, recursive: true);
         _stop.Dispose();
     }
 }
