@@ -53,6 +53,9 @@ public sealed class PostgresRegistryTests(PostgresServer server) : RegistrySuite
                 before.Change(b => b.Grow(first.Id, 256));
                 before.Pass(10);
                 before.Change(b => b.Release(first.Id));
+                Lease third = before.Grant("cpe-3");
+                before.Change(b => b.GivePort("cpe-3", third.Address, 25));
+                before.Change(b => b.GiveName(new ServerName("www.example.org", "cpe-3", 1024, null, IsProxied: true, [new NamedService("_sip._udp", 1025)])));
                 second = before.Grant("cpe-3");
                 then = before.Clock.Now;
                 head = before.Registrar.Verify().Head;
@@ -65,6 +68,9 @@ public sealed class PostgresRegistryTests(PostgresServer server) : RegistrySuite
             Assert.Equal("cpe-1", after.Who(first.Address, 1200, then.AddSeconds(-5)).Subscriber);
             Assert.Equal("cpe\t\\\n-2", after.Registrar.Read(s => s.One("SELECT subscriber FROM lease WHERE softwire = '2001:db8::2'", r => r.GetString(0))));
             Assert.Equal(second, after.Grant("cpe-3"));
+            Assert.Equal("cpe-3", after.Who(second.Address, 25, then).Subscriber);
+            ServerName name = after.Registrar.Read(s => s.One($"SELECT {ServerName.Columns} FROM server_name", ServerName.Read))!;
+            Assert.Equal(("www.example.org", "cpe-3", (ushort?)1024, (ushort?)null, true, "_sip._udp:1025"), (name.Name, name.Subscriber, name.Http, name.Https, name.IsProxied, $"{name.Services.Single()}"));
             for (int i = 10; i < 20; i++) after.Grant($"cpe-{i}");
             after.AssertNoOverlap();
             after.AssertRoomIsCounted();
