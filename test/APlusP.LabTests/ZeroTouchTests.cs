@@ -136,7 +136,7 @@ public class ZeroTouchTests
         const string keys = "check-every = 1\n[[lan]]\ndevice = \"lan\"\naddress = \"192.168.9.1/24\"\nprefix = \"2001:db8:77::/64\"\n[port-control]\npcp = false";
         LabProcess smap = lab.StartSmap(0, keys);
         bool Binds() => lab.Homes[0].Run("nft", "list", "table", "inet", "aplusp-smap").Output is var table && table.Contains("udp dport != 53", StringComparison.Ordinal) && table.Contains("th dport { 53, 853 }", StringComparison.Ordinal);
-        lab.Await(0, Binds, "keep the pool's rules");
+        lab.Await(0, () => Binds() && lab.Status(0).GetProperty("policies").GetArrayLength() > 0, "keep the pool's rules");
         JsonElement policy = lab.Status(0).GetProperty("policies")[0];
         Assert.True(policy.GetProperty("dnsAlone").GetBoolean() && policy.GetProperty("ownResolver").GetBoolean() && policy.GetProperty("isInForce").GetBoolean());
 

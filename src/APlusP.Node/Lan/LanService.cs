@@ -45,7 +45,6 @@ sealed class LanService : IDisposable
     readonly ManualResetEventSlim _stop = new();
     readonly Thread _looking;
     string _served = "", _fault = "";
-    bool _hasResolvers;
 
     /// <param name="around">The daemon.</param>
     /// <param name="directory">For what need not outlive it.</param>
@@ -63,8 +62,8 @@ sealed class LanService : IDisposable
         _inbound = new OwnTable("ip6", around.Configuration().Device);
         _without = new OwnTable("ip", around.Configuration().Device);
         _rules = new LanRules(around.Configuration().Device, _names, new DailyVolumes(Path.Combine(around.Configuration().PortControl.State, "volumes.json"), TimeProvider.System));
+        for (long began = Stopwatch.GetTimestamp(); Resolvers().Count == 0 && Stopwatch.GetElapsedTime(began) < s_asked;) Thread.Sleep(s_glance);
         Look();
-        for (long began = Stopwatch.GetTimestamp(); !_hasResolvers && Stopwatch.GetElapsedTime(began) < s_asked; Look()) Thread.Sleep(s_glance);
         _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);
         _looking = new Thread(KeepLooking) { IsBackground = true, Name = "lan" };
         _looking.Start();
@@ -109,8 +108,7 @@ sealed class LanService : IDisposable
             _rules.Keep(configuration with { Lans = Ruled }, _around.Softwire());
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
             TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
-            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = LanResolvers.Choose(configuration.Resolvers, _around.Resolvers(), _advertised.Read(IsOutside), NameServers.Read().Servers) };
-            _hasResolvers = state.Resolvers.Count > 0;
+            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = Resolvers() };
             return WriteIfNew(DnsmasqConfiguration.Text(state, _leases));
         }
         catch (Exception error) when (error is APlusPException or IOException or UnauthorizedAccessException)
@@ -119,6 +117,8 @@ sealed class LanService : IDisposable
             return false;
         }
     }
+
+    IReadOnlyList<IPv6Address> Resolvers() => LanResolvers.Choose(_around.Configuration().Resolvers, _around.Resolvers(), _advertised.Read(IsOutside), NameServers.Read().Servers);
 
     /// <summary>Routers of the home's own networks have nothing to say here.</summary>
     bool IsOutside(string device) => device != _around.Configuration().Device && _around.Configuration().Lans.All(l => l.Device != device);

@@ -66,7 +66,7 @@ public static class RegistryClient
         }
         catch (Exception error) when (error is HttpRequestException or TaskCanceledException or JsonException)
         {
-            throw new APlusPException(ErrorCodes.NoRegistry, $"no registry answers at {server}: {error.Message} Name it by --server, or read its database by --data DIR.", error);
+            throw new APlusPException(ErrorCodes.NoRegistry, $"no registry answers at {server}: {error.Message} Name it by --server; `who` and `zone` can read its database by --data DIR.", error);
         }
     }
 }

@@ -18,13 +18,15 @@ public class ApiFuzzTests
     static readonly string s_long = $"\"{new string('x', 5000)}\"";
 
     static string State(ApiScene scene) => scene.Server.Registrar.Read(s => s.One(
-        "SELECT (SELECT COUNT(*) FROM lease) || ' ' || (SELECT COUNT(*) FROM block) || ' ' || (SELECT COUNT(*) FROM event) || ' ' || (SELECT COUNT(*) FROM reservation) || ' ' || (SELECT COUNT(*) FROM credential) || ' ' || (SELECT COUNT(*) FROM request)",
+        "SELECT (SELECT COUNT(*) FROM lease) || ' ' || (SELECT COUNT(*) FROM block) || ' ' || (SELECT COUNT(*) FROM event) || ' ' || (SELECT COUNT(*) FROM reservation) || ' ' || (SELECT COUNT(*) FROM credential) || ' ' || (SELECT COUNT(*) FROM request) || ' ' || (SELECT COUNT(*) FROM service_port) || ' ' || (SELECT COUNT(*) FROM server_name)",
         r => r.GetString(0)))!;
 
     [Theory]
     [InlineData("/v1/leases", """{"subscriber": "cpe-1", "softwire": "2001:db8::1", "class": "home"}""")]
     [InlineData("/v1/leases", """{"subscriber": "cpe-1", "softwire": "2001:db8::1", "address": "192.0.2.1", "ranges": [[2048, 2175]]}""")]
     [InlineData("/v1/reservations", """{"subscriber": "cpe-1", "address": "192.0.2.1", "ranges": [[1024, 1151]]}""")]
+    [InlineData("/v1/service-ports", """{"subscriber": "cpe-1", "address": "192.0.2.1", "port": 25}""")]
+    [InlineData("/v1/names", """{"name": "www.example.org", "subscriber": "cpe-1", "http": 1024, "https": 1025, "proxied": true, "services": ["_sip._udp:1026"]}""")]
     [InlineData("/v1/credentials", """{"kind": "enrolment", "name": "n", "class": "home", "prefix": "2001:db8::/32", "uses": 2, "seconds": 60}""")]
     [InlineData("/v1/credentials", """{"kind": "operator", "name": "n", "role": "read", "seconds": 60}""")]
     [InlineData("/v1/enrol", """{"subscriber": "cpe-9"}""")]
@@ -60,6 +62,7 @@ public class ApiFuzzTests
     [Theory]
     [InlineData("/v1/leases", "subscriber", "softwire", "limit", "after")]
     [InlineData("/v1/who", "address", "port", "at")]
+    [InlineData("/v1/names", "subscriber")]
     public async Task Every_parameter_of_every_query_with_every_odd_value(string path, params string[] parameters)
     {
         await using ApiScene scene = await ApiScene.Start();
@@ -88,7 +91,7 @@ public class ApiFuzzTests
         Assert.Equal((413, ErrorCodes.BadRequest), (large.Status, large["code"]));
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/leases") { Content = new ByteArrayContent([0x7b, 0xff, 0xfe, 0x7d]) };
         Assert.Equal(400, (await scene.Send(request)).Status);
-        Assert.Equal("0 0 1 0 1 0", State(scene));
+        Assert.Equal("0 0 1 0 1 0 0 0", State(scene));
     }
 
     [Fact]
