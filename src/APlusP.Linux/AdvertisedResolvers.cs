@@ -39,13 +39,13 @@ public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
         Hear();
         DateTimeOffset now = clock.GetUtcNow();
         foreach ((int, IPv6Address) over in _known.Where(k => k.Value <= now).Select(k => k.Key).ToArray()) _known.Remove(over);
-        IPv6Address[] found = [.. _known.Keys.Where(k => NameOf(k.Device) is { } name && heeds(name)).Select(k => k.Address).Distinct().Order()];
-        if (found.Length == 0 && _solicitations < MostSolicitations && now - _solicited >= s_solicitEvery)
-        {
-            (_solicited, _solicitations) = (now, _solicitations + 1);
-            foreach (string device in Devices().Where(d => heeds(d))) Solicit(device);
-        }
-
+        bool mayAsk = _solicitations < MostSolicitations && now - _solicited >= s_solicitEvery;
+        if (_known.Count == 0 && !mayAsk) return [];
+        HashSet<int> heeded = [.. Directory.GetDirectories("/sys/class/net").Select(d => Path.GetFileName(d)).Where(d => d != "lo" && heeds(d) && RouteSocket.Exists(d)).Select(RouteSocket.IndexOf)];
+        IPv6Address[] found = [.. _known.Keys.Where(k => heeded.Contains(k.Device)).Select(k => k.Address).Distinct().Order()];
+        if (found.Length > 0 || !mayAsk) return found;
+        (_solicited, _solicitations) = (now, _solicitations + 1);
+        foreach (int device in heeded) Solicit(device);
         return found;
     }
 
@@ -103,23 +103,18 @@ public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
         return told;
     }
 
-    static IEnumerable<string> Devices() => Directory.GetDirectories("/sys/class/net").Select(d => Path.GetFileName(d)).Where(d => d != "lo");
-
-    static string? NameOf(int device) => Devices().FirstOrDefault(d => RouteSocket.Exists(d) && RouteSocket.IndexOf(d) == device);
-
     /// <summary>Asks the routers of a link to advertise themselves (RFC 4861 section 4.1). Where we may not, they do in their time.</summary>
-    static void Solicit(string device)
+    static void Solicit(int device)
     {
         try
         {
-            int index = RouteSocket.IndexOf(device);
             using var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.IcmpV6);
             socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastTimeToLive, 255);
-            socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastInterface, index);
+            socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastInterface, device);
             const byte routerSolicitation = 133;
-            socket.SendTo([routerSolicitation, 0, 0, 0, 0, 0, 0, 0], new IPEndPoint(new IPAddress(IPAddress.Parse("ff02::2").GetAddressBytes(), index), 0));
+            socket.SendTo([routerSolicitation, 0, 0, 0, 0, 0, 0, 0], new IPEndPoint(new IPAddress(IPAddress.Parse("ff02::2").GetAddressBytes(), device), 0));
         }
-        catch (Exception error) when (error is SocketException or Core.APlusPException)
+        catch (SocketException)
         {
             // A device that is down, or no right to.
         }

@@ -3,7 +3,6 @@ using System.Text.Json;
 using APlusP.Core;
 using APlusP.Registry.Api;
 using APlusP.Registry.Memory;
-using APlusP.Registry.Storage;
 
 namespace APlusP.Cli.Verbs;
 
@@ -71,23 +70,14 @@ static class NameVerb
         var https = new Option<bool>("--https-records") { Description = "Also HTTPS records, by which some browsers come to the subscriber's port directly." };
         Option<string> server = RegistryAt.ServerOption();
         Option<FileInfo?> token = RegistryAt.TokenOption();
-        var data = new Option<string?>("--data", "-d") { Description = "Read the database in this directory, in place of asking a registry." };
-        var database = new Option<string?>("--database") { Description = "Read this PostgreSQL, in place of asking a registry." };
+        Option<string?> data = RegistryAt.DataOption(), database = RegistryAt.DatabaseOption();
         var command = new Command("zone", "Write the names as lines of a DNS zone, for $INCLUDE: addresses, and SRV records of services.") { origin, ttl, https, server, token, data, database };
         command.SetAction(async parsed =>
         {
             int seconds = parsed.GetValue(ttl) is var given and >= 0 ? given : throw new APlusPException(ErrorCodes.BadRequest, "--ttl is a number of seconds, 0 or more.");
-            IReadOnlyList<ServerNameDocument> names;
-            if (parsed.GetValue(data) is not null || parsed.GetValue(database) is not null)
-            {
-                using RegistryDatabase opened = RegistryDatabase.Open(parsed.GetValue(database), parsed.GetValue(data) ?? "");
-                names = OfflineMemory.Names(opened);
-            }
-            else
-            {
-                names = await RegistryClient.Names(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), subscriber: null);
-            }
-
+            IReadOnlyList<ServerNameDocument> names = await RegistryAt.Read(
+                parsed.GetValue(data), parsed.GetValue(database), OfflineMemory.Names,
+                () => RegistryClient.Names(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), subscriber: null));
             foreach (string line in ZoneLines.Write(names, parsed.GetValue(origin), seconds, parsed.GetValue(https))) Console.WriteLine(line);
         });
         return command;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using APlusP.Core;
 using APlusP.Registry.Configuration;
+using APlusP.Registry.Storage;
 
 namespace APlusP.Cli.Verbs;
 
@@ -10,6 +11,18 @@ static class RegistryAt
     public static Option<string> ServerOption() => new("--server") { Description = "The registry.", DefaultValueFactory = _ => $"http://127.0.0.1:{RegistrySettings.DefaultPort}" };
 
     public static Option<FileInfo?> TokenOption() => new("--token-file") { Description = "A file with an operator's token; not needed on the registry's own machine." };
+
+    public static Option<string?> DataOption() => new("--data", "-d") { Description = "Read the database in this directory, in place of asking a registry." };
+
+    public static Option<string?> DatabaseOption() => new("--database") { Description = "Read this PostgreSQL, in place of asking a registry." };
+
+    /// <summary>What a database says where one is named, or else a registry.</summary>
+    public static async Task<T> Read<T>(string? data, string? database, Func<RegistryDatabase, T> offline, Func<Task<T>> ask)
+    {
+        if (data is null && database is null) return await ask();
+        using RegistryDatabase opened = RegistryDatabase.Open(database, data ?? "");
+        return offline(opened);
+    }
 
     public static Uri Server(string text) => Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" ? uri!
         : throw new APlusPException(ErrorCodes.BadRequest, $"'{text}' is not a registry's address such as https://registry.example:8646.");

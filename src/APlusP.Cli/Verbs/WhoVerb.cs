@@ -4,7 +4,6 @@ using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Registry.Api;
 using APlusP.Registry.Memory;
-using APlusP.Registry.Storage;
 
 namespace APlusP.Cli.Verbs;
 
@@ -17,8 +16,7 @@ static class WhoVerb
         var at = new Option<string?>("--at") { Description = "When: 2026-11-24T14:03:00Z, UTC unless it says otherwise; now when left out." };
         Option<string> server = RegistryAt.ServerOption();
         Option<FileInfo?> token = RegistryAt.TokenOption();
-        var data = new Option<string?>("--data", "-d") { Description = "Read the database in this directory, in place of asking a registry." };
-        var database = new Option<string?>("--database") { Description = "Read this PostgreSQL, in place of asking a registry." };
+        Option<string?> data = RegistryAt.DataOption(), database = RegistryAt.DatabaseOption();
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new Command("who", "Tell who had an address and port at a time. Exit status 0: somebody, 3: nobody.") { endpoint, at, server, token, data, database, json };
         command.SetAction(async parsed =>
@@ -26,17 +24,9 @@ static class WhoVerb
             (IPv4Address address, ushort port) = Endpoint(parsed.GetValue(endpoint)!);
             DateTimeOffset? moment = parsed.GetValue(at) is not { } text ? null : Moment.TryParse(text, out DateTimeOffset read) ? read
                 : throw new APlusPException(ErrorCodes.BadRequest, $"'{text}' is not {Moment.Form}.");
-            WhoDocument answer;
-            if (parsed.GetValue(data) is not null || parsed.GetValue(database) is not null)
-            {
-                using RegistryDatabase opened = RegistryDatabase.Open(parsed.GetValue(database), parsed.GetValue(data) ?? "");
-                answer = OfflineMemory.Who(opened, address, port, moment ?? TimeProvider.System.GetUtcNow());
-            }
-            else
-            {
-                answer = await RegistryClient.Who(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), address, port, moment);
-            }
-
+            WhoDocument answer = await RegistryAt.Read(
+                parsed.GetValue(data), parsed.GetValue(database), opened => OfflineMemory.Who(opened, address, port, moment ?? TimeProvider.System.GetUtcNow()),
+                () => RegistryClient.Who(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), address, port, moment));
             Console.WriteLine(parsed.GetValue(json) ? JsonSerializer.Serialize(answer, ApiJson.Plain.WhoDocument) : answer.Answer);
             return answer.Subscriber is null ? 3 : 0;
         });

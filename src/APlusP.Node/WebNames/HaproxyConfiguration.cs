@@ -6,10 +6,17 @@ namespace APlusP.Node.WebNames;
 /// </summary>
 static class HaproxyConfiguration
 {
-    public const string UnknownHttp = "unknown-http", UnknownTls = "unknown-tls";
+    /// <summary>Where visitors come in.</summary>
+    public static IReadOnlyList<string> Frontends { get; } = ["http", "tls"];
 
-    /// <summary>Backends with a subscriber's server behind them.</summary>
-    public static IReadOnlyList<string> Served { get; } = ["http-plain", "http-proxied", "tls-plain", "tls-proxied"];
+    /// <summary>Backends with a subscriber's server behind them, of HTTP and of TLS; and those of who says a name that is nobody's.</summary>
+    public static IReadOnlyList<string> Http { get; } = ["http-plain", "http-proxied"];
+
+    /// <inheritdoc cref="Http"/>
+    public static IReadOnlyList<string> Tls { get; } = ["tls-plain", "tls-proxied"];
+
+    /// <inheritdoc cref="Http"/>
+    public static IReadOnlyList<string> Unknown { get; } = ["unknown-http", "unknown-tls"];
 
     /// <summary>The maps of names.</summary>
     public static (string Http, string Https) MapsIn(string directory) => (Path.Combine(directory, "http.map"), Path.Combine(directory, "https.map"));

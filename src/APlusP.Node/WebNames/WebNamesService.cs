@@ -187,7 +187,7 @@ sealed class WebNamesService : IDisposable
     {
         IReadOnlyList<WebSite> sites = _sites();
         (string Http, string Https) maps = HaproxyConfiguration.Maps(sites);
-        if (maps == _maps && _maps.Http is not null) return;
+        if (maps == _maps) return;
         (string http, string https) = HaproxyConfiguration.MapsIn(_directory);
         Write(http, maps.Http);
         Write(https, maps.Https);
@@ -208,14 +208,14 @@ sealed class WebNamesService : IDisposable
             IReadOnlyDictionary<string, Dictionary<string, long>> told = _socket.Counters();
             lock (_counting)
             {
-                Set(Http, Of("http-plain", "stot") + Of("http-proxied", "stot"));
-                Set(Tls, Of("tls-plain", "stot") + Of("tls-proxied", "stot"));
-                Set(Unknown, Of(HaproxyConfiguration.UnknownHttp, "stot") + Of(HaproxyConfiguration.UnknownTls, "stot"));
-                Set(Unreached, HaproxyConfiguration.Served.Sum(b => Of(b, "econ")));
-                _open = Of("http", "scur") + Of("tls", "scur");
+                Set(Http, Of(HaproxyConfiguration.Http, "stot"));
+                Set(Tls, Of(HaproxyConfiguration.Tls, "stot"));
+                Set(Unknown, Of(HaproxyConfiguration.Unknown, "stot"));
+                Set(Unreached, Of([.. HaproxyConfiguration.Http, .. HaproxyConfiguration.Tls], "econ"));
+                _open = Of(HaproxyConfiguration.Frontends, "scur");
             }
 
-            long Of(string proxy, string counter) => told.TryGetValue(proxy, out Dictionary<string, long>? counters) ? counters.GetValueOrDefault(counter) : 0;
+            long Of(IReadOnlyList<string> proxies, string counter) => proxies.Sum(p => told.TryGetValue(p, out Dictionary<string, long>? counters) ? counters.GetValueOrDefault(counter) : 0);
         }
         catch (IOException)
         {

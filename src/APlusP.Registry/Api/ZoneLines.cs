@@ -1,3 +1,5 @@
+using APlusP.Registry.Leases;
+
 namespace APlusP.Registry.Api;
 
 /// <summary>
@@ -16,8 +18,8 @@ public static class ZoneLines
         foreach (ServerNameDocument name in names.Where(n => n.Address is not null && (zone is null || n.Name == zone || n.Name.EndsWith($".{zone}", StringComparison.Ordinal))))
         {
             yield return $"{name.Name}. {ttl} IN A {name.Address}";
-            foreach (string[] service in name.Services.Select(s => s.Split(':')).Where(s => !name.Idle.Contains(int.Parse(s[1]))))
-                yield return $"{service[0]}.{name.Name}. {ttl} IN SRV 0 0 {service[1]} {name.Name}.";
+            foreach (string text in name.Services)
+                if (NamedService.TryParse(text, out NamedService? service) && !name.Idle.Contains(service.Port)) yield return $"{service.Service}.{name.Name}. {ttl} IN SRV 0 0 {service.Port} {name.Name}.";
 
             // A port is meant for TLS alone; of a server of HTTP in clear an HTTPS record would make browsers ask for TLS.
             if (withHttps && name.Https is { } https && !name.Proxied && !name.Idle.Contains(https)) yield return $"{name.Name}. {ttl} IN HTTPS 1 . port={https}";
