@@ -43,10 +43,10 @@ public sealed class TrafficTests(TrafficLab lab) : IClassFixture<TrafficLab>
         using var peers = new TrafficPeers(lab["peers"], timelines);
         TrafficPlayer[] players = [.. models.Select((model, i) => new TrafficPlayer(lab[TrafficLab.HostOf(i)], timelines[i], peers, ScaleOf(model)))];
         string path = Path.Combine(lab.Lab.Directory, "survey.db");
-        List<(TimeSpan From, TimeSpan To, TickCounts Counts)> samples;
+        List<PlayedSample> samples;
         try
         {
-            samples = Survey(players, path);
+            samples = SurveyedPlay.Run(lab.Lab, players, path, Scale, s_every * Scale, TestContext.Current.CancellationToken);
         }
         finally
         {
@@ -89,26 +89,5 @@ public sealed class TrafficTests(TrafficLab lab) : IClassFixture<TrafficLab>
         var address = HostAddress.Of(IPv4Address.Parse(TrafficLab.AddressOf(model)));
         HostCounts? ofHost = counts.Hosts.Where(h => h.Address == address).Select(h => h.Counts).SingleOrDefault();
         return ofHost?.ByApplication[ApplicationRules.Standard.Names.ToList().IndexOf(application)] ?? 0;
-    }
-
-    List<(TimeSpan From, TimeSpan To, TickCounts Counts)> Survey(TrafficPlayer[] players, string path)
-    {
-        var samples = new List<(TimeSpan From, TimeSpan To, TickCounts Counts)>();
-        using var connections = new LabSurvey(lab.Lab, Scale);
-        using SurveyStore store = SurveyStore.OpenToAdd(path, ApplicationRules.Standard, byAddress: true);
-        using var over = new CancellationTokenSource();
-        long start = TrafficPlayer.BeginAt();
-        Task play = TrafficPlayer.PlayTogether(players, start, TestContext.Current.CancellationToken);
-        var collector = new Collector(store, connections, ApplicationRules.Standard, LabSurvey.Inside, new CollectorSettings(s_every * Scale, null), new FastClock(Scale));
-        collector.Run(
-            sample =>
-            {
-                TimeSpan now = Stopwatch.GetElapsedTime(start);
-                samples.Add((now - sample.Taken / Scale, now, sample.Counts));
-                if (play.IsCompleted) over.Cancel();
-            },
-            over.Token);
-        TrafficPlayer.Await(play, TestContext.Current.CancellationToken);
-        return samples;
     }
 }

@@ -41,9 +41,14 @@ public sealed class LabSurvey : IConnectionSource
     /// <summary>The networks of a lab's homes.</summary>
     public static InsideNetworks Inside { get; } = InsideNetworks.Of(["192.168.0.0/16", LabTopology.HomesV6]);
 
+    /// <summary>When the last dump began, and when it ended (of <see cref="Stopwatch.GetTimestamp"/>).</summary>
+    public (long From, long To) Looked { get; private set; }
+
     public void Dump(Action<TrackedConnection> tell)
     {
+        long from = Stopwatch.GetTimestamp();
         foreach (NetlinkSource source in _sources) source.Dump(tell);
+        Looked = (from, Stopwatch.GetTimestamp());
     }
 
     /// <summary>Waits so long by the clock of the lab.</summary>

@@ -53,11 +53,11 @@ public sealed record SurveyDemonstration(IReadOnlyList<string> Files, SurveyStat
         Timeline[] timelines = [.. s_homes.SelectMany(home => home).Select((models, host) => Live(models, seed: host + 1))];
         using var peers = new TrafficPeers(lab.Host("peers"), timelines);
         TrafficPlayer[] players = [.. hosts.Select((host, i) => new TrafficPlayer(lab.Host(host.Name), timelines[i], peers, Scale))];
-        List<(TimeSpan From, TimeSpan To, TickCounts Counts)> samples;
+        List<PlayedSample> samples;
         try
         {
             progress?.Invoke($"{hosts.Length} hosts of {lab.Plan.Rooms.Count} homes live for {s_length.TotalMinutes:0} minutes, {Scale:0} times as fast: {(s_length / Scale).TotalSeconds:0} seconds; each is surveyed every ten of theirs");
-            samples = PlayAndCollect(lab, players, path, cancel);
+            samples = SurveyedPlay.Run(lab, players, path, Scale, s_every, cancel);
         }
         finally
         {
@@ -81,26 +81,7 @@ public sealed record SurveyDemonstration(IReadOnlyList<string> Files, SurveyStat
     static Timeline Live(string[] models, int seed) =>
         Timeline.Of(ModelLibrary.Get("base"), seed, s_length).With(Timeline.Of([.. models.Select(ModelLibrary.Get)], seed, s_length - s_idle), s_idle);
 
-    static List<(TimeSpan From, TimeSpan To, TickCounts Counts)> PlayAndCollect(RunningLab lab, TrafficPlayer[] players, string path, CancellationToken cancel)
-    {
-        var samples = new List<(TimeSpan From, TimeSpan To, TickCounts Counts)>();
-        using var connections = new LabSurvey(lab, Scale);
-        using SurveyStore store = SurveyStore.OpenToAdd(path, ApplicationRules.Standard, byAddress: true);
-        long start = TrafficPlayer.BeginAt();
-        Task play = TrafficPlayer.PlayTogether(players, start, cancel);
-        var collector = new Collector(store, connections, ApplicationRules.Standard, LabSurvey.Inside, new CollectorSettings(s_every, s_length), new FastClock(Scale));
-        collector.Run(
-            sample =>
-            {
-                TimeSpan now = Stopwatch.GetElapsedTime(start);
-                samples.Add((now - sample.Taken / Scale, now, sample.Counts));
-            },
-            cancel);
-        TrafficPlayer.Await(play, cancel);
-        return samples;
-    }
-
-    static List<DemonstratedFact> FactsOf(RunningLab lab, HostPlan[] hosts, TrafficPlayer[] players, List<(TimeSpan From, TimeSpan To, TickCounts Counts)> samples, SurveyStore store)
+    static List<DemonstratedFact> FactsOf(RunningLab lab, HostPlan[] hosts, TrafficPlayer[] players, List<PlayedSample> samples, SurveyStore store)
     {
         PortLifetimes lifetimes = PortLifetimes.OfConntrack / Scale;
         int counted = 0, exact = 0, wrong = 0;
