@@ -164,14 +164,16 @@ public class ZeroTouchTests
         string Page() => lab.Internet.Run("curl", "-sS", "--max-time", "3", $"http://{address}/").Output;
         Assert.Equal("", Page());
 
-        lab.Ask("POST", "service-ports", $"{{\"subscriber\": \"{lab.Subscriber(0)}\", \"address\": \"{address}\", \"port\": 80}}");
+        CommandResult given = lab.Operate("registry", "service-port", "add", $"{address}:80", "--subscriber", lab.Subscriber(0));
+        Assert.Equal($"{address}:80: {lab.Subscriber(0)}", given.Output.TrimEnd());
+        Assert.Equal(given.Output, lab.Operate("registry", "service-port", "list").Output);
         lab.Await(0, () => lab.PortCount(0) == ZeroTouchLab.Block + 1, "have the port");
         Assert.True(Wait.Until(() => Page() == "here", TimeSpan.FromSeconds(30)), "the server is not reached by port 80");
         Assert.Contains(lab.Subscriber(0), lab.Ask("GET", $"who?address={address}&port=80").GetRawText(), StringComparison.Ordinal);
 
         // What the home begins itself goes by its set as before.
         Assert.NotEqual(80, lab.Seen(0)!.Port);
-        lab.Ask("DELETE", $"service-ports?address={address}&port=80");
+        Assert.Equal($"{lab.Subscriber(0)} no longer has {address}:80.", lab.Operate("registry", "service-port", "remove", $"{address}:80").Output.TrimEnd());
         lab.Await(0, () => lab.PortCount(0) == ZeroTouchLab.Block, "give the port back");
         Assert.Equal("", Page());
         server.Stop();

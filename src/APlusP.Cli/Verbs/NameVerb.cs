@@ -22,13 +22,12 @@ static class NameVerb
         var https = new Option<int?>("--https") { Description = "The same for port 443; TLS is passed on as it is." };
         var proxied = new Option<bool>("--proxied") { Description = "The server expects the PROXY protocol, version 2, which tells it who visits." };
         var service = new Option<string[]>("--service") { Description = "Another service and its port, such as _xmpp-client._tcp:1222, for SRV records. May be given several times." };
-        Option<string> server = RegistryAt.ServerOption();
-        Option<FileInfo?> token = RegistryAt.TokenOption();
-        var command = new Command("set", "Give a subscriber a name, or change what it leads to.") { name, subscriber, http, https, proxied, service, server, token };
+        var command = new Command("set", "Give a subscriber a name, or change what it leads to.") { name, subscriber, http, https, proxied, service };
+        var registry = new RegistryAt(command);
         command.SetAction(async parsed =>
         {
             var wanted = new ServerNameRequest(parsed.GetValue(name)!, parsed.GetValue(subscriber)!, parsed.GetValue(http), parsed.GetValue(https), parsed.GetValue(proxied), parsed.GetValue(service) ?? []);
-            Console.WriteLine(Describe(await RegistryClient.GiveName(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), wanted)));
+            Console.WriteLine(Describe(await registry.Client(parsed).GiveName(wanted)));
         });
         return command;
     }
@@ -36,12 +35,11 @@ static class NameVerb
     static Command Remove()
     {
         Argument<string> name = NameArgument();
-        Option<string> server = RegistryAt.ServerOption();
-        Option<FileInfo?> token = RegistryAt.TokenOption();
-        var command = new Command("remove", "Take a name away.") { name, server, token };
+        var command = new Command("remove", "Take a name away.") { name };
+        var registry = new RegistryAt(command);
         command.SetAction(async parsed =>
         {
-            ServerNameDocument gone = await RegistryClient.TakeName(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), parsed.GetValue(name)!);
+            ServerNameDocument gone = await registry.Client(parsed).TakeName(parsed.GetValue(name)!);
             Console.WriteLine($"{gone.Name} is no longer a name of {gone.Subscriber}.");
         });
         return command;
@@ -51,12 +49,11 @@ static class NameVerb
     {
         var subscriber = new Option<string?>("--subscriber", "-s") { Description = "Names of this one alone." };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
-        Option<string> server = RegistryAt.ServerOption();
-        Option<FileInfo?> token = RegistryAt.TokenOption();
-        var command = new Command("list", "List names, and where they lead.") { subscriber, json, server, token };
+        var command = new Command("list", "List names, and where they lead.") { subscriber, json };
+        var registry = new RegistryAt(command);
         command.SetAction(async parsed =>
         {
-            IReadOnlyList<ServerNameDocument> names = await RegistryClient.Names(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), parsed.GetValue(subscriber));
+            IReadOnlyList<ServerNameDocument> names = await registry.Client(parsed).Names(parsed.GetValue(subscriber));
             if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(names, ApiJson.Plain.IReadOnlyListServerNameDocument));
             else foreach (ServerNameDocument name in names) Console.WriteLine(Describe(name));
         });
@@ -68,16 +65,12 @@ static class NameVerb
         var origin = new Option<string?>("--origin") { Description = "The zone, such as example.org: only names in it. All when left out." };
         var ttl = new Option<int>("--ttl") { Description = "For how many seconds resolvers may keep a line.", DefaultValueFactory = _ => UsualTtl };
         var https = new Option<bool>("--https-records") { Description = "Also HTTPS records, by which some browsers come to the subscriber's port directly." };
-        Option<string> server = RegistryAt.ServerOption();
-        Option<FileInfo?> token = RegistryAt.TokenOption();
-        Option<string?> data = RegistryAt.DataOption(), database = RegistryAt.DatabaseOption();
-        var command = new Command("zone", "Write the names as lines of a DNS zone, for $INCLUDE: addresses, and SRV records of services.") { origin, ttl, https, server, token, data, database };
+        var command = new Command("zone", "Write the names as lines of a DNS zone, for $INCLUDE: addresses, and SRV records of services.") { origin, ttl, https };
+        var registry = new RegistryOrDatabase(command);
         command.SetAction(async parsed =>
         {
             int seconds = parsed.GetValue(ttl) is var given and >= 0 ? given : throw new APlusPException(ErrorCodes.BadRequest, "--ttl is a number of seconds, 0 or more.");
-            IReadOnlyList<ServerNameDocument> names = await RegistryAt.Read(
-                parsed.GetValue(data), parsed.GetValue(database), OfflineMemory.Names,
-                () => RegistryClient.Names(RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)), subscriber: null));
+            IReadOnlyList<ServerNameDocument> names = await registry.Read(parsed, OfflineMemory.Names, client => client.Names(subscriber: null));
             foreach (string line in ZoneLines.Write(names, parsed.GetValue(origin), seconds, parsed.GetValue(https))) Console.WriteLine(line);
         });
         return command;

@@ -1,33 +1,43 @@
 using System.CommandLine;
 using APlusP.Core;
+using APlusP.Core.Addresses;
+using APlusP.Registry.Api;
 using APlusP.Registry.Configuration;
 using APlusP.Registry.Storage;
 
 namespace APlusP.Cli.Verbs;
 
-/// <summary>Which registry a command asks, and with whose token.</summary>
-static class RegistryAt
+/// <summary>Which registry a command asks, and with whose token, by options of the command.</summary>
+class RegistryAt
 {
-    public static Option<string> ServerOption() => new("--server") { Description = "The registry.", DefaultValueFactory = _ => $"http://127.0.0.1:{RegistrySettings.DefaultPort}" };
+    readonly Option<string> _server = new("--server") { Description = "The registry.", DefaultValueFactory = _ => $"http://127.0.0.1:{RegistrySettings.DefaultPort}" };
 
-    public static Option<FileInfo?> TokenOption() => new("--token-file") { Description = "A file with an operator's token; not needed on the registry's own machine." };
+    readonly Option<FileInfo?> _token = new("--token-file") { Description = "A file with an operator's token; not needed on the registry's own machine." };
 
-    public static Option<string?> DataOption() => new("--data", "-d") { Description = "Read the database in this directory, in place of asking a registry." };
-
-    public static Option<string?> DatabaseOption() => new("--database") { Description = "Read this PostgreSQL, in place of asking a registry." };
-
-    /// <summary>What a database says where one is named, or else a registry.</summary>
-    public static async Task<T> Read<T>(string? data, string? database, Func<RegistryDatabase, T> offline, Func<Task<T>> ask)
+    /// <summary>The options stand behind those that the command has.</summary>
+    public RegistryAt(Command command)
     {
-        if (data is null && database is null) return await ask();
-        using RegistryDatabase opened = RegistryDatabase.Open(database, data ?? "");
-        return offline(opened);
+        command.Add(_server);
+        command.Add(_token);
     }
 
-    public static Uri Server(string text) => Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" ? uri!
+    public RegistryClient Client(ParseResult parsed) => new(Server(parsed.GetValue(_server)!), Token(parsed.GetValue(_token)));
+
+    /// <summary>An address and port as an argument, and what it says.</summary>
+    public static Argument<string> EndpointArgument() => new("address:port") { Description = "Such as 192.0.2.1:4242." };
+
+    /// <inheritdoc cref="EndpointArgument"/>
+    public static (IPv4Address Address, ushort Port) ReadEndpoint(string text)
+    {
+        int colon = text.LastIndexOf(':');
+        return colon > 0 && IPv4Address.TryParse(text.AsSpan(0, colon), out IPv4Address address) && ushort.TryParse(text.AsSpan(colon + 1), out ushort port) ? (address, port)
+            : throw new APlusPException(ErrorCodes.BadRequest, $"'{text}' is not an IPv4 address and port such as 192.0.2.1:4242.");
+    }
+
+    static Uri Server(string text) => Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" ? uri!
         : throw new APlusPException(ErrorCodes.BadRequest, $"'{text}' is not a registry's address such as https://registry.example:8646.");
 
-    public static string? Token(FileInfo? file)
+    static string? Token(FileInfo? file)
     {
         if (file is null) return null;
         try
@@ -38,5 +48,30 @@ static class RegistryAt
         {
             throw new APlusPException(ErrorCodes.NotAuthenticated, $"the token file {file.FullName} cannot be read: {error.Message}", error);
         }
+    }
+}
+
+/// <summary>A registry, or its database.</summary>
+sealed class RegistryOrDatabase : RegistryAt
+{
+    readonly Option<string?> _data = new("--data", "-d") { Description = "Read the database in this directory, in place of asking a registry." };
+
+    readonly Option<string?> _database = new("--database") { Description = "Read this PostgreSQL, in place of asking a registry." };
+
+    /// <inheritdoc/>
+    public RegistryOrDatabase(Command command)
+        : base(command)
+    {
+        command.Add(_data);
+        command.Add(_database);
+    }
+
+    /// <summary>What the database says where one is named, or else the registry.</summary>
+    public async Task<T> Read<T>(ParseResult parsed, Func<RegistryDatabase, T> offline, Func<RegistryClient, Task<T>> ask)
+    {
+        (string? data, string? database) = (parsed.GetValue(_data), parsed.GetValue(_database));
+        if (data is null && database is null) return await ask(Client(parsed));
+        using RegistryDatabase opened = RegistryDatabase.Open(database, data ?? "");
+        return offline(opened);
     }
 }

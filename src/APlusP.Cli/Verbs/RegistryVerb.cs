@@ -45,6 +45,8 @@ static class RegistryVerb
         command.Add(SshEnrolVerb.Create());
         command.Add(MoveToPostgres());
         command.Add(Export());
+        command.Add(KeptPortsVerb.CreateServicePort());
+        command.Add(KeptPortsVerb.CreateReservation());
         command.Add(NameVerb.Create());
         command.Add(NameVerb.CreateZone());
         return command;

@@ -18,13 +18,12 @@ static class SshEnrolVerb
         var subscriber = new Option<string>("--subscriber") { Description = "Whose SSH key this is: leases are this subscriber's.", Required = true };
         var address = new Option<string>("--address") { Description = "The shared IPv4 address of which ports are given (the report's IPv4Shared).", Required = true };
         var className = new Option<string?>("--class") { Description = "The subscriber's class; home when left out." };
-        Option<string> server = RegistryAt.ServerOption();
-        Option<FileInfo?> token = RegistryAt.TokenOption();
-        var command = new Command("ssh-enrol", "A forced command of sshd: reads CpeNAddrV6 and CpeNPortRange, by standard input or scp, and gives a lease of exactly those ports.") { subscriber, address, className, server, token };
+        var command = new Command("ssh-enrol", "A forced command of sshd: reads CpeNAddrV6 and CpeNPortRange, by standard input or scp, and gives a lease of exactly those ports.") { subscriber, address, className };
+        var registry = new RegistryAt(command);
         command.SetAction(async parsed =>
         {
             if (!IPv4Address.TryParse(parsed.GetValue(address)!, out IPv4Address shared)) throw new APlusPException(ErrorCodes.RegistrySettings, $"--address: '{parsed.GetValue(address)}' is not an IPv4 address.");
-            (Uri at, string? secret) = (RegistryAt.Server(parsed.GetValue(server)!), RegistryAt.Token(parsed.GetValue(token)));
+            RegistryClient client = registry.Client(parsed);
             string? original = Environment.GetEnvironmentVariable(OriginalCommand);
             using Stream input = Console.OpenStandardInput(), output = Console.OpenStandardOutput();
             bool scp = SshInput.IsScp(original);
@@ -32,12 +31,12 @@ static class SshEnrolVerb
 
             // The experiment's script sends the file first and then, by a connection of its own, a command without input.
             LeaseDocument lease = string.IsNullOrWhiteSpace(text) && !scp && original is not null
-                ? await RegistryClient.Find(at, secret, parsed.GetValue(subscriber)!) ?? throw new APlusPException(ErrorCodes.NotThere, $"{parsed.GetValue(subscriber)} has no lease. Send CpeNAddrV6 and CpeNPortRange first.")
+                ? await client.Find(parsed.GetValue(subscriber)!) ?? throw new APlusPException(ErrorCodes.NotThere, $"{parsed.GetValue(subscriber)} has no lease. Send CpeNAddrV6 and CpeNPortRange first.")
                 : await Grant(HomeAnnouncement.Read(text));
             if (scp) SshInput.Answer(output);
             else Console.WriteLine($"{lease.Subscriber} has {string.Join(',', lease.Ranges.Select(r => $"{r[0]}-{r[1]}"))} of {lease.Address} at {lease.Softwire} until {lease.Until}");
 
-            Task<LeaseDocument> Grant(HomeAnnouncement home) => RegistryClient.Grant(at, secret, parsed.GetValue(subscriber)!, parsed.GetValue(className), home.Softwire, shared, home.Ports);
+            Task<LeaseDocument> Grant(HomeAnnouncement home) => client.Grant(parsed.GetValue(subscriber)!, parsed.GetValue(className), home.Softwire, shared, home.Ports);
         });
         return command;
     }

@@ -20,7 +20,7 @@ public sealed record LeaseDocument(
     /// <param name="lease">The lease.</param>
     /// <param name="pool">Where its address is from; null where it is of none any more.</param>
     internal static LeaseDocument Of(Lease lease, Pool? pool) => new(
-        lease.Id, lease.Subscriber, lease.Class, lease.Softwire.ToString(), lease.Address.ToString(), lease.Ports.Count, [.. lease.Ports.Ranges.Select(r => new int[] { r.First, r.Last })],
+        lease.Id, lease.Subscriber, lease.Class, lease.Softwire.ToString(), lease.Address.ToString(), lease.Ports.Count, RangePairs.Of(lease.Ports),
         lease.Ports.Psid is { } psid ? new PsidDocument(psid.Offset, psid.Length, psid.Value) : null, Moment.Write(lease.From), Moment.Write(lease.Until),
         pool?.Prr?.ToString(), pool?.PayloadMtu, pool?.Policy is { } policy && policy != LanPolicy.None ? policy : null);
 }
@@ -41,7 +41,16 @@ public sealed record WhoDocument(string? Subscriber, string? Lease, string? From
 public sealed record ReservationDocument(string Subscriber, string Address, int Ports, IReadOnlyList<int[]> Ranges)
 {
     internal static ReservationDocument Of(Reservation reservation) => new(
-        reservation.Subscriber, reservation.Address.ToString(), reservation.Ports.Count, [.. reservation.Ports.Ranges.Select(r => new int[] { r.First, r.Last })]);
+        reservation.Subscriber, reservation.Address.ToString(), reservation.Ports.Count, RangePairs.Of(reservation.Ports));
+}
+
+/// <summary>What is asked of <c>POST /v1/reservations</c>: whole blocks of an address.</summary>
+public sealed record ReservationRequest(string Subscriber, string Address, IReadOnlyList<int[]> Ranges);
+
+/// <summary>A set of ports as JSON has it: first and last of each range.</summary>
+static class RangePairs
+{
+    public static IReadOnlyList<int[]> Of(PortSet ports) => [.. ports.Ranges.Select(r => new int[] { r.First, r.Last })];
 }
 
 /// <summary>A single port of an address that a subscriber has besides its set.</summary>
@@ -99,6 +108,7 @@ public sealed record FieldProblem(string Field, string Detail);
 [JsonSerializable(typeof(ServerNameRequest))]
 [JsonSerializable(typeof(IReadOnlyList<ServerNameDocument>))]
 [JsonSerializable(typeof(ReservationDocument))]
+[JsonSerializable(typeof(ReservationRequest))]
 [JsonSerializable(typeof(IReadOnlyList<ReservationDocument>))]
 [JsonSerializable(typeof(IReadOnlyList<PoolDocument>))]
 [JsonSerializable(typeof(PcpDocument))]
