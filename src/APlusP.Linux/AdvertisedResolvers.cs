@@ -6,8 +6,8 @@ using APlusP.Core.Addresses;
 namespace APlusP.Linux;
 
 /// <summary>
-/// The resolvers that routers of this machine's links advertise (RFC 8106 section 5.1), as the kernel passes them on of advertisements that it takes. It tells nothing of what came before, so routers are
-/// solicited at the beginning.
+/// The resolvers that routers of this machine's links advertise (RFC 8106 section 5.1), as the kernel passes them on of advertisements that it takes. It tells nothing of what came before, so who needs
+/// one has routers solicited.
 /// </summary>
 /// <param name="clock">For lifetimes.</param>
 public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
@@ -32,14 +32,15 @@ public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
     DateTimeOffset _solicited;
     int _solicitations;
 
-    /// <summary>Resolvers whose time is not over, in no order. While there is none, routers are asked a few times.</summary>
+    /// <summary>Resolvers whose time is not over.</summary>
     /// <param name="heeds">Whether a device's routers count, by its name.</param>
-    public IReadOnlyList<IPv6Address> Read(Predicate<string> heeds)
+    /// <param name="asks">Whether routers are asked, a few times, while there is none.</param>
+    public IReadOnlyList<IPv6Address> Read(Predicate<string> heeds, bool asks)
     {
         Hear();
         DateTimeOffset now = clock.GetUtcNow();
         foreach ((int, IPv6Address) over in _known.Where(k => k.Value <= now).Select(k => k.Key).ToArray()) _known.Remove(over);
-        bool mayAsk = _solicitations < MostSolicitations && now - _solicited >= s_solicitEvery;
+        bool mayAsk = asks && _solicitations < MostSolicitations && now - _solicited >= s_solicitEvery;
         if (_known.Count == 0 && !mayAsk) return [];
         HashSet<int> heeded = [.. Directory.GetDirectories("/sys/class/net").Select(d => Path.GetFileName(d)).Where(d => d != "lo" && heeds(d) && RouteSocket.Exists(d)).Select(RouteSocket.IndexOf)];
         IPv6Address[] found = [.. _known.Keys.Where(k => heeded.Contains(k.Device)).Select(k => k.Address).Distinct().Order()];

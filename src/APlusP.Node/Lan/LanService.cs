@@ -118,7 +118,11 @@ sealed class LanService : IDisposable
         }
     }
 
-    IReadOnlyList<IPv6Address> Resolvers() => LanResolvers.Choose(_around.Configuration().Resolvers, _around.Resolvers(), _advertised.Read(IsOutside), NameServers.Read().Servers);
+    IReadOnlyList<IPv6Address> Resolvers()
+    {
+        (IReadOnlyList<IPv6Address> named, IReadOnlyList<IPv6Address> told) = (_around.Configuration().Resolvers, _around.Resolvers());
+        return LanResolvers.Choose(named, told, _advertised.Read(IsOutside, asks: named.Count == 0 && told.Count == 0), NameServers.Read().Servers);
+    }
 
     /// <summary>Routers of the home's own networks have nothing to say here.</summary>
     bool IsOutside(string device) => device != _around.Configuration().Device && _around.Configuration().Lans.All(l => l.Device != device);
