@@ -1,2 +1,2 @@
-// Labs share the machine's two cores and its list of namespaces: one test at a time.
-[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
+// Labs wait far more than they compute, and each has namespaces of its own: two classes at a time.
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.Collections, MaxThreads = 2)]

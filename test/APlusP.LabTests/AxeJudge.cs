@@ -7,7 +7,7 @@ namespace APlusP.LabTests;
 sealed class AxeJudge : IDisposable
 {
     // Without a device that is up: what a page would fetch is not there.
-    readonly NetworkNamespace _nowhere = NetworkNamespace.Create($"ap-page-{Environment.ProcessId}-{Guid.NewGuid():N}"[..24]);
+    readonly NetworkNamespace _nowhere = NetworkNamespace.Create($"ap-page-{LabFixture.NewMark()}");
 
     public void Dispose() => NetworkNamespace.Delete(_nowhere);
 

@@ -4,6 +4,7 @@ using APlusP.Lab;
 namespace APlusP.LabTests;
 
 /// <summary>The bench itself: its rows run, say which way packets went, and leave nothing behind.</summary>
+[Collection(Alone.Name)]
 public sealed class BenchTests
 {
     [Theory]

@@ -8,6 +8,7 @@ using APlusP.Node.Control;
 namespace APlusP.LabTests;
 
 /// <summary>Bindings that come, change and go while a PRR runs.</summary>
+[Collection(Alone.Name)]
 public sealed class BindingTests : IDisposable
 {
     readonly DaemonHost _host = new();

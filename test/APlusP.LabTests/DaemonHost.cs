@@ -24,7 +24,7 @@ sealed partial class DaemonHost : IDisposable
 
     public DaemonHost()
     {
-        string id = $"{Environment.ProcessId}";
+        string id = LabFixture.NewMark();
         Subscriber = NetworkNamespace.Create($"ap-sub-{id}");
         Prr = NetworkNamespace.Create($"ap-prr-{id}");
         Internet = NetworkNamespace.Create($"ap-net-{id}");

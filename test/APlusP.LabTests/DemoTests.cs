@@ -4,6 +4,7 @@ using APlusP.Linux;
 namespace APlusP.LabTests;
 
 /// <summary><c>aplusp demo</c>.</summary>
+[Collection(Alone.Name)]
 public sealed class DemoTests : IDisposable
 {
     public void Dispose() => RunningLab.Down("demo");

@@ -115,8 +115,7 @@ public sealed class DhcpHomeTests : IDisposable
         _lab.StartPrr(Bindings);
         _lab.StartKea($$"""{{Lightweight}}, { "name": "dns-servers", "data": "{{resolver}}" }""");
         _lab.Edge.Ip($"addr add {resolver}/128 dev lo nodad");
-        LabProcess names = _lab.Edge.Start("resolver", _lab.PathOf("resolver.log"), "dnsmasq", "-C", "/dev/null", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=", "--bind-interfaces", $"--listen-address={resolver}", $"--host-record=www.example,{DhcpLab.Server}");
-        names.WaitUntil(() => _lab.Edge.Run("ss", "-Huln").Output.Contains($"[{resolver}]:53", StringComparison.Ordinal), TimeSpan.FromSeconds(20), "listen");
+        _lab.Edge.StartResolver(resolver, _lab.PathOf("resolver.log"), DhcpLab.Server);
         _lab.HomeHost.Shell("ip addr flush dev eth0; echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_ra; echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6");
         _lab.Smap.Ip("addr del 192.168.1.1/24 dev lan");
         LabProcess smap = _lab.OnceItHasASoftwire(_lab.BeginSmapBy($"lan-leases = \"{_lab.PathOf("leases")}\"", $$"""

@@ -21,7 +21,7 @@ sealed class DhcpLab : IDisposable
 
     public DhcpLab()
     {
-        string id = $"{Environment.ProcessId}";
+        string id = LabFixture.NewMark();
         HomeHost = NetworkNamespace.Create($"ap-dhost-{id}");
         Smap = NetworkNamespace.Create($"ap-dsmap-{id}");
         Edge = NetworkNamespace.Create($"ap-dedge-{id}");

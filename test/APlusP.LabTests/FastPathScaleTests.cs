@@ -10,6 +10,7 @@ using APlusP.Tests.Forwarding;
 namespace APlusP.LabTests;
 
 /// <summary>The maps of the PRR's programs with a million bindings, and under changes: run by the kernel on no device.</summary>
+[Collection(Alone.Name)]
 public sealed class FastPathScaleTests(ITestOutputHelper output)
 {
     const int Million = 1_000_000;

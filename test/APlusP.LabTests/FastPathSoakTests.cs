@@ -8,6 +8,7 @@ namespace APlusP.LabTests;
 /// <summary>
 /// TCP, UDP and ping between the Internet and a subscriber who is Linux itself, while the PRR is killed, stopped, started and reloaded all the time: nothing is lost. APLUSP_SOAK_SECONDS sets how long; 10 by default.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class FastPathSoakTests : IDisposable
 {
     const int LeastRounds = 6;

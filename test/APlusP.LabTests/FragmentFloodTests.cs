@@ -17,6 +17,7 @@ public sealed class FragmentFloodLab : LabFixture
 }
 
 /// <summary>A transfer beside a flood of hostile fragments.</summary>
+[Collection(Alone.Name)]
 public sealed class FragmentFloodTests(FragmentFloodLab lab) : IClassFixture<FragmentFloodLab>
 {
     const int FloodSeconds = 2, Rate = 100_000, Rounds = 5;

@@ -11,6 +11,7 @@ namespace APlusP.LabTests;
 public sealed class GameLab() : LabFixture(LabPlan.Smaps("tgame", 2).With(1, room => room with { Ports = "10000-10007" }).WithLink("room1"));
 
 /// <summary>What a console's game does: a handful of UDP flows with many small packets both ways, on a far from perfect link.</summary>
+[Collection(Alone.Name)]
 public sealed class GameTests(GameLab lab) : IClassFixture<GameLab>
 {
     const int Flows = 6, PerSecond = 60, Seconds = 5, PayloadSize = 80;

@@ -22,8 +22,8 @@ public sealed class KernelTests : IDisposable
     const string Device = "aplusp-test";
     static readonly IPv6Address s_here = IPv6Address.Parse("2001:db8::1"), s_there = IPv6Address.Parse("2001:db8::2");
 
-    readonly NetworkNamespace _here = NetworkNamespace.Create($"ap-here-{Environment.ProcessId}");
-    readonly NetworkNamespace _there = NetworkNamespace.Create($"ap-there-{Environment.ProcessId}");
+    readonly NetworkNamespace _here = NetworkNamespace.Create($"ap-here-{LabFixture.NewMark()}");
+    readonly NetworkNamespace _there = NetworkNamespace.Create($"ap-there-{LabFixture.NewMark()}");
     readonly List<IDisposable> _held = [];
     readonly PacketBatch _batch = new(64, TunDevice.MaxPacket);
 

@@ -10,6 +10,8 @@ namespace APlusP.LabTests;
 /// </summary>
 public abstract class LabFixture : IDisposable
 {
+    static int s_marks;
+
     readonly string _captures = Path.Combine(Path.GetTempPath(), $"aplusp-captures-{Guid.NewGuid():N}");
 
     /// <param name="plan">The lab.</param>
@@ -37,6 +39,9 @@ public abstract class LabFixture : IDisposable
     /// </summary>
     public static string NameHere(string name) =>
         name + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(AppContext.BaseDirectory)))[..6];
+
+    /// <summary>A mark that is in no other name of these tests: several run at once.</summary>
+    public static string NewMark() => $"{Environment.ProcessId}-{Interlocked.Increment(ref s_marks)}";
 
     /// <summary>The <c>aplusp</c> under test: APLUSP_EXECUTABLE, or the one that was built beside these tests.</summary>
     public static string Executable { get; } =

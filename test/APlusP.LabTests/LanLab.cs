@@ -18,7 +18,7 @@ sealed class LanLab : IDisposable
 
     public LanLab()
     {
-        string id = $"{Environment.ProcessId}";
+        string id = LabFixture.NewMark();
         Host = NetworkNamespace.Create($"ap-lhost-{id}");
         Smap = NetworkNamespace.Create($"ap-lsmap-{id}");
         Net = NetworkNamespace.Create($"ap-lnet-{id}");
@@ -96,12 +96,7 @@ sealed class LanLab : IDisposable
     /// <summary>What a router tells the host.</summary>
     public string Advertisement() => Host.Run("rdisc6", "-1", "-w", "3000", "eth0").Output;
 
-    public LabProcess Resolve(string at)
-    {
-        LabProcess resolver = Net.Start($"resolver {at}", PathOf($"resolver-{at[^2..]}.log"), "dnsmasq", "-C", "/dev/null", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=", "--bind-interfaces", $"--listen-address={at}", "--except-interface=nowhere", "--host-record=www.example,203.0.113.4,2001:db8:6::4", "--log-facility=-", "--log-queries");
-        resolver.WaitUntil(() => Net.Run("ss", "-Huln").Output.Contains($"[{at}]:53", StringComparison.Ordinal), TimeSpan.FromSeconds(20), "listen");
-        return resolver;
-    }
+    public LabProcess Resolve(string at) => Net.StartResolver(at, PathOf($"resolver-{at[^2..]}.log"), "203.0.113.4", "2001:db8:6::4");
 
     /// <summary>Asks for a name as the host would; the address, or what went wrong.</summary>
     public CommandResult Dig(string name, int seconds = 5) => Host.Run("dig", "@192.168.2.1", "+tries=1", $"+time={seconds}", "+noall", "+answer", "+comments", name, "A");

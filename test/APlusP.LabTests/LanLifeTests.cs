@@ -162,7 +162,7 @@ public sealed class LanLifeTests : IDisposable
     {
         public LanGuest(NetworkNamespace smap, string device, string mac)
         {
-            Host = NetworkNamespace.Create($"ap-lguest-{Environment.ProcessId}");
+            Host = NetworkNamespace.Create($"ap-lguest-{LabFixture.NewMark()}");
             Host.Shell("cd /proc/sys/net/ipv6/conf; echo 0 > default/accept_dad; echo 1 > default/accept_ra");
             Commands.Require("ip", "link", "add", device, "netns", smap.Name, "type", "veth", "peer", "name", "eth0", "address", mac, "netns", Host.Name);
             smap.Ip($"link set {device} up");

@@ -7,6 +7,7 @@ namespace APlusP.LabTests;
 public sealed class LanRoomLab() : LabFixture(LabPlan.Fig22("tlanroom"));
 
 /// <summary>One network has two MTUs: 1240 for IPv4 by DHCP, 1280 for IPv6 by router advertisement. The report had to leave IPv6 out of this room.</summary>
+[Collection(Alone.Name)]
 public sealed class LanRoomTests(LanRoomLab lab) : IClassFixture<LanRoomLab>
 {
     [Fact]

@@ -9,6 +9,7 @@ namespace APlusP.LabTests;
 public sealed class LinkLab() : LabFixture(LabPlan.Smaps("tlink", 1).WithLink("room1").WithLink("prr"));
 
 /// <summary>The emulated links of a lab, measured with real programs.</summary>
+[Collection(Alone.Name)]
 public sealed partial class LinkTests(LinkLab lab) : IClassFixture<LinkLab>
 {
     LabLinkHandle Room => lab.Lab.Link("room1");

@@ -57,9 +57,10 @@ sealed partial class MapDomain : IDisposable
 
     void Build()
     {
+        string mark = LabFixture.NewMark();
         foreach (string name in (string[])["core", "internet", "host1", "host2", .. s_names])
         {
-            NetworkNamespace host = _hosts[name] = NetworkNamespace.Create($"ap-map-{name}-{Environment.ProcessId}");
+            NetworkNamespace host = _hosts[name] = NetworkNamespace.Create($"ap-map-{name}-{mark}");
             host.Shell("cd /proc/sys/net; echo 0 > ipv6/conf/default/accept_dad; echo 0 > ipv6/conf/default/accept_ra; echo 0 > ipv4/conf/all/rp_filter; echo 0 > ipv4/conf/default/rp_filter");
         }
 

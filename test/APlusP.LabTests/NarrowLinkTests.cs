@@ -24,6 +24,7 @@ public sealed class NarrowLinkLab : LabFixture
 }
 
 /// <summary>A path that becomes narrow in its middle, where neither end of the softwire has an interface that shows it.</summary>
+[Collection(Alone.Name)]
 public sealed class NarrowLinkTests(NarrowLinkLab lab) : IClassFixture<NarrowLinkLab>
 {
     [Theory]

@@ -7,7 +7,7 @@ namespace APlusP.LabTests;
 
 public sealed class NetworkNamespaceTests : IDisposable
 {
-    readonly NetworkNamespace _namespace = NetworkNamespace.Create($"ap-test-{Environment.ProcessId}");
+    readonly NetworkNamespace _namespace = NetworkNamespace.Create($"ap-test-{LabFixture.NewMark()}");
     readonly string _log = Path.GetTempFileName();
 
     public void Dispose()

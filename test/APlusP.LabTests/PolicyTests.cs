@@ -27,6 +27,7 @@ public sealed class PolicyLab : LabFixture
 }
 
 /// <summary>The rules of a residence, as its hosts meet them.</summary>
+[Collection(Alone.Name)]
 public sealed class PolicyTests(PolicyLab lab) : IClassFixture<PolicyLab>
 {
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);

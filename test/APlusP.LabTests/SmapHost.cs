@@ -23,7 +23,7 @@ sealed class SmapHost : IDisposable
 
     public SmapHost()
     {
-        string id = $"{Environment.ProcessId}";
+        string id = LabFixture.NewMark();
         Home = NetworkNamespace.Create($"ap-home-{id}");
         Smap = NetworkNamespace.Create($"ap-smap-{id}");
         Prr = NetworkNamespace.Create($"ap-prr-{id}");

@@ -25,7 +25,7 @@ public sealed class SurveyTests : IDisposable
 
     static readonly IPEndPoint s_web = new(IPAddress.Parse(Remote), 80), s_resolver = new(IPAddress.Parse(Remote), 53);
 
-    readonly NetworkNamespace _namespace = NetworkNamespace.Create($"ap-survey-{Environment.ProcessId}");
+    readonly NetworkNamespace _namespace = NetworkNamespace.Create($"ap-survey-{LabFixture.NewMark()}");
     readonly string _directory = Directory.CreateTempSubdirectory("aplusp-").FullName;
     readonly List<Socket> _sockets = [];
     readonly Socket _server;

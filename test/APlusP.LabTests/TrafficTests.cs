@@ -20,6 +20,7 @@ public sealed class TrafficLab() : LabFixture(LabOfModels(), captures: false)
 }
 
 /// <summary>Traffic models as real sockets play them, seen by a survey.</summary>
+[Collection(Alone.Name)]
 public sealed class TrafficTests(TrafficLab lab) : IClassFixture<TrafficLab>
 {
     // Five times as fast: a burst of DNS, which Linux forgets after 30 s, is there for six. BitTorrent takes longer, and its connections stay, so it may be faster.

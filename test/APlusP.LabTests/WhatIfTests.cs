@@ -5,6 +5,7 @@ using APlusP.Lab.Traffic;
 namespace APlusP.LabTests;
 
 /// <summary><c>aplusp lab whatif</c>: small, fast and bounded.</summary>
+[Collection(Alone.Name)]
 public sealed class WhatIfTests
 {
     [Fact]

@@ -11,6 +11,7 @@ namespace APlusP.LabTests;
 /// Homes that fetch pages all the time, while registry, PRR, SMAPs and PostgreSQL are killed at random moments: no lease is lost, no port is two homes', and without registry and database packets go on.
 /// APLUSP_SOAK_SECONDS sets how long; 15 by default.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class ZeroTouchSoakTests(PostgresServer database) : IClassFixture<PostgresServer>
 {
     const int Homes = 3;

@@ -25,7 +25,7 @@ sealed class FeedLab : IDisposable
 
     readonly string _directory = Directory.CreateTempSubdirectory("aplusp-feed-").FullName;
     readonly TestCertificate _tls = new(IPAddress.Parse(DaemonHost.Server));
-    readonly NetworkNamespace _secondHost = NetworkNamespace.Create($"ap-two-{Environment.ProcessId}");
+    readonly NetworkNamespace _secondHost = NetworkNamespace.Create($"ap-two-{LabFixture.NewMark()}");
     readonly string? _database;
     readonly string _data;
     readonly List<LabProcess> _prrs = [];

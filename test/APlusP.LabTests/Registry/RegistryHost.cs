@@ -7,11 +7,9 @@ sealed class RegistryHost : IDisposable
 {
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
-    static int s_hosts;
-
     public RegistryHost()
     {
-        Machine = NetworkNamespace.Create($"ap-reg-{Environment.ProcessId}-{Interlocked.Increment(ref s_hosts)}");
+        Machine = NetworkNamespace.Create($"ap-reg-{LabFixture.NewMark()}");
         Machine.Ip("link set lo up");
     }
 
