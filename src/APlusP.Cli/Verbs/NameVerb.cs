@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
 using APlusP.Core;
 using APlusP.Registry.Api;
 using APlusP.Registry.Memory;
@@ -22,42 +21,28 @@ static class NameVerb
         var https = new Option<int?>("--https") { Description = "The same for port 443; TLS is passed on as it is." };
         var proxied = new Option<bool>("--proxied") { Description = "The server expects the PROXY protocol, version 2, which tells it who visits." };
         var service = new Option<string[]>("--service") { Description = "Another service and its port, such as _xmpp-client._tcp:1222, for SRV records. May be given several times." };
-        var command = new Command("set", "Give a subscriber a name, or change what it leads to.") { name, subscriber, http, https, proxied, service };
-        var registry = new RegistryAt(command);
-        command.SetAction(async parsed =>
-        {
-            var wanted = new ServerNameRequest(parsed.GetValue(name)!, parsed.GetValue(subscriber)!, parsed.GetValue(http), parsed.GetValue(https), parsed.GetValue(proxied), parsed.GetValue(service) ?? []);
-            Console.WriteLine(Describe(await registry.Client(parsed).GiveName(wanted)));
-        });
-        return command;
+        return RegistryAt.Asking(
+            new Command("set", "Give a subscriber a name, or change what it leads to.") { name, subscriber, http, https, proxied, service },
+            async (registry, parsed) => Describe(await registry.GiveName(new ServerNameRequest(
+                parsed.GetValue(name)!, parsed.GetValue(subscriber)!, parsed.GetValue(http), parsed.GetValue(https), parsed.GetValue(proxied), parsed.GetValue(service) ?? []))));
     }
 
     static Command Remove()
     {
         Argument<string> name = NameArgument();
-        var command = new Command("remove", "Take a name away.") { name };
-        var registry = new RegistryAt(command);
-        command.SetAction(async parsed =>
+        return RegistryAt.Asking(new Command("remove", "Take a name away.") { name }, async (registry, parsed) =>
         {
-            ServerNameDocument gone = await registry.Client(parsed).TakeName(parsed.GetValue(name)!);
-            Console.WriteLine($"{gone.Name} is no longer a name of {gone.Subscriber}.");
+            ServerNameDocument gone = await registry.TakeName(parsed.GetValue(name)!);
+            return $"{gone.Name} is no longer a name of {gone.Subscriber}.";
         });
-        return command;
     }
 
     static Command List()
     {
         var subscriber = new Option<string?>("--subscriber", "-s") { Description = "Names of this one alone." };
-        var json = new Option<bool>("--json") { Description = "Print JSON." };
-        var command = new Command("list", "List names, and where they lead.") { subscriber, json };
-        var registry = new RegistryAt(command);
-        command.SetAction(async parsed =>
-        {
-            IReadOnlyList<ServerNameDocument> names = await registry.Client(parsed).Names(parsed.GetValue(subscriber));
-            if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(names, ApiJson.Plain.IReadOnlyListServerNameDocument));
-            else foreach (ServerNameDocument name in names) Console.WriteLine(Describe(name));
-        });
-        return command;
+        return RegistryAt.Listing(
+            new Command("list", "List names, and where they lead.") { subscriber },
+            (registry, parsed) => registry.Names(parsed.GetValue(subscriber)), Describe, ApiJson.Plain.IReadOnlyListServerNameDocument);
     }
 
     public static Command CreateZone()

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using APlusP.Core;
 using APlusP.Core.Addresses;
 using APlusP.Registry.Api;
@@ -19,6 +21,29 @@ class RegistryAt
     {
         command.Add(_server);
         command.Add(_token);
+    }
+
+    /// <summary>Has a command ask the registry one thing, and say the answer.</summary>
+    public static Command Asking(Command command, Func<RegistryClient, ParseResult, Task<string>> ask)
+    {
+        var registry = new RegistryAt(command);
+        command.SetAction(async parsed => Console.WriteLine(await ask(registry.Client(parsed), parsed)));
+        return command;
+    }
+
+    /// <summary>Has a command list what the registry answers, a line for each or as JSON.</summary>
+    public static Command Listing<T>(Command command, Func<RegistryClient, ParseResult, Task<IReadOnlyList<T>>> ask, Func<T, string> describe, JsonTypeInfo<IReadOnlyList<T>> json)
+    {
+        var asJson = new Option<bool>("--json") { Description = "Print JSON." };
+        command.Add(asJson);
+        var registry = new RegistryAt(command);
+        command.SetAction(async parsed =>
+        {
+            IReadOnlyList<T> all = await ask(registry.Client(parsed), parsed);
+            if (parsed.GetValue(asJson)) Console.WriteLine(JsonSerializer.Serialize(all, json));
+            else foreach (T one in all) Console.WriteLine(describe(one));
+        });
+        return command;
     }
 
     public RegistryClient Client(ParseResult parsed) => new(Server(parsed.GetValue(_server)!), Token(parsed.GetValue(_token)));
