@@ -42,7 +42,7 @@ public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
         foreach ((int, IPv6Address) over in _known.Where(k => k.Value <= now).Select(k => k.Key).ToArray()) _known.Remove(over);
         bool mayAsk = asks && _solicitations < MostSolicitations && now - _solicited >= s_solicitEvery;
         if (_known.Count == 0 && !mayAsk) return [];
-        HashSet<int> heeded = [.. Directory.GetDirectories("/sys/class/net").Select(d => Path.GetFileName(d)).Where(d => d != "lo" && heeds(d) && RouteSocket.Exists(d)).Select(RouteSocket.IndexOf)];
+        HashSet<int> heeded = [.. Directory.GetDirectories("/sys/class/net").Select(d => Path.GetFileName(d)).Where(d => d != "lo" && heeds(d)).Select(RouteSocket.Find).OfType<int>()];
         IPv6Address[] found = [.. _known.Keys.Where(k => heeded.Contains(k.Device)).Select(k => k.Address).Distinct().Order()];
         if (found.Length > 0 || !mayAsk) return found;
         (_solicited, _solicitations) = (now, _solicitations + 1);

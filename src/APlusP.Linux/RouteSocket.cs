@@ -77,14 +77,13 @@ public sealed unsafe partial class RouteSocket : IDisposable
     }
 
     /// <summary>Index of a device by its name.</summary>
-    public static int IndexOf(string device)
-    {
-        uint index = NameToIndex(device);
-        return index != 0 ? (int)index : throw Failure($"find the device '{device}'", Marshal.GetLastPInvokeError(), null);
-    }
+    public static int IndexOf(string device) => Find(device) ?? throw Failure($"find the device '{device}'", Marshal.GetLastPInvokeError(), null);
+
+    /// <summary>The same; null where there is no such device.</summary>
+    public static int? Find(string device) => NameToIndex(device) is not 0 and var index ? (int)index : null;
 
     /// <summary>Whether there is a device of this name.</summary>
-    public static bool Exists(string device) => NameToIndex(device) != 0;
+    public static bool Exists(string device) => Find(device) is not null;
 
     /// <summary>Sets a device up with this MTU, and without the link-local address that the kernel would give it.</summary>
     public void BringUp(int index, string name, int mtu)

@@ -132,20 +132,20 @@ sealed class KernelClaims(TunDevice device, DaemonLog log) : IDisposable
     {
         if (wanted == _proxied) return;
         byte[] octets = new byte[IPv6Address.Size];
-        if (_proxied is { } before && RouteSocket.Exists(before.Device))
+        if (_proxied is { } before && RouteSocket.Find(before.Device) is { } left)
         {
             before.Address.Write(octets);
-            _netlink.TryRemoveProxy(octets, RouteSocket.IndexOf(before.Device));
+            _netlink.TryRemoveProxy(octets, left);
         }
 
         _proxied = null;
-        if (wanted is not { } now || !RouteSocket.Exists(now.Device)) return;
+        if (wanted is not { } now || RouteSocket.Find(now.Device) is not { } device) return;
         _sysctls.Set($"net/ipv6/conf/{now.Device}/proxy_ndp", "1");
 
         // Without it the kernel waits up to 0.8 s before it answers.
         _sysctls.Set($"net/ipv6/neigh/{now.Device}/proxy_delay", "0");
         now.Address.Write(octets);
-        _netlink.AddProxy(octets, RouteSocket.IndexOf(now.Device));
+        _netlink.AddProxy(octets, device);
         _proxied = now;
         if (_settings is not null) File.WriteAllLines(_settings, _sysctls.Remember());
     }

@@ -44,9 +44,8 @@ public sealed record Rescue(NetworkAddress Address, IPv6Address Gateway, string 
     /// <exception cref="APlusPException">AP3017: there is no such device; AP2003: the kernel refuses.</exception>
     public void Up()
     {
-        if (!RouteSocket.Exists(Device)) throw Wrong($"there is no device '{Device}'.");
+        int device = RouteSocket.Find(Device) ?? throw Wrong($"there is no device '{Device}'.");
         using var netlink = new RouteSocket();
-        int device = RouteSocket.IndexOf(Device);
         netlink.TryAddAddress(Address, device);
         netlink.TryAddRoute(DefaultRoute, device);
     }
@@ -54,9 +53,8 @@ public sealed record Rescue(NetworkAddress Address, IPv6Address Gateway, string 
     /// <summary>Takes it away; what is not there is left.</summary>
     public void Undo()
     {
-        if (!RouteSocket.Exists(Device)) return;
+        if (RouteSocket.Find(Device) is not { } device) return;
         using var netlink = new RouteSocket();
-        int device = RouteSocket.IndexOf(Device);
         netlink.TryRemoveRoute(DefaultRoute, device);
         netlink.TryRemoveAddress(Address, device);
     }

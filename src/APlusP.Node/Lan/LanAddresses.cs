@@ -46,10 +46,10 @@ sealed class LanAddresses : IDisposable
         foreach ((string device, NetworkAddress address) in wanted)
         {
             string name = NameOf(device, address);
-            if (!RouteSocket.Exists(device)) missing.Add(device);
+            if (RouteSocket.Find(device) is not { } index) missing.Add(device);
 
             // What was written down may be gone since, with its device.
-            else if ((!_ours.ContainsKey(name) || _left.Remove(name)) && _netlink.TryAddAddress(address, RouteSocket.IndexOf(device)))
+            else if ((!_ours.ContainsKey(name) || _left.Remove(name)) && _netlink.TryAddAddress(address, index))
             {
                 _ours[name] = (device, address);
                 Note();
@@ -65,7 +65,7 @@ sealed class LanAddresses : IDisposable
 
     void Remove(string device, NetworkAddress address)
     {
-        if (RouteSocket.Exists(device)) _netlink.TryRemoveAddress(address, RouteSocket.IndexOf(device));
+        if (RouteSocket.Find(device) is { } index) _netlink.TryRemoveAddress(address, index);
     }
 
     public void Dispose()
