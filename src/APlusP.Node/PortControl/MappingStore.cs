@@ -15,8 +15,11 @@ sealed record SavedMappings
 {
     public required DateTimeOffset Saved { get; init; }
 
-    /// <summary>Seconds since mappings began to be kept, at the time of saving.</summary>
-    public required uint Epoch { get; init; }
+    /// <summary>
+    /// Seconds since mappings began to be kept, at the time of saving, with their fraction: whole ones would lose up to two at a restart, and a client that finds an epoch more than one second
+    /// behind takes its mappings for lost (RFC 6887 section 8.5).
+    /// </summary>
+    public required double Epoch { get; init; }
 
     /// <summary>The shared address that they are of.</summary>
     public string? Address { get; init; }
@@ -90,6 +93,7 @@ sealed class MappingStore(string directory)
         {
             if (!File.Exists(_path)) return null;
             SavedMappings saved = JsonSerializer.Deserialize(File.ReadAllBytes(_path), MappingJson.Default.SavedMappings)!;
+            if (saved.Epoch is < 0 or > uint.MaxValue) throw new FormatException($"No epoch is {saved.Epoch} seconds long.");
             foreach (SavedForward forward in saved.Household) forward.Read();
             foreach (SavedClaim claim in saved.Claims) claim.Read(0, 0);
             if (saved.Address is { } address) IPv4Address.Parse(address);

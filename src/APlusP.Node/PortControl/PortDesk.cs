@@ -21,7 +21,8 @@ sealed class PortDesk : IMappingDesk, IDisposable
     readonly Lock _saving = new();
     readonly long _start;
     readonly ITimer _timer;
-    long _began, _nextEnd = long.MaxValue, _savedVersion;
+    long _nextEnd = long.MaxValue, _savedVersion;
+    long _began; // ticks since _start: before it where the epoch goes on over a restart
     bool _cannotSave;
 
     /// <param name="settings">What hosts may have.</param>
@@ -47,9 +48,11 @@ sealed class PortDesk : IMappingDesk, IDisposable
     void Restore(SavedMappings saved)
     {
         // A clock that is behind the time of saving is taken to stand there.
-        long passed = Math.Max(0, (long)(_time.GetUtcNow() - saved.Saved).TotalSeconds);
-        _began = -(saved.Epoch + passed);
-        _book.Restore(saved.Address is { } address ? IPv4Address.Parse(address) : null, saved.Household.Select(f => f.Read()), saved.Claims.Select(c => c.Read(passed, 0)).Where(c => c.Claim.Until > 0));
+        TimeSpan passed = _time.GetUtcNow() - saved.Saved;
+        if (passed < TimeSpan.Zero) passed = TimeSpan.Zero;
+        _began = -(TimeSpan.FromSeconds(saved.Epoch) + passed).Ticks;
+        IEnumerable<(PortForward Forward, MappingProtocol By, MappingClaim Claim)> claims = saved.Claims.Select(c => c.Read((long)passed.TotalSeconds, 0));
+        _book.Restore(saved.Address is { } address ? IPv4Address.Parse(address) : null, saved.Household.Select(f => f.Read()), claims.Where(c => c.Claim.Until > 0));
         _nextEnd = _book.NextEnd;
     }
 
@@ -64,9 +67,13 @@ sealed class PortDesk : IMappingDesk, IDisposable
     /// <summary>What mappings stand on changed: those who have them should hear.</summary>
     public event Action<MappingChange>? Upset;
 
-    long Now => (long)_time.GetElapsedTime(_start).TotalSeconds;
+    TimeSpan Elapsed => _time.GetElapsedTime(_start);
 
-    public uint Epoch => (uint)Math.Max(0, Now - Interlocked.Read(ref _began));
+    long Now => (long)Elapsed.TotalSeconds;
+
+    double EpochSeconds => TimeSpan.FromTicks(Math.Max(0, Elapsed.Ticks - Interlocked.Read(ref _began))).TotalSeconds;
+
+    public uint Epoch => (uint)EpochSeconds;
 
     public T Ask<T>(Func<MappingBook, IPortsInUse, long, T> request)
     {
@@ -103,7 +110,7 @@ sealed class PortDesk : IMappingDesk, IDisposable
     /// <summary>Who lost a mapping asks again when the epoch begins anew (RFC 6887 section 8.5).</summary>
     void BeginAnewFor(MappingChange? change)
     {
-        if (change is { Lost.Count: > 0 }) Interlocked.Exchange(ref _began, Now);
+        if (change is { Lost.Count: > 0 }) Interlocked.Exchange(ref _began, Elapsed.Ticks);
     }
 
     void Tell(MappingChange change)
@@ -159,7 +166,7 @@ sealed class PortDesk : IMappingDesk, IDisposable
         return (_book.Version, new SavedMappings
         {
             Saved = _time.GetUtcNow(),
-            Epoch = Epoch,
+            Epoch = EpochSeconds,
             Address = _book.LastAddress?.ToString(),
             DeviceId = Identity.Id,
             Secret = Identity.Secret,

@@ -66,6 +66,20 @@ public sealed class PortDeskTests : IDisposable
     }
 
     [Fact]
+    public void The_epoch_loses_no_part_of_a_second_over_restarts()
+    {
+        TimeSpan passed = default;
+        for (int i = 0; i < 20; i++)
+        {
+            Map(Wish((ushort)(80 + i)));
+            _time.Advance(TimeSpan.FromSeconds(0.9));
+            passed += TimeSpan.FromSeconds(0.9);
+            Restart();
+            Assert.Equal((uint)passed.TotalSeconds, _desk.Epoch);
+        }
+    }
+
+    [Fact]
     public void A_port_that_an_endpoint_has_by_its_flows_is_the_one_that_it_gets()
     {
         byte[] sent = Assert.Single(OnTheWire.Through(_smap, Origin.FromLan, Packets.Udp(GatewayScene.Client, 5000, GatewayScene.Server, 53)));
@@ -141,6 +155,8 @@ public sealed class PortDeskTests : IDisposable
     [Theory]
     [InlineData("{")]
     [InlineData("null")]
+    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":-1,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\"}")]
+    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1e300,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\"}")]
     [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\",\"claims\":[{\"forward\":{\"protocol\":\"tcp\",\"port\":1,\"host\":\"nobody\",\"hostPort\":1},\"by\":\"Pcp\",\"seconds\":1}]}")]
     public void What_somebody_else_wrote_there_is_not_taken(string text)
     {
