@@ -151,7 +151,7 @@ public sealed class DaemonTests : IDisposable
         using Socket sender = _host.Internet.Call(() => Echo.Open(IpFragmentation.ForbidAndIgnoreErrors));
         sender.SendTo(new byte[1432], new IPEndPoint(IPAddress.Parse(DaemonHost.Shared), 10000));
         Dictionary<string, long> counters = [];
-        Assert.True(Wait.Until(() => (counters = Counters())["path-mtu-lowered-by-message"] == 1, TimeSpan.FromSeconds(3)), string.Join('\n', counters.Where(c => c.Value != 0)));
+        Assert.True(Wait.Until(() => (counters = Counters())["path-mtu-lowered-by-message"] == 1, TimeSpan.FromSeconds(20)), string.Join('\n', counters.Where(c => c.Value != 0)));
         Assert.Equal(1, counters["icmpv4-sent"]);
 
         // The next hears it from the PRR.
@@ -167,7 +167,7 @@ public sealed class DaemonTests : IDisposable
             }
 
             return (counters = Counters())["from-internet-drop-too-big"] > 0;
-        }, TimeSpan.FromSeconds(3));
+        }, TimeSpan.FromSeconds(20));
         Assert.True(counters["from-internet-drop-too-big"] > 0);
     }
 

@@ -47,7 +47,7 @@ public sealed class FastPathTests : IDisposable
         RoundTrip();
         long before = Counters()["fast-path-from-smap-forwarded"];
         _daemon!.Signal(Signals.Kill);
-        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(20)));
         RoundTrip();
 
         _daemon = _host.StartFast();
@@ -85,7 +85,7 @@ public sealed class FastPathTests : IDisposable
         for (int restarts = 0; restarts < 3; restarts++)
         {
             _daemon!.Signal(restarts == 1 ? Signals.Terminate : Signals.Kill);
-            Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+            Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(20)));
             _daemon = _host.StartFast();
         }
 
@@ -215,7 +215,7 @@ public sealed class FastPathTests : IDisposable
         AssertTheKernelForwardsAgain();
         Assert.DoesNotContain("AP2014", _host.Ask("status", "--json").Output);
         _host.Internet.Shell("ethtool -K eth0 gro off");
-        Assert.True(Wait.Until(() => _host.Ask("status", "--json").Output.Contains("AP2014", StringComparison.Ordinal), TimeSpan.FromSeconds(5)));
+        Assert.True(Wait.Until(() => _host.Ask("status", "--json").Output.Contains("AP2014", StringComparison.Ordinal), TimeSpan.FromSeconds(20)));
         RoundTrip();
     }
 
@@ -239,7 +239,7 @@ public sealed class FastPathTests : IDisposable
 
         // Its next one, too, takes over.
         _daemon.Signal(Signals.Kill);
-        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(20)));
         RoundTrip();
         _daemon = _host.StartFast(AsNobody("+net_admin,+bpf,+perfmon"));
         AssertTheKernelForwardsAgain();
@@ -337,7 +337,7 @@ public sealed class FastPathTests : IDisposable
         string before = _host.Snapshot();
         Start("tc");
         _daemon!.Signal(Signals.Interrupt);
-        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(5)));
+        Assert.True(_daemon.WaitForExit(TimeSpan.FromSeconds(20)));
         Assert.Equal(before, _host.Snapshot());
         Assert.False(Directory.Exists(Path.ChangeExtension(_host.ControlSocket, "bpf")));
 

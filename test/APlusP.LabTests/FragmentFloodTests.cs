@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Text.Json;
 using APlusP.Core.Addresses;
 using APlusP.Core.Wire;
 using APlusP.Lab;
@@ -96,15 +95,31 @@ public sealed class FragmentFloodTests(FragmentFloodLab lab) : IClassFixture<Fra
 
     static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    /// <summary>Bits a second of a TCP transfer to B while junk is sent to the shared address from the Internet.</summary>
+    /// <summary>
+    /// Bits a second of a TCP transfer to B while junk is sent to the shared address from the Internet. Beside a flood the server may not have done with the last transfer when the next one asks, and
+    /// what is lost may be iperf3's own words: such a transfer counts for nothing, and the flood begins anew with the next.
+    /// </summary>
     double TransferBeside(Func<Random, byte[]> junk)
+    {
+        const int tries = 4;
+        CommandResult run = default;
+        for (int i = 0; i < tries; i++)
+        {
+            run = Transfer(junk);
+            if (Iperf.BitsPerSecond(run) is { } speed) return speed;
+        }
+
+        throw new Xunit.Sdk.XunitException($"no transfer beside the flood in {tries} tries: {run.Text}");
+    }
+
+    CommandResult Transfer(Func<Random, byte[]> junk)
     {
         using var stop = new CancellationTokenSource();
         Task<long> flood = Task.Factory.StartNew(() => lab["www6"].Call(() => Flood(junk, stop.Token)), TaskCreationOptions.LongRunning);
-        double speed;
+        CommandResult run;
         try
         {
-            speed = Transfer();
+            run = lab["B"].Run("iperf3", "-c", LabTopology.Www4Address, "-t", $"{FloodSeconds}", "-R", "--json");
         }
         finally
         {
@@ -112,19 +127,8 @@ public sealed class FragmentFloodTests(FragmentFloodLab lab) : IClassFixture<Fra
             flood.Wait();
         }
 
-        Assert.True(flood.Result > 10_000, $"the flood had {flood.Result} packets only");
-        return speed;
-    }
-
-    double Transfer()
-    {
-        // Beside a flood the server may not have done with the last transfer when the next one asks, and says so.
-        CommandResult run = default!;
-        bool isFree = Wait.Until(
-            () => !(run = lab["B"].Run("iperf3", "-c", LabTopology.Www4Address, "-t", $"{FloodSeconds}", "-R", "--json")).Output.Contains("server is busy", StringComparison.Ordinal), TimeSpan.FromSeconds(5));
-        Assert.True(isFree && run.Succeeded, run.Text);
-        using JsonDocument report = JsonDocument.Parse(run.Output);
-        return report.RootElement.GetProperty("end").GetProperty("sum_received").GetProperty("bits_per_second").GetDouble();
+        if (run.Succeeded) Assert.True(flood.Result > 10_000, $"the flood had {flood.Result} packets only");
+        return run;
     }
 
     /// <summary>Sends at the rate, or as fast as the machine can, until told to stop; at most ten seconds.</summary>

@@ -245,7 +245,7 @@ public sealed class KernelTests : IDisposable
         TunQueue queue = Queue(Make());
         CancellationToken cancel = TestContext.Current.CancellationToken;
         queue.Wake();
-        Assert.True(await Task.Run(() => queue.Wait(20_000), cancel).WaitAsync(TimeSpan.FromSeconds(5), cancel));
+        Assert.True(await Task.Run(() => queue.Wait(20_000), cancel).WaitAsync(TimeSpan.FromSeconds(20), cancel));
 
         // As a worker does: what is there is read, then waited for.
         Task gone = Task.Run(() =>
@@ -256,7 +256,7 @@ public sealed class KernelTests : IDisposable
         await Task.Delay(100, cancel);
         Assert.False(gone.IsCompleted);
         _here.Ip($"link del {Device}");
-        await gone.WaitAsync(TimeSpan.FromSeconds(5), cancel);
+        await gone.WaitAsync(TimeSpan.FromSeconds(20), cancel);
     }
 
     [Fact]
@@ -298,7 +298,7 @@ public sealed class KernelTests : IDisposable
             for (int i = 0; i < _batch.Count; i++)
                 if (_batch[i].Origin == origin && !(_batch.Bytes(i)[0] >> 4 == 6 && _batch.Bytes(i)[24] == 0xff)) found ??= _batch.Bytes(i).ToArray();
             return found is not null;
-        }, TimeSpan.FromSeconds(2));
+        }, TimeSpan.FromSeconds(20));
         Assert.NotNull(found);
         return found;
     }

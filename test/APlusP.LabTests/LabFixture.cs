@@ -88,7 +88,7 @@ public abstract class LabFixture : IDisposable
         try
         {
             body();
-            foreach (string daemon in Lab.Daemons) AssertAccount(daemon);
+            foreach (string daemon in Lab.Daemons) Account.Await(daemon, () => Lab.Counters(daemon));
         }
         catch (Exception error)
         {
@@ -104,30 +104,6 @@ public abstract class LabFixture : IDisposable
         action();
         return Lab.Counters(daemon).Where(c => c.Value != before.GetValueOrDefault(c.Key))
             .ToDictionary(c => c.Key, c => c.Value - before.GetValueOrDefault(c.Key));
-    }
-
-    void AssertAccount(string daemon)
-    {
-        // Traffic may still be ending (a last ACK), and the numbers of a moment ago are read one by one.
-        string fault = "";
-        bool right = Wait.Until(() => (fault = AccountFault(Lab.Counters(daemon))).Length == 0, TimeSpan.FromSeconds(2));
-        Assert.True(right, $"the account of {daemon} is wrong: {fault}");
-    }
-
-    static string AccountFault(IReadOnlyDictionary<string, long> counters)
-    {
-        string[] sides = [.. counters.Keys.Where(k => k.EndsWith("-received", StringComparison.Ordinal)).Select(k => k[..^"-received".Length])];
-        if (sides.Length == 0) return "it has no counter of packets received";
-        foreach (string side in sides)
-        {
-            long received = counters[$"{side}-received"], dropped = counters[$"{side}-dropped"];
-            long fates = dropped + ((string[])["forwarded", "hairpinned", "answered", "consumed", "held"]).Sum(fate => counters[$"{side}-{fate}"]);
-            if (received != fates) return $"{side}-received is {received}, the fates are {fates}";
-            long reasons = counters.Where(c => c.Key.StartsWith($"{side}-drop-", StringComparison.Ordinal)).Sum(c => c.Value);
-            if (dropped != reasons) return $"{side}-dropped is {dropped}, the reasons are {reasons}";
-        }
-
-        return "";
     }
 
     string Keep(string test)

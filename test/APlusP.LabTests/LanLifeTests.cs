@@ -7,6 +7,7 @@ using APlusP.Linux;
 namespace APlusP.LabTests;
 
 /// <summary>What a LAN goes through in a long life: programs that die, resolvers that take their time, a second network.</summary>
+[Collection(Alone.Name)]
 public sealed class LanLifeTests : IDisposable
 {
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30), s_back = TimeSpan.FromSeconds(5);

@@ -30,7 +30,7 @@ public sealed class NetworkNamespaceTests : IDisposable
     public void A_process_started_inside_is_found_there_and_ends_when_asked()
     {
         LabProcess process = _namespace.Start("sleeper", _log, "sleep", "60");
-        Assert.True(Wait.Until(() => _namespace.ProcessIds().Contains(process.Id), TimeSpan.FromSeconds(2)));
+        Assert.True(Wait.Until(() => _namespace.ProcessIds().Contains(process.Id), TimeSpan.FromSeconds(20)));
         Assert.True(process.Stop());
         Assert.False(process.IsRunning);
     }
@@ -48,7 +48,7 @@ public sealed class NetworkNamespaceTests : IDisposable
     public void A_namespace_goes_with_the_processes_in_it()
     {
         LabProcess process = _namespace.Start("stubborn", _log, "sh", "-c", "trap '' TERM; while :; do sleep 1; done");
-        Assert.True(Wait.Until(() => _namespace.ProcessIds().Contains(process.Id), TimeSpan.FromSeconds(2)));
+        Assert.True(Wait.Until(() => _namespace.ProcessIds().Contains(process.Id), TimeSpan.FromSeconds(20)));
         NetworkNamespace.Delete(_namespace);
         Assert.False(process.IsRunning);
         Assert.False(_namespace.Exists);

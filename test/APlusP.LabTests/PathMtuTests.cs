@@ -167,7 +167,7 @@ public abstract class PathMtuTests(PathMtuLab lab)
         {
             // The first finds the path out.
             string text = "";
-            Wait.Until(() => (text = ping().Text).Contains("mtu =", StringComparison.Ordinal), TimeSpan.FromSeconds(5));
+            Wait.Until(() => (text = ping().Text).Contains("mtu =", StringComparison.Ordinal), TimeSpan.FromSeconds(20));
             return text;
         }
     });
@@ -261,7 +261,7 @@ public sealed class PathMtuByTheKernelTests(PathMtuLab lab) : PathMtuTests(lab),
         Task<string> transfer = Task.Run(() => _lab["B"].Do("iperf3", "-c", LabTopology.Www4Address, "-t", "12", "-R", "-b", "20M", "--json"));
         AssertTheKernelForwards();
         _lab.Path(1, 1400, PathMtuLab.Configured);
-        Assert.True(Wait.Until(() => _lab.PathMtu("prr", _lab.Lab.Plan.Room(1).Softwire) == 1400, TimeSpan.FromSeconds(5)));
+        Assert.True(Wait.Until(() => _lab.PathMtu("prr", _lab.Lab.Plan.Room(1).Softwire) == 1400, TimeSpan.FromSeconds(20)));
         AssertTheKernelForwards();
         using JsonDocument report = JsonDocument.Parse(transfer.Result);
         Assert.True(report.RootElement.GetProperty("intervals").EnumerateArray().Last().GetProperty("sum").GetProperty("bytes").GetDouble() > 0);
@@ -276,7 +276,7 @@ public sealed class PathMtuByTheKernelTests(PathMtuLab lab) : PathMtuTests(lab),
             moved = _lab.Moved("prr", () => Thread.Sleep(500));
             long all = moved.GetValueOrDefault("from-internet-forwarded"), octets = moved.GetValueOrDefault("from-internet-received-bytes");
             return all > 100 && octets > 1200 * all && moved.GetValueOrDefault("fast-path-from-internet-forwarded") > all * 9 / 10;
-        }, TimeSpan.FromSeconds(5)), string.Join(", ", moved));
+        }, TimeSpan.FromSeconds(20)), string.Join(", ", moved));
     }
 }
 

@@ -24,13 +24,13 @@ public sealed class ServerTests(OpenLab lab) : IClassFixture<OpenLab>
     public void A_udp_server_in_room_1_is_reached_from_outside_on_a_port_of_its_set() => lab.Test(() =>
     {
         LabProcess echo = lab.Lab.Start("D", "udp-echo", "socat", "UDP4-RECVFROM:10053,fork", "PIPE");
-        echo.WaitUntil(() => lab["D"].Do("ss", "-Hlun", "sport = :10053").Length > 0, TimeSpan.FromSeconds(5), "listen");
+        echo.WaitUntil(() => lab["D"].Do("ss", "-Hlun", "sport = :10053").Length > 0, TimeSpan.FromSeconds(20), "listen");
         // A second socket on the port opens the mapping; nobody answers there.
         lab["D"].Run(["socat", "-u", "-", $"UDP4-SENDTO:{LabTopology.Www4Address}:9,bind=:10053,reuseport"], input: "open\n");
         echo.Stop();
         lab["D"].Run(["socat", "-u", "-", $"UDP4-SENDTO:{LabTopology.Www4Address}:9,bind=:10053"], input: "open\n");
         echo = lab.Lab.Start("D", "udp-echo", "socat", "UDP4-RECVFROM:10053,fork", "PIPE");
-        echo.WaitUntil(() => lab["D"].Do("ss", "-Hlun", "sport = :10053").Length > 0, TimeSpan.FromSeconds(5), "listen");
+        echo.WaitUntil(() => lab["D"].Do("ss", "-Hlun", "sport = :10053").Length > 0, TimeSpan.FromSeconds(20), "listen");
 
         CommandResult result = lab["www6"].Run(["socat", "-t", "2", "-T", "2", "-", $"UDP4:{LabPlan.SharedAddress}:10053"], input: "hello, room 1\n");
         Assert.Equal("hello, room 1\n", result.Output);
@@ -77,6 +77,6 @@ public sealed class ServerTests(OpenLab lab) : IClassFixture<OpenLab>
 
             """);
         LabProcess server = lab.Lab.Start(host, $"web-{port}", "socat", $"TCP4-LISTEN:{port},reuseaddr,fork", $"EXEC:sh {script}");
-        server.WaitUntil(() => lab.Lab.Listens(host, port), TimeSpan.FromSeconds(5), $"listen on port {port}");
+        server.WaitUntil(() => lab.Lab.Listens(host, port), TimeSpan.FromSeconds(20), $"listen on port {port}");
     }
 }

@@ -102,7 +102,7 @@ public sealed partial class SipLab : LabFixture
 
     /// <summary>Whether what is sent to somebody's media port comes back.</summary>
     public bool Echoes(string from, (string Address, int Port) media) =>
-        Wait.Until(() => this[from].Run(["socat", "-t", "1", "-T", "1", "-", $"UDP4:{media.Address}:{media.Port}"], input: "a word\n").Output == "a word\n", TimeSpan.FromSeconds(5));
+        Wait.Until(() => this[from].Run(["socat", "-t", "1", "-T", "1", "-", $"UDP4:{media.Address}:{media.Port}"], input: "a word\n").Output == "a word\n", TimeSpan.FromSeconds(20));
 
     [GeneratedRegex(@"c=IN IP4 (?<address>[0-9.]+)\s+t=0 0\s+m=audio (?<port>\d+) ", RegexOptions.ExplicitCapture)]
     private static partial Regex MediaForm { get; }

@@ -10,6 +10,7 @@ using APlusP.Linux;
 namespace APlusP.LabTests;
 
 /// <summary>Web servers by name behind a shared address: visitors of its ports 80 and 443 come to the home that they name, through an HAProxy at the PRR.</summary>
+[Collection(Alone.Name)]
 public class WebNamesTests
 {
     const string One = "www.one.example", Two = "shop.two.example";

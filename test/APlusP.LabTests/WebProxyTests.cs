@@ -99,6 +99,7 @@ public sealed class WebProxyLab : LabFixture
 /// <summary>
 /// IPv4 web traffic of a host goes by IPv6 where the server has it: the host speaks IPv4 alone, the SMAP both.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class WebProxyTests(WebProxyLab lab) : IClassFixture<WebProxyLab>
 {
     [Theory]
@@ -136,16 +137,21 @@ public sealed class WebProxyTests(WebProxyLab lab) : IClassFixture<WebProxyLab>
     [Fact]
     public void An_IPv6_address_that_does_not_answer_costs_a_moment_once_and_then_nothing() => lab.Test(() =>
     {
-        TimeSpan first = default, second = default;
-        Assert.Equal(new Dictionary<string, long> { ["notAnswering"] = 2 }, lab.Ways(() =>
+        TimeSpan first = default, then = default;
+        Assert.Equal(new Dictionary<string, long> { ["notAnswering"] = 1 + Often }, lab.Ways(() =>
         {
             first = Timed("deaf.example");
-            second = Timed("deaf.example");
+            then = Best("deaf.example");
         }));
-        TestContext.Current.TestOutputHelper?.WriteLine($"first {first.TotalMilliseconds:0} ms, second {second.TotalMilliseconds:0} ms");
+        TestContext.Current.TestOutputHelper?.WriteLine($"first {first.TotalMilliseconds:0} ms, then {then.TotalMilliseconds:0} ms");
         Assert.InRange(first.TotalMilliseconds, 240, 1500);
-        Assert.True(second < TimeSpan.FromMilliseconds(240), $"the second page took {second.TotalMilliseconds} ms");
+        Assert.True(then < TimeSpan.FromMilliseconds(240), $"the pages after the first took {then.TotalMilliseconds} ms at best");
     });
+
+    const int Often = 5;
+
+    /// <summary>What a page takes where the machine is not elsewhere meanwhile.</summary>
+    TimeSpan Best(string host) => Enumerable.Range(0, Often).Min(_ => Timed(host));
 
     /// <summary>What curl took for a page, without its own start.</summary>
     TimeSpan Timed(string host)
@@ -156,10 +162,10 @@ public sealed class WebProxyTests(WebProxyLab lab) : IClassFixture<WebProxyLab>
     }
 
     [Fact]
-    public void An_IPv6_address_that_refuses_costs_nothing() => lab.Test(() => Assert.Equal(new Dictionary<string, long> { ["notAnswering"] = 1 }, lab.Ways(() =>
+    public void An_IPv6_address_that_refuses_costs_nothing() => lab.Test(() => Assert.Equal(new Dictionary<string, long> { ["notAnswering"] = Often }, lab.Ways(() =>
     {
-        TimeSpan took = Timed("closed.example");
-        Assert.True(took < TimeSpan.FromMilliseconds(240), $"the page took {took.TotalMilliseconds} ms");
+        TimeSpan took = Best("closed.example");
+        Assert.True(took < TimeSpan.FromMilliseconds(240), $"the page took {took.TotalMilliseconds} ms at best");
     })));
 
     [Theory]
@@ -242,10 +248,10 @@ public sealed class WebProxyTests(WebProxyLab lab) : IClassFixture<WebProxyLab>
         Restart(WebProxyLab.Deaf, WebProxyLab.Resolver);
         Assert.Equal(new Dictionary<string, long> { ["overIPv6"] = 1 }, lab.Ways(() => Assert.True(lab.Page("www6.example", LabTopology.Www6Address).Succeeded)));
         Restart(WebProxyLab.Deaf);
-        Assert.Equal(new Dictionary<string, long> { ["nameLate"] = 1 }, lab.Ways(() =>
+        Assert.Equal(new Dictionary<string, long> { ["nameLate"] = Often }, lab.Ways(() =>
         {
-            TimeSpan took = Timed("www4.example");
-            Assert.True(took < TimeSpan.FromSeconds(1), $"the page took {took.TotalMilliseconds} ms");
+            TimeSpan took = Best("www4.example");
+            Assert.True(took < TimeSpan.FromSeconds(1), $"the page took {took.TotalMilliseconds} ms at best");
         }));
         Restart();
     });
