@@ -20,8 +20,9 @@ public class PathMtuTests
     readonly PathMtuTable _down, _up;
     readonly PacketBatch _batch = new(16, 9000);
     readonly List<byte[]> _toInternet = [], _toLan = [];
+    readonly List<byte[]> _waiting = [];
     int _downMtu = 1500, _upMtu = 1500;
-    bool _tells = true;
+    bool _tells = true, _isSmapAway;
 
     public PathMtuTests()
     {
@@ -79,7 +80,8 @@ public class PathMtuTests
 
         bool down = IPv6Address.Read(packet.AsSpan(24)) == IPv6Address.Parse(Home);
         int mtu = down ? _downMtu : _upMtu;
-        if (packet.Length <= mtu) queue.Enqueue(down ? (_smap, Origin.FromPrr, packet) : (_prr, Origin.FromSmap, packet));
+        if (down && _isSmapAway) _waiting.Add(packet);
+        else if (packet.Length <= mtu) queue.Enqueue(down ? (_smap, Origin.FromPrr, packet) : (_prr, Origin.FromSmap, packet));
         else if (_tells)
             queue.Enqueue((down ? _prr : _smap, down ? Origin.FromSmap : Origin.FromPrr, Packets.IcmpV6Error(Core, down ? Border : Home, packet, IcmpV6Type.PacketTooBig, rest: mtu)));
     }
@@ -334,6 +336,22 @@ public class PathMtuTests
         Until(() => false, 5000);
         Assert.Equal(1500, Down);
         Assert.True(_down.ProbesSent < 20);
+    }
+
+    [Fact]
+    public void A_peer_that_was_away_for_a_while_and_then_answers_all_proves_nothing()
+    {
+        Until(() => false, 1000);
+        for (int away = 20; away <= 3000; away += 20)
+        {
+            _isSmapAway = true;
+            Until(() => false, away);
+            _isSmapAway = false;
+            Send(_smap, Origin.FromPrr, [.. _waiting]);
+            _waiting.Clear();
+            Until(() => false, 3000);
+            Assert.Equal((1500, 0), (Down, _down.LoweredByProbe));
+        }
     }
 
     [Fact]

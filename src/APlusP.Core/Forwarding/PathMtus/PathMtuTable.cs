@@ -218,7 +218,9 @@ public sealed class PathMtuTable
             {
                 entry.SmallSequence = 0;
                 entry.SmallAnswered = true;
-                if (entry.Misses >= MaxProbes) Fail(ref entry, now);
+
+                // A peer that was away answers all at once, small ones and large ones in turn: what it missed until now proves nothing, and the large one that is under way, or goes next, does.
+                entry.Misses = Math.Min(entry.Misses, MaxProbes - 1);
             }
             else
             {
