@@ -45,11 +45,11 @@ public sealed record LabProcess(string Name, string Namespace, int Id, long Star
     /// <summary>Sends a signal, where it still runs.</summary>
     public bool Signal(int signal) => IsRunning && Signals.Send(Id, signal);
 
-    /// <summary>Asks it to end by SIGTERM, and after <paramref name="grace"/> (2 s by default) kills it. Gives whether it went by itself.</summary>
+    /// <summary>Asks it to end by SIGTERM, and after <paramref name="grace"/> (10 s by default) kills it. Gives whether it went by itself.</summary>
     public bool Stop(TimeSpan? grace = null)
     {
         Signal(Signals.Terminate);
-        if (WaitForExit(grace ?? TimeSpan.FromSeconds(2))) return true;
+        if (WaitForExit(grace ?? TimeSpan.FromSeconds(10))) return true;
         Signal(Signals.Kill);
         WaitForExit(TimeSpan.FromSeconds(2));
         return false;

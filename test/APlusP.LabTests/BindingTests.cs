@@ -34,16 +34,16 @@ public sealed class BindingTests : IDisposable
     {
         _host.Configure("hop-limit = 63");
         _host.Start();
-        Assert.Null(_host.FromInternet(port: 20001));
+        Assert.Null(_host.FromInternet(port: 20001, seconds: 2));
         Assert.Equal("removed", Says("remove", DaemonHost.Softwire));
-        Assert.Null(_host.FromInternet());
+        Assert.Null(_host.FromInternet(seconds: 2));
         Assert.DoesNotContain(DaemonHost.Shared, _host.Prr.Shell("ip route show dev aplusp-prr"));
 
         Assert.Equal("added", Says("add", DaemonHost.Shared, "20000-20999", DaemonHost.Softwire, "--name", "miller"));
         Assert.Equal(DaemonHost.Routed, _host.FromInternet(port: 20001));
         Assert.Equal($"{DaemonHost.Shared}:20001", _host.FromSubscriber(DaemonHost.Routed, port: 20001));
         Assert.Equal("changed", Says("change", "miller", "--ports", "30000-30999"));
-        Assert.Null(_host.FromInternet(port: 20001));
+        Assert.Null(_host.FromInternet(port: 20001, seconds: 2));
         Assert.Equal(DaemonHost.Routed, _host.FromInternet(port: 30001));
         Assert.Equal("changed", Says("change", "miller", "--name", "smith"));
         Assert.Equal($"{DaemonHost.Shared} 30000-30999 {DaemonHost.Softwire} prr={DaemonHost.Routed} path-mtu=1500 name=smith", Says("show", "smith"));

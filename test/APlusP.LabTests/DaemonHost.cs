@@ -18,7 +18,7 @@ sealed partial class DaemonHost : IDisposable
 {
     public const string Shared = "192.0.2.1", Softwire = "2001:db8:5::1", Routed = "2001:db8:9::1", OfInterface = "2001:db8:1::1", Server = "198.51.100.2", FarAway = "203.0.113.9";
 
-    const int AfInet6 = 10, SockRaw = 3, IpInIp = 4, Patience = 2000;
+    const int AfInet6 = 10, SockRaw = 3, IpInIp = 4, Patience = 20;
 
     readonly string _directory = Directory.CreateTempSubdirectory("aplusp-daemon-").FullName;
 
@@ -37,9 +37,7 @@ sealed partial class DaemonHost : IDisposable
         Prr.Ip("link set access up", $"addr add {OfInterface}/64 dev access nodad", $"route add {Softwire} via 2001:db8:1::2",
             "link set uplink up", "addr add 198.51.100.1/24 dev uplink");
         Internet.Ip("link set eth0 up", $"addr add {Server}/24 dev eth0", $"route add {Shared} via 198.51.100.1", $"route add {FarAway} via 198.51.100.1");
-
-        // The kernel says a moment later that both ends are up, and a snapshot before it is not as one after it.
-        Assert.True(Wait.Until(() => new[] { "access", "uplink" }.All(device => Prr.Shell($"cat /sys/class/net/{device}/operstate").Trim() == "up"), TimeSpan.FromSeconds(10)));
+        Prr.AwaitLinks("access", "uplink");
     }
 
     public NetworkNamespace Subscriber { get; }
@@ -85,7 +83,7 @@ sealed partial class DaemonHost : IDisposable
     /// </summary>
     public (byte[]? Question, string? Answer) AskThroughSmap(string end)
     {
-        using Socket softwire = Subscriber.Call(() => new Socket(new SafeSocketHandle(OpenSocket(AfInet6, SockRaw, IpInIp), ownsHandle: true)) { ReceiveTimeout = Patience });
+        using Socket softwire = Subscriber.Call(() => new Socket(new SafeSocketHandle(OpenSocket(AfInet6, SockRaw, IpInIp), ownsHandle: true)) { ReceiveTimeout = Patience * 1000 });
         using Socket host = Udp(Internet, Server);
         host.SendTo([1, 2, 3], new IPEndPoint(IPAddress.Parse(FarAway), 53));
         byte[] question = new byte[100];
@@ -172,10 +170,11 @@ sealed partial class DaemonHost : IDisposable
         grep -H . ipv4/ip_forward ipv4/conf/*/forwarding ipv4/conf/*/rp_filter ipv4/conf/*/accept_local ipv6/conf/*/forwarding ipv6/conf/*/accept_ra ipv6/conf/*/addr_gen_mode
         """);
 
-    /// <summary>A datagram of the subscriber through its softwire to the server; whether it arrived, and from where.</summary>
-    public string? FromSubscriber(string end, int port = 10001)
+    /// <summary>A datagram of the subscriber through its softwire to the server; whether it arrived within so many seconds, and from where.</summary>
+    public string? FromSubscriber(string end, int port = 10001, int seconds = Patience)
     {
         using Socket server = Udp(Internet, Server);
+        server.ReceiveTimeout = seconds * 1000;
         new SoftwirePacket
         {
             OuterSource = IPv6Address.Parse(Softwire),
@@ -197,10 +196,10 @@ sealed partial class DaemonHost : IDisposable
         }
     }
 
-    /// <summary>A datagram of the server to a port of the shared address; the outer source of what the subscriber got.</summary>
-    public string? FromInternet(int port = 10001)
+    /// <summary>A datagram of the server to a port of the shared address; the outer source of what the subscriber got within so many seconds.</summary>
+    public string? FromInternet(int port = 10001, int seconds = Patience)
     {
-        using Socket softwire = Subscriber.Call(() => new Socket(new SafeSocketHandle(OpenSocket(AfInet6, SockRaw, IpInIp), ownsHandle: true)) { ReceiveTimeout = Patience });
+        using Socket softwire = Subscriber.Call(() => new Socket(new SafeSocketHandle(OpenSocket(AfInet6, SockRaw, IpInIp), ownsHandle: true)) { ReceiveTimeout = seconds * 1000 });
         using Socket server = Udp(Internet, Server);
         server.SendTo([1, 2, 3], new IPEndPoint(IPAddress.Parse(Shared), port));
         EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);
@@ -221,7 +220,7 @@ sealed partial class DaemonHost : IDisposable
 
     static Socket Udp(NetworkNamespace at, string address, int port = 0) => at.Call(() =>
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = Patience };
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = Patience * 1000 };
         socket.Bind(new IPEndPoint(IPAddress.Parse(address), port));
         return socket;
     });

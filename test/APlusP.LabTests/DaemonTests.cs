@@ -132,7 +132,7 @@ public sealed class DaemonTests : IDisposable
             Assert.Equal(end, _host.FromInternet(port));
         }
 
-        Assert.Null(_host.FromSubscriber(end, 11000));
+        Assert.Null(_host.FromSubscriber(end, 11000, seconds: 2));
         Dictionary<string, long> counters = Counters();
         Assert.Equal(10, counters["from-smap-forwarded"]);
         Assert.Equal(10, counters["from-internet-forwarded"]);
@@ -230,7 +230,7 @@ public sealed class DaemonTests : IDisposable
     {
         _host.Configure();
         LabProcess daemon = _host.Start();
-        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, 12000));
+        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, 12000, seconds: 2));
 
         _host.Configure(bindings: DaemonHost.Binding("11000-12999", "2001:db8:5::2") + DaemonHost.Binding("offset=6,length=8,psid=1", "2001:db8:5::3", "192.0.2.2")
             + DaemonHost.Binding("offset=6,length=8,psid=2", "2001:db8:5::4", "192.0.2.2"));
@@ -242,8 +242,8 @@ public sealed class DaemonTests : IDisposable
         File.WriteAllText(_host.ConfigurationPath, File.ReadAllText(_host.ConfigurationPath)
             .Replace("10000-10999", "12000-12999").Replace("11000-12999", "10000-10999").Replace("length=8,psid=1", "length=4,psid=2").Replace("length=8,psid=2", "length=4,psid=1"));
         daemon.Signal(Signals.Hangup);
-        Assert.True(Wait.Until(() => _host.FromSubscriber(DaemonHost.Routed, 12000) is not null, s_patience), daemon.ReadLog());
-        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, 10001));
+        Assert.True(Wait.Until(() => _host.FromSubscriber(DaemonHost.Routed, 12000, seconds: 2) is not null, s_patience), daemon.ReadLog());
+        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, 10001, seconds: 2));
         Assert.Equal(4, Status().GetProperty("prr").GetProperty("bindings").GetInt32());
 
         _host.Configure();

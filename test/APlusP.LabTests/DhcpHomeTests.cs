@@ -88,8 +88,7 @@ public sealed class DhcpHomeTests : IDisposable
         // And somebody else's eyes see the same on the wire.
         Assert.True(Wait.Until(() => _lab.Decode("dhcpv6.msgtype == 7", "dhcpv6.option.type").Length > 0, TimeSpan.FromSeconds(20)));
         Assert.Empty(_lab.Decode("_ws.malformed", "frame.number"));
-        string request = Assert.Single(_lab.Decode("dhcpv6.msgtype == 3", "dhcpv6.requested_option_code"));
-        Assert.Equal("96,94,111,82", request);
+        Assert.Equal(["96,94,111,82"], _lab.Decode("dhcpv6.msgtype == 3", "dhcpv6.requested_option_code").Distinct());
         Assert.Contains("94", _lab.Decode("dhcpv6.msgtype == 7", "dhcpv6.option.type")[0].Split(','));
     }
 

@@ -182,7 +182,7 @@ sealed class DhcpLab : IDisposable
     public (string Address, int Port)? Reach()
     {
         using UdpPlace server = DaemonHost.UdpOf(Internet, Server), host = DaemonHost.UdpOf(HomeHost, Host);
-        return host.Through(server) is { } seen ? UdpPlace.Split(seen) : null;
+        return host.Through(server, seconds: 2) is { } seen ? UdpPlace.Split(seen) : null;
     }
 
     /// <summary>The same, tried for as long as a change may take on a machine that has other things to do.</summary>

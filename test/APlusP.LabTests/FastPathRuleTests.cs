@@ -31,8 +31,8 @@ public sealed class FastPathRuleTests : IDisposable
         Assert.True(Wait.Until(() =>
         {
             server.Send(two);
-            return host2.Receive() is null;
-        }, TimeSpan.FromSeconds(10)));
+            return host2.Receive(seconds: 2) is null;
+        }, TimeSpan.FromSeconds(30)));
         AssertAnswered(host1, server, one);
         _domain["prr"].Ip($"route replace {Home2.EndUser} via 2001:db8:f004::1");
         AssertAnswered(host2, server, two);
@@ -42,11 +42,11 @@ public sealed class FastPathRuleTests : IDisposable
         Assert.True(Wait.Until(() =>
         {
             Dictionary<string, long> moved = _domain.Moved("prr", () => host1.Send(two));
-            return host2.Receive() == one && moved.GetValueOrDefault("fast-path-from-smap-hairpinned") == 1;
-        }, TimeSpan.FromSeconds(10)));
+            return host2.Receive(seconds: 2) == one && moved.GetValueOrDefault("fast-path-from-smap-hairpinned") == 1;
+        }, TimeSpan.FromSeconds(30)));
     }
 
-    void AssertUp(string counter, Action send) => Assert.True(Wait.Until(() => _domain.Moved("prr", send).GetValueOrDefault(counter) > 0, TimeSpan.FromSeconds(10)), counter);
+    void AssertUp(string counter, Action send) => Assert.True(Wait.Until(() => _domain.Moved("prr", send).GetValueOrDefault(counter) > 0, TimeSpan.FromSeconds(30)), counter);
 
     /// <summary>A question and its answer, within seconds of a change.</summary>
     void AssertAnswered(UdpPlace host, UdpPlace server, string home)
@@ -59,9 +59,9 @@ public sealed class FastPathRuleTests : IDisposable
             {
                 host.Send(server.Local);
                 server.Send(home);
-                arrived = server.Receive() == home && host.Receive() == server.Local;
+                arrived = server.Receive(seconds: 2) == home && host.Receive(seconds: 2) == server.Local;
             });
             return arrived && (moved.GetValueOrDefault("fast-path-from-internet-forwarded"), moved.GetValueOrDefault("fast-path-from-smap-forwarded")) == (1, 1);
-        }, TimeSpan.FromSeconds(10)), string.Join(", ", moved));
+        }, TimeSpan.FromSeconds(30)), string.Join(", ", moved));
     }
 }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using APlusP.Lab;
 using APlusP.Linux;
 
@@ -67,7 +69,11 @@ public sealed class FastPathSoakTests : IDisposable
         TestContext.Current.TestOutputHelper!.WriteLine(said);
         Assert.True(sums.GetProperty("udpSent").GetInt32() == sums.GetProperty("udpReceived").GetInt32(), said);
         Assert.True(sums.GetProperty("tcpFault").ValueKind == JsonValueKind.Null && sums.GetProperty("tcpBytes").GetInt64() > 0, said);
-        Assert.Matches(@"(\d+) packets transmitted, (\1 received|\d+ received, 0% packet loss)", ping.ReadLog());
+        Match pinged = Regex.Match(ping.ReadLog(), @"(\d+) packets transmitted, (\d+) received");
+        Assert.True(pinged.Success, said);
+
+        // The last may be on its way.
+        Assert.InRange(int.Parse(pinged.Groups[1].Value, CultureInfo.InvariantCulture) - int.Parse(pinged.Groups[2].Value, CultureInfo.InvariantCulture), 0, 1);
 
         // By the kernel, mostly: only what stands while the daemon is away does.
         Dictionary<string, long> counters = JsonSerializer.Deserialize<Dictionary<string, long>>(_host.Ask("counters", "--json").Output)!;

@@ -7,6 +7,8 @@ namespace APlusP.LabTests;
 /// <summary>The PRR's fast path between three hosts: what it forwards, what it follows, and what stays when the daemon is gone.</summary>
 public sealed class FastPathTests : IDisposable
 {
+    static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
     readonly DaemonHost _host = new();
     LabProcess? _daemon;
 
@@ -21,7 +23,7 @@ public sealed class FastPathTests : IDisposable
         RoundTrip();
         Dictionary<string, long> before = Counters();
         RoundTrip();
-        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, port: 9999));
+        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, port: 9999, seconds: 2));
         Dictionary<string, long> after = Counters();
 
         // The kernel's own MLD on the device may come in between; it is consumed.
@@ -98,7 +100,7 @@ public sealed class FastPathTests : IDisposable
     }
 
     [Fact]
-    public void A_neighbour_that_changes_and_a_route_that_moves_are_followed_within_a_second()
+    public void A_neighbour_that_changes_and_a_route_that_moves_are_followed()
     {
         Start("tc");
         RoundTrip();
@@ -106,24 +108,15 @@ public sealed class FastPathTests : IDisposable
         // Another Ethernet address of the subscriber, and the PRR hears of it.
         _host.Subscriber.Ip("link set eth0 down", "link set eth0 address 02:00:00:00:00:99", "link set eth0 up", "addr add 2001:db8:1::2/64 dev eth0 nodad", $"route replace {DaemonHost.Routed} via {DaemonHost.OfInterface}");
         _host.Prr.Ip("neigh replace 2001:db8:1::2 lladdr 02:00:00:00:00:99 dev access nud reachable");
-        Thread.Sleep(1000);
-        long before = Counters()["fast-path-from-internet-forwarded"];
-        Assert.Equal(DaemonHost.Routed, _host.FromInternet());
-        Assert.Equal(before + 1, Counters()["fast-path-from-internet-forwarded"]);
+        AssertTheKernelForwardsAgain();
 
         // The softwire's route leads elsewhere, where nobody is; then it is gone, and then back.
         _host.Prr.Ip($"route replace {DaemonHost.Softwire} via 2001:db8:1::3");
-        Thread.Sleep(1000);
-        Assert.Null(_host.FromInternet());
+        Assert.True(Wait.Until(() => _host.FromInternet(seconds: 1) is null, s_patience), "it still goes where the route was");
         _host.Prr.Ip($"route del {DaemonHost.Softwire}");
-        Thread.Sleep(1000);
-        Assert.Null(_host.FromInternet());
-        Assert.True(Counters()["fast-path-from-internet-up-no-route"] >= 1);
+        Assert.True(Wait.Until(() => _host.FromInternet(seconds: 1) is null && Counters()["fast-path-from-internet-up-no-route"] >= 1, s_patience), "it does not go up where no route is");
         _host.Prr.Ip($"route add {DaemonHost.Softwire} via 2001:db8:1::2");
-        Thread.Sleep(1000);
-        before = Counters()["fast-path-from-internet-forwarded"];
-        Assert.Equal(DaemonHost.Routed, _host.FromInternet());
-        Assert.Equal(before + 1, Counters()["fast-path-from-internet-forwarded"]);
+        AssertTheKernelForwardsAgain();
     }
 
     [Fact]
@@ -151,12 +144,13 @@ public sealed class FastPathTests : IDisposable
         // With an MTU of its own the route is one that the kernel is asked for, packet by packet.
         _host.Prr.Ip("tuntap add dev wire mode tun", "link set wire up", "addr add 198.18.0.1/30 dev wire");
         _host.Prr.Ip("neigh replace 198.18.0.2 dev wire nud noarp", $"route add {DaemonHost.Server} via 198.18.0.2 dev wire mtu 1400 onlink");
-        Thread.Sleep(1000);
-        Dictionary<string, long> before = Counters();
-        Assert.Null(_host.FromSubscriber(DaemonHost.Routed));
-        Dictionary<string, long> after = Counters();
-        Assert.Equal(before["fast-path-from-smap-forwarded"], after["fast-path-from-smap-forwarded"]);
-        Assert.Equal(before["fast-path-from-smap-up-no-route"] + 1, after["fast-path-from-smap-up-no-route"]);
+        Assert.True(Wait.Until(() =>
+        {
+            Dictionary<string, long> before = Counters();
+            bool arrived = _host.FromSubscriber(DaemonHost.Routed, seconds: 1) is not null;
+            Dictionary<string, long> after = Counters();
+            return !arrived && after["fast-path-from-smap-forwarded"] == before["fast-path-from-smap-forwarded"] && after["fast-path-from-smap-up-no-route"] == before["fast-path-from-smap-up-no-route"] + 1;
+        }, s_patience), string.Join(", ", Counters().Where(c => c.Value != 0)));
     }
 
     [Theory]
@@ -192,10 +186,10 @@ public sealed class FastPathTests : IDisposable
         bool forwarded = Wait.Until(() =>
         {
             Dictionary<string, long> before = Counters();
-            bool arrived = _host.FromSubscriber(DaemonHost.Routed) == "192.0.2.1:10001" && _host.FromInternet() == DaemonHost.Routed;
+            bool arrived = _host.FromSubscriber(DaemonHost.Routed, seconds: 2) == "192.0.2.1:10001" && _host.FromInternet(seconds: 2) == DaemonHost.Routed;
             Dictionary<string, long> after = Counters();
             return arrived && ((string[])["internet", "smap"]).All(side => after[$"fast-path-from-{side}-forwarded"] == before[$"fast-path-from-{side}-forwarded"] + 1);
-        }, TimeSpan.FromSeconds(15));
+        }, s_patience);
         Assert.True(forwarded, $"{Status().GetProperty("fastPath")} {string.Join(", ", Counters().Where(c => c.Value != 0))}");
     }
 
@@ -291,8 +285,8 @@ public sealed class FastPathTests : IDisposable
         // Gone from the file, gone from the kernel.
         File.WriteAllText(_host.ConfigurationPath, File.ReadAllText(_host.ConfigurationPath).Replace("10000-10999", "12000-12999", StringComparison.Ordinal));
         Assert.True(_host.Ask("reload").Succeeded);
-        Assert.Null(_host.FromInternet());
-        Assert.Null(_host.FromSubscriber(DaemonHost.Routed));
+        Assert.Null(_host.FromInternet(seconds: 2));
+        Assert.Null(_host.FromSubscriber(DaemonHost.Routed, seconds: 2));
         Assert.Equal(DaemonHost.Routed, _host.FromInternet(12001));
         Dictionary<string, long> counters = Counters();
         Assert.Equal((1, 1), (counters["from-internet-drop-no-binding"], counters["from-smap-drop-source-port-not-bound"]));
@@ -327,7 +321,7 @@ public sealed class FastPathTests : IDisposable
         Assert.NotEqual(before, _host.Snapshot());
         Assert.True(Detach().Succeeded);
         Assert.Equal(before, _host.Snapshot());
-        Assert.Null(_host.FromInternet());
+        Assert.Null(_host.FromInternet(seconds: 2));
         Assert.True(Detach().Succeeded);
     }
 

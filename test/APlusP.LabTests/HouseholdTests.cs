@@ -53,7 +53,7 @@ public sealed partial class HouseholdTests(HouseholdLab lab) : IClassFixture<Hou
         Assert.Contains($"TCP {port}", Ask("/forwards", "-d", $"port={port}&host=192.168.1.10&host-port=8000&protocol=tcp"), StringComparison.Ordinal);
         LabProcess server = lab.Lab.Start("h1", "server", ["socat", "TCP4-LISTEN:8000,fork,reuseaddr", "SYSTEM:echo here"]);
         Assert.True(Wait.Until(() => lab.Lab.Listens("h1", 8000), TimeSpan.FromSeconds(10)));
-        Assert.Equal("here\n", lab["www4"].Run(["socat", "-T", "5", "-", $"TCP4:{LabPlan.SharedAddress}:{port}"], input: "").Output);
+        Assert.Equal("here\n", lab["www4"].Run(["socat", "-u", "-T", "20", $"TCP4:{LabPlan.SharedAddress}:{port}", "-"]).Output);
         server.Stop();
 
         Assert.DoesNotContain($"TCP {port}", Ask("/forwards/remove", "-d", $"port={port}&protocol=tcp"), StringComparison.Ordinal);
@@ -156,7 +156,7 @@ public sealed partial class HouseholdTests(HouseholdLab lab) : IClassFixture<Hou
         Assert.True(Wait.Until(() => lab.Lab.Listens("h1", 8000), TimeSpan.FromSeconds(10)));
         ILocator remove = page.GetByRole(AriaRole.Button, new() { Name = $"Enlever: TCP {ours}" });
         await remove.WaitForAsync();
-        Assert.Equal("here\n", lab["www4"].Run(["socat", "-T", "5", "-", $"TCP4:{LabPlan.SharedAddress}:{ours}"], input: "").Output);
+        Assert.Equal("here\n", lab["www4"].Run(["socat", "-u", "-T", "20", $"TCP4:{LabPlan.SharedAddress}:{ours}", "-"]).Output);
         server.Stop();
         await remove.ClickAsync();
         await Until(async () => await remove.CountAsync() == 0);

@@ -97,6 +97,21 @@ public abstract class LabFixture : IDisposable
         }
     }
 
+    /// <summary>The requests that a server has logged after so many; it may write the last a moment after who asked has them.</summary>
+    public IReadOnlyList<AccessLogEntry> Logged(string server, int after, int expected)
+    {
+        AccessLogEntry[] log = [];
+        Wait.Until(() => (log = [.. Lab.AccessLog(server).Skip(after)]).Length >= expected, TimeSpan.FromSeconds(10));
+        return log;
+    }
+
+    /// <summary>Waits until a daemon forwards nothing: the last segments of what went before may be late.</summary>
+    public void AwaitQuiet(string daemon)
+    {
+        long Forwarded() => Lab.Counters(daemon).Where(c => c.Key.EndsWith("-forwarded", StringComparison.Ordinal)).Sum(c => c.Value);
+        Assert.True(Wait.Until(() => Forwarded() is var before && !Wait.Until(() => Forwarded() != before, TimeSpan.FromSeconds(0.3)), TimeSpan.FromSeconds(30)), $"{daemon} forwards all the time");
+    }
+
     /// <summary>What counters moved while something was done.</summary>
     public IReadOnlyDictionary<string, long> Moved(string daemon, Action action)
     {
@@ -181,5 +196,28 @@ static class CommandAssertions
         CommandResult result = host.Run(command);
         Assert.True(result.Succeeded, $"in {host.Name}: `{string.Join(' ', command)}` ended with {result.ExitCode}:\n{result.Text}");
         return result.Output.TrimEnd('\n');
+    }
+
+    /// <summary>
+    /// Waits until devices are up and have their link-local address: the kernel makes that a moment later, for sure once it is no longer tentative, and a snapshot before it is not as one after it.
+    /// </summary>
+    public static void AwaitLinks(this NetworkNamespace host, params string[] devices)
+    {
+        bool IsReady(string device) => host.Shell($"cat /sys/class/net/{device}/operstate").Trim() == "up"
+            && host.Run("ip", "-6", "-o", "addr", "show", "dev", device, "scope", "link").Output is { Length: > 0 } address && !address.Contains("tentative", StringComparison.Ordinal);
+        Assert.True(Wait.Until(() => devices.All(IsReady), TimeSpan.FromSeconds(20)), $"{string.Join(" and ", devices)} in {host.Name} do not come up");
+    }
+
+    /// <summary>Pings, and all are answered. It waits for the last one's answer for an interval alone, and takes what is later for lost: then they are sent again, at most twice.</summary>
+    public static void Ping(this NetworkNamespace host, params string[] options)
+    {
+        CommandResult result = default;
+        for (int tries = 0; tries < 3; tries++)
+        {
+            result = host.Run(["ping", .. options]);
+            if (result.Output.Contains(" 0% packet loss", StringComparison.Ordinal)) return;
+        }
+
+        Assert.Fail($"in {host.Name}: `ping {string.Join(' ', options)}`:\n{result.Text}");
     }
 }

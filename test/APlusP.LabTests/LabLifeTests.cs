@@ -28,7 +28,8 @@ public sealed class LabLifeTests : IDisposable
         {
             Task<string> capture = Task.Run(() => Aplusp("lab", "capture", "--lab", Name, captures, "--seconds", "3"));
             Assert.True(Wait.Until(() => Directory.EnumerateFiles(captures).Count() >= 26, TimeSpan.FromSeconds(10)));
-            Assert.Equal("", Aplusp("lab", "exec", "--lab", Name, "B", "curl", "-sS", "--retry", "3", "--max-time", "5", "-o", "/dev/null", "http://www4.example/"));
+            do Assert.Equal("", Aplusp("lab", "exec", "--lab", Name, "B", "curl", "-sS", "--retry", "3", "--max-time", "5", "-o", "/dev/null", "http://www4.example/"));
+            while (!capture.IsCompleted);
             await capture;
             Assert.Contains(": IP 192.108.119.27.", Commands.Require("tcpdump", "-nr", Path.Combine(captures, "core-smap1.pcap")));
             Assert.Contains("IP 192.168.1.142.", Commands.Require("tcpdump", "-nr", Path.Combine(captures, "B-eth0.pcap")));

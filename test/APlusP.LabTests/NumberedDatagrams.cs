@@ -14,7 +14,7 @@ sealed class NumberedDatagrams : IDisposable
             import socket, time
             s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 4)
             s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24) # SO_RCVBUFFORCE
-            s.settimeout(3)
+            s.settimeout(20)
             seen = set()
             open("{_file}", "w").write("ready")
             try:
@@ -40,7 +40,7 @@ sealed class NumberedDatagrams : IDisposable
     /// <summary>How many have arrived, when all that will have.</summary>
     public int Received()
     {
-        Assert.True(_source.WaitForExit(TimeSpan.FromSeconds(60)) && _sink.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.True(_source.WaitForExit(TimeSpan.FromSeconds(60)) && _sink.WaitForExit(TimeSpan.FromSeconds(40)));
         return int.Parse(File.ReadAllText(_file), System.Globalization.CultureInfo.InvariantCulture);
     }
 

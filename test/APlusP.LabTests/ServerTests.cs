@@ -32,14 +32,16 @@ public sealed class ServerTests(OpenLab lab) : IClassFixture<OpenLab>
         echo = lab.Lab.Start("D", "udp-echo", "socat", "UDP4-RECVFROM:10053,fork", "PIPE");
         echo.WaitUntil(() => lab["D"].Do("ss", "-Hlun", "sport = :10053").Length > 0, TimeSpan.FromSeconds(20), "listen");
 
-        CommandResult result = lab["www6"].Run(["socat", "-t", "2", "-T", "2", "-", $"UDP4:{LabPlan.SharedAddress}:10053"], input: "hello, room 1\n");
-        Assert.Equal("hello, room 1\n", result.Output);
+        string said = "";
+        Wait.Until(() => (said = lab["www6"].Run(["socat", "-t", "2", "-T", "2", "-", $"UDP4:{LabPlan.SharedAddress}:10053"], input: "hello, room 1\n").Output).Length > 0, TimeSpan.FromSeconds(20));
+        Assert.Equal("hello, room 1\n", said);
     });
 
     [Fact]
     public void A_host_of_room_2_reaches_a_server_of_room_1_behind_the_same_address() => lab.Test(() =>
     {
         Serve("B", 10081);
+        lab.AwaitQuiet("prr");
         IReadOnlyDictionary<string, long> moved = lab.Moved("prr", () => Assert.Equal("a page of B", Fetch("A", 10081)));
         Assert.True(moved.GetValueOrDefault("from-smap-hairpinned") >= 8, "the PRR hairpinned too little for a whole connection");
         Assert.DoesNotContain("from-internet-received", moved.Keys);

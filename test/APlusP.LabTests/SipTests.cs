@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using APlusP.Lab;
 
@@ -101,8 +102,23 @@ public sealed partial class SipLab : LabFixture
     }
 
     /// <summary>Whether what is sent to somebody's media port comes back.</summary>
-    public bool Echoes(string from, (string Address, int Port) media) =>
-        Wait.Until(() => this[from].Run(["socat", "-t", "1", "-T", "1", "-", $"UDP4:{media.Address}:{media.Port}"], input: "a word\n").Output == "a word\n", TimeSpan.FromSeconds(20));
+    public bool Echoes(string from, (string Address, int Port) media)
+    {
+        using Socket socket = this[from].Call(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 1000 });
+        socket.Connect(media.Address, media.Port);
+        return Wait.Until(() =>
+        {
+            try
+            {
+                socket.Send("a word"u8);
+                return socket.Receive(new byte[100]) == 6;
+            }
+            catch (SocketException)
+            {
+                return false;
+            }
+        }, TimeSpan.FromSeconds(20));
+    }
 
     [GeneratedRegex(@"c=IN IP4 (?<address>[0-9.]+)\s+t=0 0\s+m=audio (?<port>\d+) ", RegexOptions.ExplicitCapture)]
     private static partial Regex MediaForm { get; }
@@ -149,7 +165,7 @@ public sealed class SipTests(SipLab lab) : IClassFixture<SipLab>
     void Call(string caller, string whom, string called, string by, string transport, bool fromOutside)
     {
         LabProcess answers = lab.Answers(called, transport, 6000);
-        LabProcess calls = lab.Calls(caller, whom, by, transport, 7000, 4000);
+        LabProcess calls = lab.Calls(caller, whom, by, transport, 7000, 8000);
         try
         {
             calls.WaitUntil(() => lab.Heard(called, "answer").Contains("ACK sip:", StringComparison.Ordinal), s_patience, "open a call");

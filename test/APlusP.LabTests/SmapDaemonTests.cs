@@ -59,7 +59,7 @@ public sealed class SmapDaemonTests : IDisposable
         Assert.All(flows, flow => Assert.Matches($"""^udp +17 \d+ src={DaemonHost.Server} dst={DaemonHost.FarAway} sport=\d+ dport=53 src={DaemonHost.FarAway} dst=192.0.2.1 sport=53 dport=10\d\d\d$""", flow));
 
         string store = Path.Combine(Path.GetDirectoryName(_host.ControlSocket)!, "survey.db");
-        Commands.Require([LabFixture.Executable, "survey", "--store", store, "--source", "smap", "--socket", _host.ControlSocket, "--every", "0.2", "--duration", "0.2"]);
+        Commands.Require([LabFixture.Executable, "survey", "--store", store, "--source", "smap", "--socket", _host.ControlSocket, "--every", "3", "--duration", "3"]);
         using var stats = JsonDocument.Parse(Commands.Require([LabFixture.Executable, "survey", "stats", "--store", store, "--json"]));
         Assert.Equal((2, 1, 2), (stats.RootElement.GetProperty("samples").GetInt32(), stats.RootElement.GetProperty("hosts").GetInt32(), stats.RootElement.GetProperty("ports").GetProperty("max").GetInt32()));
         Assert.Equal(2, stats.RootElement.GetProperty("applications").GetProperty("dns").GetProperty("mean").GetDouble());

@@ -36,6 +36,7 @@ sealed class SmapHost : IDisposable
         Smap.Ip("link set lan up", "addr add 192.168.1.1/24 dev lan", "link set wan up mtu 1540", "addr add 2001:db8:1::2/64 dev wan nodad", "route add 2001:db8::/32 via 2001:db8:1::1");
         Prr.Ip("link set access up mtu 1540", "addr add 2001:db8:1::1/64 dev access nodad", $"route add {SmapEnd} via 2001:db8:1::2", "link set uplink up", "addr add 198.51.100.1/24 dev uplink");
         Internet.Ip("link set eth0 up", $"addr add {Server}/24 dev eth0", $"route add {Shared} via 198.51.100.1");
+        Smap.AwaitLinks("lan", "wan");
     }
 
     public NetworkNamespace Home { get; }
@@ -126,7 +127,7 @@ sealed class SmapHost : IDisposable
     public void Transfer(params string[] options)
     {
         CommandResult result = default;
-        Assert.True(Wait.Until(() => (result = Home.Run(["iperf3", "-c", Server, "-t", "1", "-J", "--connect-timeout", "3000", .. options])).Succeeded, TimeSpan.FromSeconds(20)), result.Text);
+        Assert.True(Wait.Until(() => (result = Home.Run(["iperf3", "-c", Server, "-t", "1", "-J", "--connect-timeout", "3000", .. options])) is var run && Iperf.HasEnded(run), TimeSpan.FromSeconds(20)), result.Text);
     }
 
     /// <summary>A server that says from which port it was asked.</summary>

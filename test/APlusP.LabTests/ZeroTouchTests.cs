@@ -172,7 +172,7 @@ public class ZeroTouchTests
         Assert.Contains(lab.Subscriber(0), lab.Ask("GET", $"who?address={address}&port=80").GetRawText(), StringComparison.Ordinal);
 
         // What the home begins itself goes by its set as before.
-        Assert.NotEqual(80, lab.Seen(0)!.Port);
+        Assert.NotEqual(80, SeenOf(lab, 0).Port);
         Assert.Equal($"{lab.Subscriber(0)} no longer has {address}:80.", lab.Operate("registry", "service-port", "remove", $"{address}:80").Output.TrimEnd());
         lab.Await(0, () => lab.PortCount(0) == ZeroTouchLab.Block, "give the port back");
         Assert.Equal("", Page());

@@ -69,7 +69,7 @@ public sealed class FeedTests(PostgresServer server) : IClassFixture<PostgresSer
         foreach (string socket in sockets) Assert.Equal(leases, FeedLab.BindingsOf(socket));
         Assert.Equal("2001:db8:9::1", lab.Host.FromInternet(port: 10001));
         Assert.Equal($"{DaemonHost.Shared}:10100", lab.Host.FromSubscriber("2001:db8:9::1", port: 10100));
-        Assert.Null(lab.Host.FromInternet(port: 10128));
+        Assert.Null(lab.Host.FromInternet(port: 10128, seconds: 2));
     }
 
     [Theory]

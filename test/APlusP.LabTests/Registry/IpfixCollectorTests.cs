@@ -43,6 +43,7 @@ public sealed class IpfixCollectorTests : IDisposable
 
         // It writes what it has when it is asked to end; asked too early it would have nothing, so the registry must have told all.
         RegistryHost.Until(() => Told() == Events(), "everything is told");
+        RegistryHost.Until(() => _host.Machine.Run("ss", "-Hlun", "sport = :4739").Output.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, "0", ..], "the collector has read all");
         Thread.Sleep(1000);
         collector.Stop(TimeSpan.FromSeconds(20));
         string read = Commands.Require("nfdump", "-R", _host.File("flows"), "-o", "raw");
