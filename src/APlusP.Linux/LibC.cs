@@ -8,6 +8,7 @@ static unsafe partial class LibC
     public const int O_RDWR = 2, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
     public const int AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16;
     public const int SOCK_RAW = 3, SOCK_NONBLOCK = O_NONBLOCK, SOCK_CLOEXEC = O_CLOEXEC;
+    public const int MSG_DONTWAIT = 0x40;
     public const short POLLIN = 1, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;
     public const int ENOENT = 2, ESRCH = 3, EACCES = 13, EBUSY = 16, EEXIST = 17, EPERM = 1, EINVAL = 22, ENOSYS = 38, EOPNOTSUPP = 95;
     public const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;

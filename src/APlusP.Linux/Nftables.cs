@@ -1,11 +1,13 @@
+using System.Buffers.Binary;
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using APlusP.Core;
 
 namespace APlusP.Linux;
 
 /// <summary>Tables of our own in nftables, by nft(8). Each is changed as a whole, and nobody else's is touched.</summary>
-public static class Nftables
+public static unsafe class Nftables
 {
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
@@ -24,6 +26,63 @@ public static class Nftables
     /// <summary>A table as nft(8) tells it in JSON.</summary>
     /// <exception cref="APlusPException">AP2006: there is none, or nft is not there.</exception>
     public static string List(string family, string table) => Run("", $"list the table {family} {table}", "-j", "list", "table", family, table);
+
+    /// <summary>Whether there is a table of that name.</summary>
+    public static bool Has(string family, string table)
+    {
+        try
+        {
+            List(family, table);
+            return true;
+        }
+        catch (APlusPException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>A number of the ruleset that is another after each change, whoever makes it: cheaper to ask for than what has changed. Null where the kernel does not say.</summary>
+    public static uint? Generation()
+    {
+        // <linux/netfilter/nfnetlink.h> and nf_tables.h: the subsystem, NFT_MSG_NEWGEN and NFT_MSG_GETGEN, and NFTA_GEN_ID.
+        const int subsystem = 10, told = 15, ask = 16, number = 1;
+        const int family = 4;
+        int fd;
+        try
+        {
+            fd = NetlinkSocket.Open(NetlinkSocket.Netfilter, 0, "ask for the ruleset's number", (what, errno) => new APlusPException(ErrorCodes.NftablesRefused, $"cannot {what}: {LibC.Reason(errno)}."));
+        }
+        catch (APlusPException)
+        {
+            return null;
+        }
+
+        try
+        {
+            Span<byte> request = stackalloc byte[NetlinkMessage.HeaderSize + family];
+            request.Clear();
+            MemoryMarshal.Write(request, request.Length);
+            MemoryMarshal.Write(request[4..], (ushort)(subsystem << 8 | ask));
+            MemoryMarshal.Write(request[6..], (ushort)1); // NLM_F_REQUEST
+            byte* answer = stackalloc byte[1024];
+            fixed (byte* octets = request)
+                if (LibC.SendTo(fd, octets, (nuint)request.Length, 0, null, 0) < 0) return null;
+            nint received = LibC.Receive(fd, answer, 1024, LibC.MSG_DONTWAIT);
+            if (received <= 0) return null;
+            foreach (NetlinkMessage message in NetlinkMessage.All(new ReadOnlySpan<byte>(answer, (int)received)))
+            {
+                if (message.Type != (subsystem << 8 | told) || message.Body.Length < family) continue;
+                foreach (NetlinkAttribute attribute in NetlinkAttribute.All(message.Body[family..]))
+                    if (attribute.Type == number && attribute.Value.Length == sizeof(uint)) return BinaryPrimitives.ReadUInt32BigEndian(attribute.Value);
+            }
+
+            return null;
+        }
+        finally
+        {
+            _ = LibC.Close(fd);
+        }
+    }
 
     static void Run(string commands, string what) => Run(commands, what, "-f", "-");
 

@@ -54,6 +54,25 @@ public sealed class LanLifeTests : IDisposable
     }
 
     [Fact]
+    public void Whoever_empties_the_ruleset_opens_no_host_for_more_than_five_seconds()
+    {
+        _lab.Configure(lan: "ipv4 = \"off\"", sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\"]\n[web-proxy]\n");
+        _lab.Start(hasIPv4: false);
+        (string Table, string Part)[] all = [("ip6 aplusp-smap", "chain inbound"), ("ip aplusp-smap", "admin-prohibited"), ("ip aplusp-web", "tproxy")];
+        string[] Missing() => [.. all.Where(t => !_lab.Smap.Run(["nft", "list", "table", .. t.Table.Split(' ')]).Output.Contains(t.Part, StringComparison.Ordinal)).Select(t => t.Table)];
+        Assert.True(Wait.Until(() => Missing().Length == 0, s_patience), string.Join(", ", Missing()));
+        for (int i = 0; i < 3; i++)
+        {
+            _lab.Smap.Require("nft", "flush", "ruleset");
+            long flushed = Stopwatch.GetTimestamp();
+            Assert.True(Wait.Until(() => Missing().Length == 0, s_patience), string.Join(", ", Missing()));
+            Assert.True(Stopwatch.GetElapsedTime(flushed) < s_back, $"{Stopwatch.GetElapsedTime(flushed).TotalSeconds:0.0} s");
+        }
+
+        Assert.Contains("somebody has taken the nftables table ip6 aplusp-smap away", _lab.Daemon.ReadLog(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_slow_resolver_is_waited_for_and_holds_nobody_else_up()
     {
         TimeSpan delay = TimeSpan.FromSeconds(8), moment = TimeSpan.FromSeconds(5);

@@ -117,6 +117,9 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(53, LogLevel.Information, "net.bridge.bridge-nf-call-iptables is 0 as long as this runs: with 1, packets of the bridge {Bridge} cannot be handed to the proxy")]
     public partial void BridgeIsLeftAlone(string bridge);
 
+    [LoggerMessage(54, LogLevel.Warning, "connections may not come to the web proxy, and go by IPv4 then: {Fault}")]
+    public partial void WebProxyWaits(string fault);
+
     [LoggerMessage(60, LogLevel.Information, "hosts of {Device} may ask {Address} for ports, by {How}")]
     public partial void PortControlListens(string device, string address, string how);
 
@@ -140,4 +143,7 @@ public sealed partial class DaemonLog(ILogger logger)
 
     [LoggerMessage(73, LogLevel.Warning, "[[lan]]: {Why}")]
     public partial void LanWaits(string why);
+
+    [LoggerMessage(74, LogLevel.Warning, "somebody has taken the nftables table {Family} {Table} away, as `nft flush ruleset` does: it is put in place again")]
+    public partial void TableTaken(string family, string table);
 }

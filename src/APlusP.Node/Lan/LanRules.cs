@@ -4,6 +4,7 @@ using APlusP.Core.Addresses;
 using APlusP.Linux;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
+using APlusP.Node.Daemons;
 
 namespace APlusP.Node.Lan;
 
@@ -11,13 +12,14 @@ namespace APlusP.Node.Lan;
 /// <param name="table">The name of its tables.</param>
 /// <param name="names">What hosts are called.</param>
 /// <param name="volumes">What they have used today.</param>
-sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : IDisposable
+/// <param name="log">Told when somebody takes a table away.</param>
+sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes, DaemonLog log) : IDisposable
 {
     /// <summary>How long a host may go on that has used its volume up.</summary>
     static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
 
     readonly string _stoppingTable = $"{table}-over";
-    readonly OwnTable _counting = new("netdev", table), _refusing = new("inet", table), _stopping = new("netdev", $"{table}-over");
+    readonly OwnTable _counting = new("netdev", table, log), _refusing = new("inet", table, log), _stopping = new("netdev", $"{table}-over", log);
     readonly Dictionary<string, long> _refused = PolicyTables.Reasons.ToDictionary(r => r, _ => 0L, StringComparer.Ordinal), _last = new(StringComparer.Ordinal);
     IReadOnlyList<IReadOnlyCollection<string>> _over = [];
     readonly Lock _lock = new();
@@ -59,15 +61,7 @@ sealed class LanRules(string table, LeaseNames names, DailyVolumes volumes) : ID
         _looked = Environment.TickCount64;
         _isInForce = false;
         if (configuration.FastPath != FastPathMode.Off) throw new APlusPException(ErrorCodes.ConfigurationContradiction, "the operator's policy (udp, resolver, daily-volume) is not kept, since 'fast-path' sends packets past nftables; leave 'fast-path' out.");
-        List<(string, string, long)>? counters = isSame ? Read(lans) : null;
-        if (isSame && counters is null)
-        {
-            _counting.Forget();
-            _refusing.Forget();
-            _stopping.Forget();
-        }
-
-        volumes.Count(counters);
+        volumes.Count(isSame ? Read(lans) : null);
         _over = [.. lans.Select(OverOf)];
         _counting.Set(PolicyTables.Counting(lans));
         _stopping.Set(PolicyTables.Stopping(lans, _over));

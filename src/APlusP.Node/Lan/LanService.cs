@@ -59,9 +59,9 @@ sealed class LanService : IDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(_leases)!);
         _names = new LeaseNames(_leases);
         _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
-        _inbound = new OwnTable("ip6", around.Configuration().Device);
-        _without = new OwnTable("ip", around.Configuration().Device);
-        _rules = new LanRules(around.Configuration().Device, _names, new DailyVolumes(Path.Combine(around.Configuration().PortControl.State, "volumes.json"), TimeProvider.System));
+        _inbound = new OwnTable("ip6", around.Configuration().Device, log);
+        _without = new OwnTable("ip", around.Configuration().Device, log);
+        _rules = new LanRules(around.Configuration().Device, _names, new DailyVolumes(Path.Combine(around.Configuration().PortControl.State, "volumes.json"), TimeProvider.System), log);
         for (long began = Stopwatch.GetTimestamp(); Resolvers().Count == 0 && Stopwatch.GetElapsedTime(began) < s_asked;) Thread.Sleep(s_glance);
         Look();
         _dnsmasq = new SupervisedProgram(new ProgramPlan("dnsmasq", "dnsmasq-base", Path.Combine(directory, "dnsmasq.pid"), ["dnsmasq", $"--conf-file={_configuration}"]), log);

@@ -13,7 +13,7 @@ namespace APlusP.Node.WebNames;
 /// </summary>
 sealed class WebNamesService : IDisposable
 {
-    static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(500), s_again = TimeSpan.FromSeconds(2);
+    static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(500);
 
     const string FilterOfAll = "net/ipv4/conf/all/rp_filter";
 
@@ -37,7 +37,7 @@ sealed class WebNamesService : IDisposable
     (string Http, string Https) _maps;
     (string Http, string Https, int? Process) _known;
     int _count, _counted;
-    long _open, _setTable;
+    long _open;
     string? _fault;
 
     /// <param name="plan">The settings.</param>
@@ -60,7 +60,7 @@ sealed class WebNamesService : IDisposable
         _sysctls.Set($"net/ipv4/conf/{device}/rp_filter", "0");
         _sysctls.Set($"net/ipv4/conf/{device}/accept_local", "1");
         _delivery = new MarkedDelivery(Number);
-        _table = new OwnTable("ip", device);
+        _table = new OwnTable("ip", device, log);
         _haproxy = new SupervisedProgram(new ProgramPlan("haproxy", "haproxy", Path.Combine(directory, "haproxy.pid"), ["haproxy", "-db", "-f", configuration]), log);
         Look();
         _looking = new Thread(KeepLooking) { IsBackground = true, Name = "web-names" };
@@ -130,33 +130,16 @@ sealed class WebNamesService : IDisposable
     {
         try
         {
-            if (_setTable != 0 && System.Diagnostics.Stopwatch.GetElapsedTime(_setTable) < s_again) return null;
-            if (_setTable != 0 && !IsThere()) _table.Forget();
             if (Sysctls.Get(FilterOfAll) is { } filter and not "0")
                 throw new APlusPException(ErrorCodes.SysctlRefused, $"net.ipv4.conf.all.rp_filter is {filter}, and has visitors' packets dropped. Set it to 0, and to {filter} for the devices that need it (net.ipv4.conf.DEVICE.rp_filter): of both the greater counts.");
             _table.Set(Chains(_plan, _device));
-            _setTable = System.Diagnostics.Stopwatch.GetTimestamp();
             _take(true);
             return null;
         }
         catch (APlusPException error)
         {
             _take(false);
-            _table.Forget();
             return error.Message;
-        }
-    }
-
-    bool IsThere()
-    {
-        try
-        {
-            Nftables.List("ip", _device);
-            return true;
-        }
-        catch (APlusPException)
-        {
-            return false;
         }
     }
 

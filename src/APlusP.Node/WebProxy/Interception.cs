@@ -12,8 +12,6 @@ namespace APlusP.Node.WebProxy;
 /// </summary>
 sealed class Interception : IDisposable
 {
-    const string Table = "aplusp-web";
-
     /// <summary>Of mark, rule and routing table.</summary>
     const int Number = 6345;
 
@@ -21,7 +19,10 @@ sealed class Interception : IDisposable
 
     readonly MarkedDelivery _delivery;
     readonly Sysctls _sysctls = new();
-    readonly string _settings;
+    readonly OwnTable _table;
+    readonly string _settings, _chains;
+    readonly Lock _keeping = new();
+    bool _isOver;
 
     /// <exception cref="APlusPException">AP3030: a device is the port of a bridge; or AP2003, AP2005, AP2006.</exception>
     public Interception(WebProxyPlan plan, DaemonLog log)
@@ -43,7 +44,17 @@ sealed class Interception : IDisposable
         }
 
         _delivery = new MarkedDelivery(Number);
-        Nftables.Replace("ip", Table, Chains(plan));
+        _table = new OwnTable("ip", "aplusp-web", log);
+        _chains = Chains(plan);
+        Keep();
+    }
+
+    /// <summary>Somebody may have emptied the ruleset; then all would go by IPv4. To be called now and then.</summary>
+    /// <exception cref="APlusPException">AP2006.</exception>
+    public void Keep()
+    {
+        lock (_keeping)
+            if (!_isOver) _table.Set(_chains);
     }
 
     /// <summary>The table's chain. Private destinations are left alone, and so are this machine's own addresses.</summary>
@@ -56,7 +67,12 @@ sealed class Interception : IDisposable
 
     public void Dispose()
     {
-        Nftables.Remove("ip", Table);
+        lock (_keeping)
+        {
+            _isOver = true;
+            _table.Dispose();
+        }
+
         _delivery.Dispose();
         _sysctls.Dispose();
         File.Delete(_settings);

@@ -16,7 +16,7 @@ namespace APlusP.Node.WebProxy;
 public sealed class WebProxyDaemon : IDisposable
 {
     /// <summary>How long a client has for saying whom it wants. Some wait for their server to speak first.</summary>
-    static readonly TimeSpan s_greeting = TimeSpan.FromMilliseconds(500), s_sweep = TimeSpan.FromSeconds(30);
+    static readonly TimeSpan s_greeting = TimeSpan.FromMilliseconds(500), s_sweep = TimeSpan.FromSeconds(30), s_keep = TimeSpan.FromSeconds(1);
 
     const int Backlog = 4096, ShownSites = 20;
 
@@ -36,7 +36,8 @@ public sealed class WebProxyDaemon : IDisposable
     ConnectionPool? _pool;
     Interception? _interception;
     ControlServer? _control;
-    Timer? _sweeper;
+    Timer? _sweeper, _keeper;
+    string? _fault;
     Task _accepting = Task.CompletedTask;
     volatile HashSet<IPAddress> _own = [];
     long _fullToldAt = long.MinValue;
@@ -62,6 +63,7 @@ public sealed class WebProxyDaemon : IDisposable
         _sweeper = new Timer(_ => Sweep(), null, s_sweep, s_sweep);
         _accepting = Task.Run(Accept);
         _interception = new Interception(_plan, _log);
+        _keeper = new Timer(_ => Keep(), null, s_keep, s_keep);
         _control.Start();
         _log.WebProxyStarted(Daemon.ProgramVersion, string.Join(", ", _plan.Ports), string.Join(", ", _plan.Devices), _plan.ControlSocket);
     }
@@ -99,6 +101,23 @@ public sealed class WebProxyDaemon : IDisposable
     {
         _own = [.. NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address)];
         foreach (Relay relay in _relays.Keys) relay.EndIfIdle();
+    }
+
+    /// <summary>Has connections come to us still.</summary>
+    void Keep()
+    {
+        string? fault = null;
+        try
+        {
+            _interception!.Keep();
+        }
+        catch (APlusPException error)
+        {
+            fault = error.Message;
+        }
+
+        if (fault is not null && fault != _fault) _log.WebProxyWaits(fault);
+        _fault = fault;
     }
 
     // ---- A connection
@@ -221,6 +240,7 @@ public sealed class WebProxyDaemon : IDisposable
         _listener?.Dispose();
         _accepting.Wait();
         _sweeper?.Dispose();
+        _keeper?.Dispose();
         foreach (Relay relay in _relays.Keys) relay.Reset();
         _pool?.DisposeAsync().AsTask().Wait();
         _control?.Dispose();

@@ -158,7 +158,14 @@ public sealed class UpnpTests : IDisposable
         _upnp.Home.Book.Adopt(_upnp.Home.Terms("all", address: null));
         Assert.Equal("", ValueOf(_upnp.Invoke("GetExternalIPAddress"), "NewExternalIPAddress"));
         Assert.Equal("Disconnected", ValueOf(_upnp.Invoke("GetStatusInfo"), "NewConnectionStatus"));
-        Assert.Equal(501, Add(10007));
+    }
+
+    [Fact]
+    public void Before_it_is_known_which_ports_the_home_has_each_is_729_which_the_first_version_calls_718()
+    {
+        _upnp.Home.Book.Adopt(_upnp.Home.Terms("all", address: null));
+        Assert.Equal((729, 718), (Add(10007, 2, Mapping(10007)), Add(10007, 1, Mapping(10007))));
+        Assert.Equal(729, CodeOf(_upnp.Invoke("AddAnyPortMapping", arguments: Mapping(10007))));
     }
 
     // ---- Pages and who may read them

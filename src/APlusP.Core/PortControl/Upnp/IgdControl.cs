@@ -149,11 +149,10 @@ public sealed class IgdControl(IMappingDesk desk, Func<WanTotals> totals, Func<u
         return grant.Refusal switch
         {
             MappingRefusal.None => UpnpError.None,
-            MappingRefusal.NoAddress => UpnpError.ActionFailed,
             MappingRefusal.HostLimit or MappingRefusal.NoneLeft => call.Version == 1 ? UpnpError.ConflictInMappingEntry : UpnpError.NoPortMapsAvailable,
 
-            // The first version knows one kind of conflict alone. RFC 8585 section 5: a port that the home does not have is one that another has.
-            MappingRefusal.TakenOtherwise => call.Version == 1 ? UpnpError.ConflictInMappingEntry : UpnpError.ConflictWithOtherMechanisms,
+            // The first version knows one kind of conflict alone. RFC 8585 section 5: a port that the home does not have is one that another has; and which it has is not known before there is a lease.
+            MappingRefusal.TakenOtherwise or MappingRefusal.NoAddress => call.Version == 1 ? UpnpError.ConflictInMappingEntry : UpnpError.ConflictWithOtherMechanisms,
             _ => UpnpError.ConflictInMappingEntry,
         };
     }
