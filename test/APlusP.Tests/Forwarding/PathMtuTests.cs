@@ -20,9 +20,10 @@ public class PathMtuTests
     readonly PathMtuTable _down, _up;
     readonly PacketBatch _batch = new(16, 9000);
     readonly List<byte[]> _toInternet = [], _toLan = [];
-    readonly List<byte[]> _waiting = [];
+    readonly Queue<(byte[] Packet, DateTimeOffset Due)> _waiting = [];
     int _downMtu = 1500, _upMtu = 1500;
     bool _tells = true, _isSmapAway;
+    Func<byte[], int> _delay = _ => 0;
 
     public PathMtuTests()
     {
@@ -80,7 +81,7 @@ public class PathMtuTests
 
         bool down = IPv6Address.Read(packet.AsSpan(24)) == IPv6Address.Parse(Home);
         int mtu = down ? _downMtu : _upMtu;
-        if (down && _isSmapAway) _waiting.Add(packet);
+        if (down && packet.Length <= mtu && (_isSmapAway || _delay(packet) > 0)) _waiting.Enqueue((packet, _isSmapAway ? DateTimeOffset.MaxValue : _time.GetUtcNow().AddMilliseconds(_delay(packet))));
         else if (packet.Length <= mtu) queue.Enqueue(down ? (_smap, Origin.FromPrr, packet) : (_prr, Origin.FromSmap, packet));
         else if (_tells)
             queue.Enqueue((down ? _prr : _smap, down ? Origin.FromSmap : Origin.FromPrr, Packets.IcmpV6Error(Core, down ? Border : Home, packet, IcmpV6Type.PacketTooBig, rest: mtu)));
@@ -103,6 +104,7 @@ public class PathMtuTests
             else Send(_prr, Origin.FromInternet, Large(size: 1240 + 1));
             if (done()) return at;
             _time.Advance(TimeSpan.FromMilliseconds(20));
+            while (_waiting.TryPeek(out var next) && next.Due <= _time.GetUtcNow()) Send(_smap, Origin.FromPrr, _waiting.Dequeue().Packet);
         }
 
         return most;
@@ -347,11 +349,31 @@ public class PathMtuTests
             _isSmapAway = true;
             Until(() => false, away);
             _isSmapAway = false;
-            Send(_smap, Origin.FromPrr, [.. _waiting]);
-            _waiting.Clear();
+            while (_waiting.TryDequeue(out var late)) Send(_smap, Origin.FromPrr, late.Packet);
             Until(() => false, 3000);
             Assert.Equal((1500, 0), (Down, _down.LoweredByProbe));
         }
+    }
+
+    [Theory]
+    [InlineData(140, 160)]
+    [InlineData(200, 220)]
+    [InlineData(100, 400)]
+    [InlineData(400, 440)]
+    [InlineData(1000, 1000)]
+    public void A_queue_that_fills_makes_the_path_slow_and_not_narrow(int small, int large)
+    {
+        Until(() => false, 1000);
+        _delay = packet => packet.Length <= 1280 ? small : large;
+        Until(() => false, 60_000);
+        Assert.Equal((1500, 0), (Down, _down.LoweredByProbe));
+
+        // And when it becomes narrow, that is found out still.
+        _tells = false;
+        _downMtu = 1400;
+        Until(() => Down <= 1400, 20_000);
+        Until(() => false, 20_000);
+        Assert.InRange(Down, 1384, 1400);
     }
 
     [Fact]

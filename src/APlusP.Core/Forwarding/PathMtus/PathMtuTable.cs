@@ -208,11 +208,14 @@ public sealed class PathMtuTable
         {
             int at = Find(peer);
             ref Entry entry = ref _entries[at];
-            if (at == 0 || nonce != NonceOf(peer, sequence)) return;
+            if (at == 0) return;
             long now = _time.GetTimestamp();
-            bool small = sequence == entry.SmallSequence && entry.SmallSequence != 0, large = sequence == entry.Sequence && entry.Sequence != 0;
+
+            // Large ones count however late: a round trip that has grown by a full queue is longer than the time that they were given by the one before.
+            bool small = sequence == entry.SmallSequence && entry.SmallSequence != 0 && nonce == NonceOf(peer, sequence, Least);
+            bool large = entry.FirstSequence != 0 && (ushort)(sequence - entry.FirstSequence) <= (ushort)(entry.LastSequence - entry.FirstSequence) && nonce == NonceOf(peer, sequence, entry.ProbeSize);
             if (!small && !large) return;
-            long took = now - (small ? entry.SmallSentAt : entry.SentAt);
+            long took = now - (small ? entry.SmallSentAt : sequence == entry.LastSequence ? entry.SentAt : entry.FirstSentAt);
             entry.RoundTrip = entry.RoundTrip == 0 ? took : (entry.RoundTrip * 7 + took) / 8;
             if (small)
             {
@@ -302,6 +305,7 @@ public sealed class PathMtuTable
             // Nobody needs to know now: the next large packet wakes it.
             entry.Misses = 0;
             entry.SmallSequence = 0;
+            entry.SmallAnswered = false;
             entry.DueAt = long.MaxValue;
             entry.WakeAt = now;
             return false;
@@ -320,6 +324,7 @@ public sealed class PathMtuTable
 
             entry.Failed = 0;
             entry.ProbeSize = entry.Configured;
+            entry.FirstSequence = 0;
         }
 
         // What every path carries needs no confirmation.
@@ -337,13 +342,14 @@ public sealed class PathMtuTable
             entry.SmallSequence = NextSequence();
             entry.SmallSentAt = now;
             entry.DueAt = now;
-            probe = new Probe(new Softwire.Path(entry.Local, entry.Peer), Least, entry.SmallSequence, NonceOf(entry.Peer, entry.SmallSequence));
+            probe = new Probe(new Softwire.Path(entry.Local, entry.Peer), Least, entry.SmallSequence, NonceOf(entry.Peer, entry.SmallSequence, Least));
             return true;
         }
 
-        entry.Sequence = NextSequence();
+        entry.Sequence = entry.LastSequence = NextSequence();
         entry.SentAt = now;
-        probe = new Probe(new Softwire.Path(entry.Local, entry.Peer), Math.Max(Least, entry.ProbeSize), entry.Sequence, NonceOf(entry.Peer, entry.Sequence));
+        if (entry.FirstSequence == 0) (entry.FirstSequence, entry.FirstSentAt) = (entry.Sequence, now);
+        probe = new Probe(new Softwire.Path(entry.Local, entry.Peer), entry.ProbeSize, entry.Sequence, NonceOf(entry.Peer, entry.Sequence, entry.ProbeSize));
         return true;
     }
 
@@ -383,6 +389,7 @@ public sealed class PathMtuTable
     /// <summary>Halves the gap between what is known to fit and what is known not to; rests where the gap is closed.</summary>
     void Search(ref Entry entry, long now)
     {
+        entry.FirstSequence = 0;
         int fits = Current(entry);
         if (entry.Failed > fits + SearchStep)
         {
@@ -403,7 +410,7 @@ public sealed class PathMtuTable
     {
         entry.ProbeSize = Current(entry);
         entry.Misses = 0;
-        entry.Sequence = entry.SmallSequence = 0;
+        entry.Sequence = entry.FirstSequence = entry.SmallSequence = 0;
         entry.DueAt = now + ConfirmMilliseconds * _millisecond;
         Schedule(entry.DueAt);
     }
@@ -499,7 +506,7 @@ public sealed class PathMtuTable
         return _sequence;
     }
 
-    ulong NonceOf(IPv6Address peer, ushort sequence) => Mix.Of(_secret, (ulong)peer.Value ^ (ulong)(peer.Value >> 64), sequence);
+    ulong NonceOf(IPv6Address peer, ushort sequence, int size) => Mix.Of(_secret, (ulong)peer.Value ^ (ulong)(peer.Value >> 64), (ulong)size << 16 | sequence);
 
     int Find(IPv6Address peer)
     {
@@ -525,9 +532,14 @@ public sealed class PathMtuTable
         /// <summary>The smallest size known not to get through; 0 for none.</summary>
         public int Failed;
         public int Misses;
+
+        /// <summary>Of the large and of the small probe that are under way and in their time; 0 for none.</summary>
         public ushort Sequence, SmallSequence;
+
+        /// <summary>Of the first and last large probe of this size since something was learnt; 0 for none.</summary>
+        public ushort FirstSequence, LastSequence;
         public bool SmallAnswered;
-        public long SentAt, SmallSentAt, RoundTrip;
+        public long SentAt, FirstSentAt, SmallSentAt, RoundTrip;
 
         /// <summary>When a large packet went last.</summary>
         public long LastLarge;
