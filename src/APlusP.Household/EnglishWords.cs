@@ -19,6 +19,7 @@ static class EnglishWords
         WorksAlone = "It works. The operator's server does not answer at the moment; nothing changes for you.",
         PortsShort = "It works, but the ports are nearly used up: new connections may fail.",
         Down = "IPv4 does not work. What has IPv6 still does.",
+        LineDead = "The line is dead: nothing comes back from the operator. Look whether the cable of the line is plugged in; if it is, the operator has to mend it. It goes on by itself then.",
         NoDaemon = "The router's program does not answer. It is started again by itself; if this stays so, restart the router.",
         Address = "Address",
         Ports = "Ports",

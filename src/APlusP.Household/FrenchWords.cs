@@ -19,6 +19,7 @@ static class FrenchWords
         WorksAlone = "Tout fonctionne. Le serveur de l’opérateur ne répond pas en ce moment ; pour vous, rien ne change.",
         PortsShort = "Cela fonctionne, mais presque tous les ports sont pris : de nouvelles connexions peuvent échouer.",
         Down = "L’IPv4 ne fonctionne pas. Ce qui passe par l’IPv6 fonctionne encore.",
+        LineDead = "La ligne est coupée : rien ne revient de l’opérateur. Voyez si le câble de la ligne est branché ; s’il l’est, c’est à l’opérateur de la réparer. Ensuite, tout reprend de lui-même.",
         NoDaemon = "Le programme du routeur ne répond pas. Il redémarre tout seul ; si cela dure, redémarrez le routeur.",
         Address = "Adresse",
         Ports = "Ports",

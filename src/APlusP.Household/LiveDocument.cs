@@ -23,12 +23,14 @@ sealed class Moment(Words words, SmapStatus? smap, WebProxyStatus? proxy)
 
     public WebProxyStatus? Proxy => proxy;
 
-    public bool Works => smap is { IsSuspended: false };
+    public bool HasSoftwire => smap is { IsSuspended: false };
+
+    public bool Works => smap is { IsSuspended: false, IsLineDead: false };
 
     bool IsShort => smap!.PortsInUse.Any(u => u.Ports * 100L >= smap.PortCount * (long)Short);
 
     /// <summary>Whether all is as it should be, in a sentence.</summary>
-    public string State => smap is null ? words.NoDaemon : smap.IsSuspended ? words.Down : IsShort ? words.PortsShort : smap.Lease?.State == "online-alone" ? words.WorksAlone : words.Works;
+    public string State => smap is null ? words.NoDaemon : smap.IsSuspended ? words.Down : smap.IsLineDead ? words.LineDead : IsShort ? words.PortsShort : smap.Lease?.State == "online-alone" ? words.WorksAlone : words.Works;
 
     public string Use(PortUse use) => string.Format(null, words.OfPorts, use.Ports, smap!.PortCount);
 
@@ -40,7 +42,7 @@ sealed class Moment(Words words, SmapStatus? smap, WebProxyStatus? proxy)
     {
         var texts = new Dictionary<string, string>(StringComparer.Ordinal) { ["state"] = State };
         var meters = new Dictionary<string, int>(StringComparer.Ordinal);
-        if (smap is not null && Works)
+        if (smap is not null && HasSoftwire)
         {
             texts["refused"] = $"{smap.Exhausted}";
             foreach (PortUse use in smap.PortsInUse)

@@ -91,7 +91,7 @@ sealed class PageText
 
     void Line(Moment moment)
     {
-        if (moment.Smap is not { } smap || !moment.Works) return;
+        if (moment.Smap is not { } smap || !moment.HasSoftwire) return;
         _html.Append($"<dl><dt>{Text(_words.Address)}</dt><dd>{Text(smap.SharedAddress)}</dd><dt>{Text(_words.Ports)}</dt><dd>{PortsOf(smap.Ports)}</dd></dl>\n");
         _html.Append($"<p>{Text(string.Format(null, _words.SharedNote, smap.SharedAddress, smap.PortCount))}</p>\n");
         _html.Append($"<h2>{Text(_words.Use)}</h2>\n<p>{Text(_words.UseNote)}</p>\n<dl>\n");
@@ -116,7 +116,7 @@ sealed class PageText
 
     void Hosts(Moment moment)
     {
-        if (!moment.Works) return;
+        if (!moment.HasSoftwire) return;
         _html.Append($"<h2 id=\"who\">{Text(_words.Hosts)}</h2>\n<table aria-labelledby=\"who\"><thead><tr><th scope=\"col\">{Text(_words.Host)}</th><th scope=\"col\" class=\"number\">{Text(_words.PortsInUse)}</th></tr></thead><tbody id=\"hosts\">");
         foreach (HostUse host in moment.Smap!.Hosts.OrderByDescending(h => h.Ports)) _html.Append($"<tr><td>{Text($"{host}")}</td><td class=\"number\">{host.Ports}</td></tr>");
         _html.Append("</tbody></table>\n");

@@ -34,6 +34,8 @@ sealed record Words
 
     public required string Down { get; init; }
 
+    public required string LineDead { get; init; }
+
     public required string NoDaemon { get; init; }
 
     public required string Address { get; init; }

@@ -42,6 +42,29 @@ public sealed partial class HouseholdTests(HouseholdLab lab) : IClassFixture<Hou
     private static partial Regex StyleLink { get; }
 
     [Fact]
+    public void Who_looks_when_the_line_is_dead_is_told_so_and_when_it_is_back() => lab.Test(() =>
+    {
+        Start();
+        Assert.Contains("It works.", Ask("/"), StringComparison.Ordinal);
+        LabProcess asks = lab.Lab.Start("h1", "asks", ["ping", "-i", "0.2", "-w", "120", LabTopology.Www4Address]);
+
+        // Somewhere on the way all is lost, and nobody says so.
+        lab["core"].Require("nft", "table ip6 cut { chain way { type filter hook forward priority 0; policy drop; }; }");
+        try
+        {
+            Assert.True(Wait.Until(() => Ask("/").Contains("The line is dead", StringComparison.Ordinal), TimeSpan.FromSeconds(60)), "nobody says that the line is dead");
+            Assert.Contains("the line is dead", Commands.Require(LabFixture.Executable, "status", "--socket", lab.Lab.ControlSocket("smap1")), StringComparison.Ordinal);
+        }
+        finally
+        {
+            lab["core"].Require("nft", "delete", "table", "ip6", "cut");
+        }
+
+        Assert.True(Wait.Until(() => Ask("/").Contains("It works.", StringComparison.Ordinal), TimeSpan.FromSeconds(60)), "nobody says that the line is back");
+        asks.Stop();
+    });
+
+    [Fact]
     public void A_household_sees_how_it_fares_and_lets_a_port_lead_to_a_server_which_is_reached_by_it() => lab.Test(() =>
     {
         Start();

@@ -161,6 +161,7 @@ static class StatusVerbs
             return;
         }
 
+        if (smap.IsLineDead) AnsiConsole.WriteLine($"the line is dead: nothing comes back from the PRR {smap.PrrAddress}, or there is no way to it; `aplusp doctor` looks for the reason");
         AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.OwnPrefix ?? smap.SharedAddress}: {smap.Ports}");
         if (smap.ForwardingRules.Count > 0) AnsiConsole.WriteLine($"directly to subscribers of {string.Join(", ", smap.ForwardingRules)}");
         foreach (ForwardStatus forward in smap.Forwards) AnsiConsole.WriteLine($"{forward.Protocol} port {forward.Port} leads to {forward.To}");

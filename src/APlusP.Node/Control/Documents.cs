@@ -153,6 +153,9 @@ public sealed record SmapStatus
     /// <summary>Nobody has said what the softwire is, or not any more; address and ports are none then.</summary>
     public bool IsSuspended { get; init; }
 
+    /// <summary>Nothing comes back from the PRR, or there is no way to it.</summary>
+    public bool IsLineDead { get; init; }
+
     public required string SharedAddress { get; init; }
 
     public required string PrrAddress { get; init; }

@@ -12,6 +12,7 @@ using APlusP.Linux.FastPath;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 using APlusP.Node.Dhcpv6;
+using APlusP.Node.Doctor;
 using APlusP.Node.Home;
 using APlusP.Node.Lan;
 using APlusP.Node.PortControl;
@@ -25,6 +26,9 @@ public sealed class SmapDaemon : Daemon
     /// <summary>How long a start waits for a DHCPv6 server where a fast path of before may go on by the same softwire.</summary>
     static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
+    /// <summary>How often it is looked whether the line is dead.</summary>
+    static readonly TimeSpan s_look = TimeSpan.FromSeconds(5);
+
     readonly Func<SmapConfiguration> _load;
     readonly Smap _smap;
     SmapConfiguration _file, _configuration;
@@ -34,6 +38,8 @@ public sealed class SmapDaemon : Daemon
     IDisposable? _following;
     LanService? _lan;
     readonly List<SupervisedProgram> _programs = [];
+    readonly LineWatch _line;
+    readonly Lock _looking = new();
     PortControlService? _ports;
 
     public SmapDaemon(string configurationPath, DaemonLog log)
@@ -51,6 +57,7 @@ public sealed class SmapDaemon : Daemon
         _configuration = _file = AroundTun(load());
         Paths = new PathMtuTable(_configuration.Discovery, TimeProvider.System, Secret);
         _smap = new Smap(_configuration.Options, TimeProvider.System, paths: Paths);
+        _line = new LineWatch(() => PathProbe.Ping(_configuration.Options.PrrAddress));
     }
 
     private protected override PathMtuTable Paths { get; }
@@ -76,10 +83,25 @@ public sealed class SmapDaemon : Daemon
         Start(StartValues.Of(_configuration), [_smap], Origin.FromLan, Origin.FromPrr, () => Claim(_configuration), What);
         _ports.Serve(_configuration);
         _following = Source?.Follow(told => Exclusively(() => Adopt(told)));
+        Hold(new Timer(_ => WatchLine(), null, s_look, s_look));
         if (_file.Lans.Count == 0) return;
         string directory = Path.ChangeExtension(_file.ControlSocket, "lan");
         _lan = Hold(new LanService(AroundLans(), directory, Log));
         foreach (ProgramPlan plan in _file.Programs.Plans(_file, directory)) _programs.Add(Hold(new SupervisedProgram(plan, Log)));
+    }
+
+    void WatchLine()
+    {
+        if (_configuration.Options is { IsSuspended: true } or { Outgoing: SmapOutgoing.Plain } || !_looking.TryEnter()) return;
+        try
+        {
+            ForwardingCounters sum = Sum();
+            _line.Look(sum.Packets(Origin.FromLan, Fate.Forwarded), sum.Received(Origin.FromPrr));
+        }
+        finally
+        {
+            _looking.Exit();
+        }
     }
 
     LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? [], () => _configuration.Options.IsSuspended ? null : _configuration.Options.SoftwireAddress, () => _home?.Policy ?? LanPolicy.None);
@@ -284,6 +306,7 @@ public sealed class SmapDaemon : Daemon
             Smap = new SmapStatus
             {
                 IsSuspended = options.IsSuspended,
+                IsLineDead = !options.IsSuspended && _line.IsDead,
                 SharedAddress = options.SharedAddress.ToString(),
                 PrrAddress = options.PrrAddress.ToString(),
                 OwnPrefix = options.OwnPrefix?.ToString(),

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using APlusP.Core.Addresses;
 using APlusP.Core.Forwarding.PathMtus;
 using APlusP.Core.Wire;
+using APlusP.Node.Home;
 
 namespace APlusP.Node.Doctor;
 
@@ -25,6 +26,7 @@ sealed class PathProbe : IDisposable
     readonly ushort _identifier = (ushort)Random.Shared.Next();
     ushort _sequence;
     string? _told;
+    bool _isForbidden;
     int _mtuTold;
 
     PathProbe(IPv6Address prr)
@@ -47,6 +49,20 @@ sealed class PathProbe : IDisposable
         catch (SocketException error)
         {
             return new PathSight(needed, 0) { NotTried = $"the PRR cannot be pinged from here: {error.Message}. It takes CAP_NET_RAW; run the doctor as root" };
+        }
+    }
+
+    /// <summary>Whether a PRR answers a small ping; for at most some two seconds.</summary>
+    public static PingResult Ping(IPv6Address prr)
+    {
+        try
+        {
+            using var probe = new PathProbe(prr);
+            return probe.Passes(Smallest) ? PingResult.Answered : probe._isForbidden ? PingResult.Unknown : probe._told is null ? PingResult.Silent : PingResult.NoWay;
+        }
+        catch (SocketException)
+        {
+            return PingResult.Unknown;
         }
     }
 
@@ -96,6 +112,7 @@ sealed class PathProbe : IDisposable
         catch (SocketException error) when (error.SocketErrorCode is SocketError.MessageSize or SocketError.NetworkUnreachable or SocketError.HostUnreachable or SocketError.AddressNotAvailable or SocketError.AccessDenied)
         {
             if (error.SocketErrorCode != SocketError.MessageSize) _told = error.Message;
+            _isForbidden = error.SocketErrorCode == SocketError.AccessDenied;
             return false;
         }
     }

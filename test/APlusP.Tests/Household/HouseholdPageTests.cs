@@ -266,11 +266,15 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task It_says_so_when_IPv4_is_down_when_ports_run_short_and_when_the_router_s_program_is_away()
+    public async Task It_says_so_when_IPv4_or_the_line_is_down_when_ports_run_short_and_when_the_router_s_program_is_away()
     {
         await SignIn(_browser, Key);
         _router.Smap = _router.Smap with { PortsInUse = [new("tcp", 240, 240)] };
         Assert.Contains("nearly used up", await MainPage(), StringComparison.Ordinal);
+        _router.Smap = _router.Smap with { IsLineDead = true };
+        Assert.Contains("The line is dead", await MainPage(), StringComparison.Ordinal);
+        using var live = JsonDocument.Parse(await _browser.GetStringAsync("/live.json"));
+        Assert.False(live.RootElement.GetProperty("works").GetBoolean());
         _router.Smap = _router.Smap with { IsSuspended = true };
         Assert.Contains("IPv4 does not work", await MainPage(), StringComparison.Ordinal);
         _router.IsAway = true;
