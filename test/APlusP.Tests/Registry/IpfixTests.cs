@@ -193,7 +193,7 @@ public sealed class IpfixTests : IDisposable
     public async Task A_collector_that_was_away_hears_by_tcp_what_happened_meanwhile()
     {
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, FreePort.Next()));
         listener.Listen();
         var at = (IPEndPoint)listener.LocalEndPoint!;
         Export(at, tcp: true);
