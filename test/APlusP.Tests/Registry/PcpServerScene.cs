@@ -16,7 +16,9 @@ sealed class PcpServerScene : IDisposable
     public PcpServerScene(PcpServerSettings? settings = null, LeasePolicy? policy = null)
     {
         Settings = settings ?? Open;
-        Registry = new RegistryScene(new SqliteDatabase(Path.Combine(_directory, SqliteDatabase.FileName)), policy, new Clock { Now = DateTimeOffset.UtcNow.AddSeconds(1) });
+
+        // The database writes down by the machine's clock when it was made, and the epoch counts from there: it is made in less than this.
+        Registry = new RegistryScene(new SqliteDatabase(Path.Combine(_directory, SqliteDatabase.FileName)), policy, new Clock { Now = DateTimeOffset.UtcNow.AddSeconds(30) });
         Responder = new PcpResponder(Settings, Registry.Registrar, Counters);
     }
 
