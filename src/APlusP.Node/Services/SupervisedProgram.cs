@@ -181,8 +181,10 @@ sealed class SupervisedProgram : IDisposable
 
         _wake.Set();
         if (running is { } process) End(process);
-        _keeper.Join(s_grace);
-        File.Delete(_plan.PidFile);
-        _wake.Dispose();
+        bool ended = _keeper.Join(s_grace);
+
+        // A keeper that is later than that, on a machine that is busy enough, still uses what is its own. Where it may leave a program behind, the next daemon finds that by the file.
+        if (ended || running is { IsRunning: false }) File.Delete(_plan.PidFile);
+        if (ended) _wake.Dispose();
     }
 }
