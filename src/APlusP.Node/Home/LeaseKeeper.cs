@@ -89,6 +89,12 @@ sealed partial class LeaseKeeper
     {
         _now = now;
         _actions.Clear();
+        if (_isReleased)
+        {
+            TakeAfterRelease(happened);
+            return [];
+        }
+
         switch (happened)
         {
             case AddressIs address: TakeAddress(address); break;
@@ -263,6 +269,13 @@ sealed partial class LeaseKeeper
     {
         Lose("released", "the lease was given back by `aplusp smap release`; a restart asks for one again");
         _isReleased = true;
+    }
+
+    /// <summary>What was asked before the release may be answered after it: that brings nothing back, and the state stays.</summary>
+    void TakeAfterRelease(HomeEvent happened)
+    {
+        if (happened is AddressIs address) (_softwire, _noAddress) = (address.Softwire, address.Why);
+        else if (happened is Enrolled or LeaseIs or Failed) _asking = Wish.None;
     }
 
     /// <summary>How it stands, as one sentence without times, so that it changes only when something has.</summary>

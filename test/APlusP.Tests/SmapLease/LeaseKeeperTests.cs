@@ -363,6 +363,22 @@ public class LeaseKeeperTests
         Assert.Equal("released", _keeper.Status.State);
         Assert.Equal(Wish.None, Pass(86400));
         Assert.Empty(Hear(new AddressIs(s_there)));
+        Assert.Equal("released", _keeper.Status.State);
+    }
+
+    [Fact]
+    public void An_answer_that_comes_after_the_release_brings_nothing_back()
+    {
+        foreach (HomeEvent late in (HomeEvent[])[new LeaseIs(Lease(), s_day), new Failed(Wish.Check, ErrorCodes.NoRegistry, "away"), new Failed(Wish.Check, ErrorCodes.NotThere, "it was ended.")])
+        {
+            GoOnline();
+            Assert.Equal(Wish.Check, Pass(61));
+            Hear(new Released());
+            Assert.Empty(Hear(late));
+            Assert.Equal("released", _keeper.Status.State);
+            Assert.Null(_keeper.Lease);
+            Assert.Equal(Wish.None, Pass(86400));
+        }
     }
 
     [Fact]
