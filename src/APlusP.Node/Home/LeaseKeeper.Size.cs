@@ -27,9 +27,10 @@ sealed partial class LeaseKeeper
         PortSet? last = lease.Growths.Count > 0 ? lease.Growths[^1] : null;
         if (_runsShort || last is null || IsAbove(use.Used, lease.Ports.Count - last.Count, _size.ShrinkAt))
         {
-            // Few enough to begin with may grow a little while the last ones end; only when ports run short are those that rest used again.
+            // Few enough to begin with may grow a little while the last ones end; only when ports run short are those that rest used again. Not while the registry is taking them, though: flows that
+            // got them now would lose them by its answer.
             _idleSince = null;
-            if (!_runsShort || _resting is null) return;
+            if (!_runsShort || _resting is null || _asking == Wish.Shrink) return;
             _runsShort = false;
             Rest(lease, null);
             return;

@@ -341,6 +341,32 @@ public class LeaseKeeperTests
     }
 
     [Fact]
+    public void Ports_that_the_registry_is_taking_back_are_not_used_again()
+    {
+        GoOnline(checkEvery: 86400);
+        Hear(new PortsUsed(100, 0, false));
+        Hear(new LeaseIs(Lease("1024-1279"), s_day));
+        Idle(10, 602);
+        Assert.Equal(Wish.Shrink, Asked(Hear(new PortsUsed(10, 0, true))));
+        Assert.Empty(Hear(new PortsUsed(100, 7, true)));
+        Assert.Null(Hear(new LeaseIs(Lease(), s_day)).OfType<Forward>().Single().Resting);
+        Assert.Equal(Wish.Grow, Asked(Hear(new PortsUsed(100, 7, false))));
+    }
+
+    [Fact]
+    public void Ports_that_the_registry_did_not_take_back_are_used_again()
+    {
+        GoOnline(checkEvery: 86400);
+        Hear(new PortsUsed(100, 0, false));
+        Hear(new LeaseIs(Lease("1024-1279"), s_day));
+        Idle(10, 602);
+        Assert.Equal(Wish.Shrink, Asked(Hear(new PortsUsed(10, 0, true))));
+        Hear(new PortsUsed(100, 0, true));
+        Assert.DoesNotContain(Hear(new Failed(Wish.Shrink, ErrorCodes.NoRegistry, "away")), a => a is Ask);
+        Assert.Null(Hear(new PortsUsed(100, 0, true)).OfType<Forward>().Single().Resting);
+    }
+
+    [Fact]
     public void What_it_began_with_it_never_gives_back()
     {
         GoOnline(checkEvery: 86400);
