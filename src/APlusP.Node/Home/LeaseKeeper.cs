@@ -47,6 +47,9 @@ sealed partial class LeaseKeeper
     bool _isConfirmed, _isForwarding, _isReleased;
     Wish _asking;
 
+    // Where we last wanted the lease. The registry may have moved it there although its answer got lost.
+    IPv6Address? _askedFor;
+
     /// <param name="checkEvery">How often the registry is asked whether the lease still stands.</param>
     /// <param name="size">When to ask for more ports.</param>
     /// <param name="random">Spreads the requests of many SMAPs over time.</param>
@@ -114,6 +117,7 @@ sealed partial class LeaseKeeper
         if (wish != Wish.None)
         {
             _asking = wish;
+            if (wish == Wish.Lease) _askedFor = _softwire;
             _actions.Add(new Ask(wish, _lease, _softwire, wish == Wish.Shrink ? _resting!.Count : null));
         }
 
@@ -150,7 +154,7 @@ sealed partial class LeaseKeeper
     void TakeLease(LeaseIs told)
     {
         HeldLease lease = told.Lease;
-        bool wasMoved = _asking is not (Wish.Lease or Wish.None) && _lease is { } known && lease.Softwire != known.Softwire && lease.Softwire != _softwire;
+        bool wasMoved = _asking is not (Wish.Lease or Wish.None) && _lease is { } known && lease.Softwire != known.Softwire && lease.Softwire != _softwire && lease.Softwire != _askedFor;
         _asking = Wish.None;
         Recover();
         if (wasMoved)

@@ -219,6 +219,26 @@ public class LeaseKeeperTests
         Assert.Equal(Wish.Lease, Pass(200));
     }
 
+    [Fact]
+    public void A_lease_that_our_own_request_moved_unheard_is_moved_back_and_not_another_machine_s()
+    {
+        GoOnline();
+        Assert.Equal(Wish.Lease, Asked(Hear(new AddressIs(s_there))));
+        Hear(new AddressIs(s_here));
+        Hear(new Failed(Wish.Lease, ErrorCodes.NoRegistry, "away"));
+        Assert.Equal(Wish.Check, Pass(70));
+        IReadOnlyList<HomeAction> actions = Hear(new LeaseIs(Lease(softwire: s_there), s_day));
+        Assert.DoesNotContain(actions, a => a is Stop);
+        Ask back = actions.OfType<Ask>().Single();
+        Assert.Equal((Wish.Lease, s_here), (back.Wish, back.Softwire));
+        Hear(new LeaseIs(Lease(), s_day));
+
+        // Not for ever: what moves it away after that is somebody else.
+        Assert.Equal(Wish.Check, Pass(60));
+        Assert.Contains(Hear(new LeaseIs(Lease(softwire: s_there), s_day)), a => a is Stop);
+        Assert.Equal("duplicate", _keeper.Status.State);
+    }
+
     [Theory]
     [InlineData(ErrorCodes.NotAuthenticated, "revoked", 59, 62)]
     [InlineData(ErrorCodes.NotThere, "ended", 29, 32)]
