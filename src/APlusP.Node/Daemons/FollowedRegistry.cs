@@ -35,7 +35,7 @@ sealed class FollowedRegistry : IDisposable
         {
             Connected = (begun, took) => log.FollowsRegistry($"{settings.Address.Url}", Leased.Count, begun.Kind == FeedLineKind.Changes ? "changes since what it had" : $"all of them, since {begun.Why}", (long)took.TotalMilliseconds),
             Away = fault => log.RegistryAway(fault, Leased.Count),
-            Told = line => Leased.ClockDifference = DateTimeOffset.FromUnixTimeMilliseconds(line.Now) - clock.GetUtcNow(),
+            Told = line => Leased.Hear(line.Now),
         };
         RemoveOverdue();
     }
@@ -71,14 +71,13 @@ sealed class FollowedRegistry : IDisposable
         }
     }
 
-    /// <summary>Who is connected hears of it; who is not may have the wrong time, so what came of it is asked for anew.</summary>
+    /// <summary>Who has not heard the registry's time yet may have the wrong one, also while the first line is on its way: so whatever came of it is asked for anew.</summary>
     void RemoveOverdue()
     {
         if (_settings.KeepOverdue || Leased.RemoveOverdue() is not (var removed and > 0)) return;
         Interlocked.Add(ref _overdue, removed);
-        if (_follower.State.IsConnected) return;
         _follower.AskForAll();
-        _log.LeasesOverdue(removed);
+        if (!_follower.State.IsConnected) _log.LeasesOverdue(removed);
     }
 
     void TellFaults()

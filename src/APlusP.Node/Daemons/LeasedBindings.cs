@@ -34,6 +34,9 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
     uint _round;
     long _soonestEnd = long.MaxValue;
 
+    // What the registry's clock said, and when by a time of ours that no clock setting moves.
+    (long Now, long At)? _heard;
+
     /// <param name="Until">In ms since 1970 by the registry's clock.</param>
     /// <param name="Round">The snapshot that told of it last.</param>
     /// <param name="IsPlaced">Whether it has a binding in the table.</param>
@@ -56,8 +59,12 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
         }
     }
 
-    /// <summary>How much the registry's clock is ahead of ours.</summary>
-    public TimeSpan ClockDifference { get; set; }
+    /// <summary>The registry says what time it is.</summary>
+    /// <param name="now">In ms since 1970.</param>
+    public void Hear(long now)
+    {
+        lock (live.Changing) _heard = (now, clock.GetTimestamp());
+    }
 
     /// <summary>Whether a softwire's binding is the registry's. Asked by who holds <see cref="LiveBindings.Changing"/>.</summary>
     public bool Has(IPv6Address softwire) => _leases.TryGetValue(softwire, out Lease lease) && lease.IsPlaced;
@@ -162,9 +169,9 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
     /// <summary>Ends bindings whose lease has run out; gives how many. Nobody who could be asked says that it was renewed, and its ports may be another's soon.</summary>
     public int RemoveOverdue()
     {
-        long now = (clock.GetUtcNow() + ClockDifference - s_grace).ToUnixTimeMilliseconds();
         lock (live.Changing)
         {
+            long now = Now - (long)s_grace.TotalMilliseconds;
             if (_soonestEnd > now) return 0;
             IPv6Address[] overdue = [.. _leases.Where(l => l.Value.Until <= now).Select(l => l.Key)];
             foreach (IPv6Address softwire in overdue) Remove(softwire);
@@ -173,6 +180,9 @@ sealed class LeasedBindings(BindingTable table, LiveBindings live, TimeProvider 
             return overdue.Length;
         }
     }
+
+    /// <summary>What time the registry has, in ms since 1970. Our own time of day may be set at any moment, and counts only until the registry has told its own.</summary>
+    long Now => _heard is { } heard ? heard.Now + (long)clock.GetElapsedTime(heard.At).TotalMilliseconds : clock.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <summary>Puts the leases beside the bindings that a file has now, which go before them. Called while <see cref="LiveBindings.Changing"/> is held.</summary>
     /// <param name="wanted">The file's bindings and rules.</param>

@@ -20,6 +20,9 @@ sealed class LeaseFollower : IDisposable
 
     static readonly TimeSpan s_firstWait = TimeSpan.FromMilliseconds(200), s_longestWait = TimeSpan.FromSeconds(30);
 
+    /// <summary>A registry that cannot write does not end its leases, and tells them again and again: it need not tell all of them more often than this.</summary>
+    static readonly TimeSpan s_anewEvery = TimeSpan.FromMinutes(1);
+
     readonly ApiEndpoint _registry;
     readonly LeaseFeed _feed;
     readonly TimeProvider _clock;
@@ -28,6 +31,8 @@ sealed class LeaseFollower : IDisposable
     FollowerState _state;
     FeedLine _begun;
     long _asked, _snapshots, _versions, _cuts;
+    CancellationTokenSource? _stream;
+    long? _left;
     bool _anew;
 
     /// <param name="registry">Whom to follow.</param>
@@ -58,7 +63,7 @@ sealed class LeaseFollower : IDisposable
 
     public void Start() => _following = Task.Run(Follow);
 
-    /// <summary>What there is is not what it was when its version was told: next time everything is asked for.</summary>
+    /// <summary>What there is is not what it was when its version was told: everything is asked for after the next line, or a minute after the last time.</summary>
     public void AskForAll() => Volatile.Write(ref _anew, true);
 
     async Task Follow()
@@ -66,9 +71,10 @@ sealed class LeaseFollower : IDisposable
         TimeSpan wait = s_firstWait;
         while (true)
         {
-            (string fault, TimeSpan? hint) = await FollowOnce();
+            (string? fault, TimeSpan? hint) = await FollowOnce();
             if (_stop.IsCancellationRequested) return;
             if (State.IsConnected) wait = s_firstWait;
+            if (fault is null) continue;
             bool isNews = State.IsConnected || State.Fault is null;
             Volatile.Write(ref _state, State with { IsConnected = false, Since = isNews ? _clock.GetUtcNow() : State.Since, Fault = fault });
             Interlocked.Increment(ref _cuts);
@@ -88,18 +94,24 @@ sealed class LeaseFollower : IDisposable
         }
     }
 
-    /// <summary>Follows until it ends; gives why, and when the registry wants to be asked again.</summary>
-    async Task<(string Fault, TimeSpan? RetryAfter)> FollowOnce()
+    /// <summary>Follows until it ends; gives why, null where we left to ask for everything, and when the registry wants to be asked again.</summary>
+    async Task<(string? Fault, TimeSpan? RetryAfter)> FollowOnce()
     {
+        using var stream = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        _stream = stream;
         try
         {
             if (Interlocked.Exchange(ref _anew, false)) _feed.Version = null;
             _asked = _clock.GetTimestamp();
             string after = _feed.Version is { } version ? $"&after={Uri.EscapeDataString(version)}" : "";
-            using HttpResponseMessage answer = await _registry.Open($"v1/bindings?follow=true{after}", _stop.Token);
-            await using Stream body = await answer.Content.ReadAsStreamAsync(_stop.Token);
-            await _feed.Read(body, s_silence, _stop.Token);
+            using HttpResponseMessage answer = await _registry.Open($"v1/bindings?follow=true{after}", stream.Token);
+            await using Stream body = await answer.Content.ReadAsStreamAsync(stream.Token);
+            await _feed.Read(body, s_silence, stream.Token);
             return ($"the registry at {_registry.Url} ended the connection", null);
+        }
+        catch (OperationCanceledException) when (stream.IsCancellationRequested)
+        {
+            return (null, null);
         }
         catch (OperationCanceledException)
         {
@@ -125,6 +137,15 @@ sealed class LeaseFollower : IDisposable
         Volatile.Write(ref _state, new FollowerState(true, before.IsConnected ? before.Since : now, now, line.Version, lag, null));
         Told?.Invoke(line);
         if (!before.IsConnected) Connected?.Invoke(_begun, _clock.GetElapsedTime(_asked));
+        LeaveToAskForAll();
+    }
+
+    /// <summary>Only after a line that completes what came, so that a snapshot that takes long gets to its end, and with it comes the registry's time.</summary>
+    void LeaveToAskForAll()
+    {
+        if (!Volatile.Read(ref _anew) || (_left is { } left && _clock.GetElapsedTime(left) < s_anewEvery)) return;
+        _left = _clock.GetTimestamp();
+        _stream!.Cancel();
     }
 
     static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;

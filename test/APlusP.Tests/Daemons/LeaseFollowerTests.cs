@@ -108,12 +108,40 @@ public sealed class LeaseFollowerTests : IDisposable
         foreach (IDisposable one in held) one.Dispose();
         (follower, held) = Follow(registry.Address, beforeStart: f =>
         {
-            _scene.Clock.Now = DateTimeOffset.UtcNow.AddDays(400);
-            Assert.Equal(1, _scene.Leased.RemoveOverdue());
+            EndAll();
             f.AskForAll();
         });
         await Until(() => follower.State.IsConnected);
         Assert.Equal((1, 1), (_scene.Table.Count, follower.Counts.Snapshots));
         foreach (IDisposable one in held) one.Dispose();
+    }
+
+    [Fact]
+    public async Task What_is_asked_for_anew_while_it_is_connected_comes_soon_and_is_no_cut()
+    {
+        await using ApiScene registry = await ApiScene.Start();
+        await Grant(registry, 1);
+        (LeaseFollower follower, IDisposable[] held) = Follow(registry.Address);
+        await Until(() => follower.State.IsConnected);
+        EndAll();
+        follower.AskForAll();
+        await Until(() => follower.Counts == (2, 0, 0));
+        Assert.Equal(1, _scene.Table.Count);
+
+        // Not again and again, where all that there is has what was ended.
+        follower.AskForAll();
+        await Grant(registry, 2);
+        await Until(() => follower.Counts == (2, 1, 0));
+        await Grant(registry, 3);
+        await Until(() => follower.Counts == (2, 2, 0));
+        Assert.Equal(["connected Snapshot"], Told());
+        foreach (IDisposable one in held) one.Dispose();
+    }
+
+    /// <summary>Our clock is wrong, and one lease has run out by it.</summary>
+    void EndAll()
+    {
+        _scene.Clock.WallStep = DateTimeOffset.UtcNow.AddDays(400) - _scene.Now;
+        Assert.Equal(1, _scene.Leased.RemoveOverdue());
     }
 }

@@ -113,23 +113,38 @@ public class LeasedBindingsTests
     {
         _scene.Snapshot("2:a", _scene.Lease(Anna, "1024-1151", hours: 1), _scene.Lease(Berta, "1152-1279", hours: 2));
         Assert.Equal(0, _scene.Leased.RemoveOverdue());
-        _scene.Clock.Now += TimeSpan.FromHours(1) + TimeSpan.FromSeconds(4);
+        _scene.Clock.Advance(TimeSpan.FromHours(1) + TimeSpan.FromSeconds(4));
         Assert.Equal(0, _scene.Leased.RemoveOverdue());
-        _scene.Leased.ClockDifference = TimeSpan.FromSeconds(-60);
-        _scene.Clock.Now += TimeSpan.FromSeconds(2);
+        _scene.Hear(ahead: TimeSpan.FromSeconds(-60));
+        _scene.Clock.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(0, _scene.Leased.RemoveOverdue());
-        _scene.Leased.ClockDifference = TimeSpan.Zero;
+        _scene.Hear();
         Assert.Equal(1, _scene.Leased.RemoveOverdue());
         _scene.Has(Bind("192.0.2.1", "1152-1279", Berta));
 
         // Renewed in time, it stays.
         _scene.Change("3:b", "2:a", _scene.Lease(Berta, "1152-1279", hours: 2));
-        _scene.Clock.Now += TimeSpan.FromHours(1.5);
+        _scene.Clock.Advance(TimeSpan.FromHours(1.5));
         Assert.Equal(0, _scene.Leased.RemoveOverdue());
-        _scene.Clock.Now += TimeSpan.FromHours(1);
+        _scene.Clock.Advance(TimeSpan.FromHours(1));
         Assert.Equal(1, _scene.Leased.RemoveOverdue());
         _scene.Has();
         Assert.Equal(["+192.0.2.1", "-192.0.2.1"], _scene.Routes);
+    }
+
+    [Fact]
+    public void Who_sets_our_clock_ends_no_lease_once_the_registry_has_told_the_time()
+    {
+        _scene.Clock.WallStep = TimeSpan.FromHours(-13);
+        _scene.Snapshot("1:a", _scene.Lease(Anna, "1024-1151", hours: 12));
+        _scene.Hear();
+        _scene.Clock.WallStep = TimeSpan.Zero;
+        Assert.Equal(0, _scene.Leased.RemoveOverdue());
+        _scene.Clock.WallStep = TimeSpan.FromHours(-24);
+        _scene.Clock.Advance(TimeSpan.FromHours(12) + TimeSpan.FromSeconds(4));
+        Assert.Equal(0, _scene.Leased.RemoveOverdue());
+        _scene.Clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(1, _scene.Leased.RemoveOverdue());
     }
 
     [Theory]

@@ -9,7 +9,10 @@ sealed class HandClock : TimeProvider
 
     public override long GetTimestamp() => _microseconds;
 
-    public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddMicroseconds(_microseconds);
+    /// <summary>What was added to the time of day, as who sets a clock does: time that has passed does not know of it.</summary>
+    public TimeSpan WallStep { get; set; }
+
+    public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddMicroseconds(_microseconds) + WallStep;
 
     /// <summary>A timer that never goes off: tests call what it would.</summary>
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
