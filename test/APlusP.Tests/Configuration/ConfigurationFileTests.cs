@@ -11,17 +11,7 @@ public class ConfigurationFileTests
 {
     const string Binding = "[[binding]]\naddress = \"192.0.2.1\"\nports = \"10000-11000\"\nsoftwire = \"2001:db8:1::1\"\n";
 
-    static string Root
-    {
-        get
-        {
-            string directory = AppContext.BaseDirectory;
-            while (!File.Exists(Path.Combine(directory, "aplusp.slnx"))) directory = Path.GetDirectoryName(directory)!;
-            return directory;
-        }
-    }
-
-    static string Example(string name) => Path.Combine(Root, "deploy/examples", name);
+    static string Example(string name) => Repository.PathOf($"deploy/examples/{name}");
 
     static IReadOnlyList<Diagnostic> Prr(string text) => ConfigurationFile.CheckPrr("prr.toml", text).Diagnostics;
 

@@ -8,12 +8,7 @@ namespace APlusP.Tests.Configuration;
 
 public class DocumentationTests
 {
-    public static string Read(string path)
-    {
-        string directory = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(directory, "aplusp.slnx"))) directory = Path.GetDirectoryName(directory)!;
-        return File.ReadAllText(Path.Combine(directory, path));
-    }
+    public static string Read(string path) => File.ReadAllText(Repository.PathOf(path));
 
     [Fact]
     public void Every_key_stands_in_the_configuration_reference_and_no_other_does()
