@@ -163,12 +163,15 @@ public class ZeroTouchTests
         LabProcess server = lab.Serve(0, 8080, "here");
         string Page() => lab.Internet.Run("curl", "-sS", "--max-time", "3", $"http://{address}/").Output;
         Assert.Equal("", Page());
+        bool IsInForce() => lab.Status(0).GetProperty("forwards").EnumerateArray().Single().GetProperty("isInForce").GetBoolean();
+        Assert.False(IsInForce());
 
         CommandResult given = lab.Operate("registry", "service-port", "add", $"{address}:80", "--subscriber", lab.Subscriber(0));
         Assert.Equal($"{address}:80: {lab.Subscriber(0)}", given.Output.TrimEnd());
         Assert.Equal(given.Output, lab.Operate("registry", "service-port", "list").Output);
         lab.Await(0, () => lab.PortCount(0) == ZeroTouchLab.Block + 1, "have the port");
         Assert.True(Wait.Until(() => Page() == "here", TimeSpan.FromSeconds(30)), "the server is not reached by port 80");
+        Assert.True(IsInForce());
         Assert.Contains(lab.Subscriber(0), lab.Ask("GET", $"who?address={address}&port=80").GetRawText(), StringComparison.Ordinal);
 
         // What the home begins itself goes by its set as before.

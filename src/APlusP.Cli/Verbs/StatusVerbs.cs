@@ -164,7 +164,7 @@ static class StatusVerbs
         if (smap.IsLineDead) AnsiConsole.WriteLine($"the line is dead: nothing comes back from the PRR {smap.PrrAddress}, or there is no way to it; `aplusp doctor` looks for the reason");
         AnsiConsole.WriteLine($"PRR {smap.PrrAddress}, {smap.PortCount:N0} ports of {smap.OwnPrefix ?? smap.SharedAddress}: {smap.Ports}");
         if (smap.ForwardingRules.Count > 0) AnsiConsole.WriteLine($"directly to subscribers of {string.Join(", ", smap.ForwardingRules)}");
-        foreach (ForwardStatus forward in smap.Forwards) AnsiConsole.WriteLine($"{forward.Protocol} port {forward.Port} leads to {forward.To}");
+        foreach (ForwardStatus forward in smap.Forwards) AnsiConsole.WriteLine($"{forward.Protocol} port {forward.Port} leads to {forward.To}{(forward.IsInForce ? "" : "; it is NOT in force, the port is not of this home now")}");
         if (smap.PortControl is { } control && control.By.Count + control.Mappings + control.Household > 0)
             AnsiConsole.WriteLine($"{control.Mappings:N0} port(s) that hosts asked for" + (control.By.Count == 0 ? "" : $" by {string.Join(", ", control.By)}") + $", {control.Household:N0} forward(s) of the household: `aplusp smap mappings`");
         if (smap.Outgoing != "softwire") AnsiConsole.WriteLine("packets leave as plain IPv4; only what comes in is in the softwire");

@@ -158,6 +158,9 @@ public sealed record SmapOptions
     /// <summary>Ports that always lead to a host of the LAN.</summary>
     public IReadOnlyList<PortForward> Forwards { get; init; } = [];
 
+    /// <summary>Forwards that are not in force, since their ports are not ours now. Nothing is done with them; who asks is told.</summary>
+    public IReadOnlyList<PortForward> ForwardsOutside { get; init; } = [];
+
     /// <summary>The most entries of <see cref="Forwards"/>.</summary>
     public const int MaxForwards = 2048;
 }

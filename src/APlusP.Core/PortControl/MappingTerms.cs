@@ -29,10 +29,13 @@ public sealed record MappingLimits
 /// <param name="Limits">What hosts may have.</param>
 public sealed record MappingTerms(IPv4Address? Address, PortSet Ports, IReadOnlyList<PortForward> Forwards, MappingLimits Limits)
 {
+    /// <summary>Forwards of the configuration that are not in force.</summary>
+    public IReadOnlyList<PortForward> ForwardsOutside { get; init; } = [];
+
     /// <summary>Those of a SMAP. Ports that are about to be given back are ours no more: a mapping would keep them from going.</summary>
     public static MappingTerms Of(SmapOptions options, MappingLimits limits)
     {
         PortSet? ports = options.RestingPorts is { } resting ? options.Ports.Except(resting) : options.Ports;
-        return new MappingTerms(options.IsSuspended || ports is null ? null : options.SharedAddress, ports ?? options.Ports, options.Forwards, limits);
+        return new MappingTerms(options.IsSuspended || ports is null ? null : options.SharedAddress, ports ?? options.Ports, options.Forwards, limits) { ForwardsOutside = options.ForwardsOutside };
     }
 }

@@ -307,8 +307,8 @@ public sealed record LeaseStatus(string State, string Sentence, string Subscribe
     public string? Code { get; init; }
 }
 
-/// <summary>A static forward: protocol ("tcp" or "udp"), our port, and the server's address and port.</summary>
-public sealed record ForwardStatus(string Protocol, int Port, string To);
+/// <summary>A static forward: protocol ("tcp" or "udp"), our port, and the server's address and port; not in force where the port is not ours now.</summary>
+public sealed record ForwardStatus(string Protocol, int Port, string To, bool IsInForce);
 
 /// <summary>Ports of one protocol in use now, and the most that ever were.</summary>
 public sealed record PortUse(string Protocol, int Ports, int Peak);

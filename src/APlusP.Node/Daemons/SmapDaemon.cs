@@ -271,6 +271,7 @@ public sealed class SmapDaemon : Daemon
                 OwnPrefix = told.OwnPrefix,
                 ForwardingRules = told.ForwardingRules,
                 Forwards = [.. _file.Options.Forwards.Where(f => told.Ports.Contains(f.Port))],
+                ForwardsOutside = [.. _file.Options.Forwards.Where(f => !told.Ports.Contains(f.Port))],
             },
         };
     }
@@ -292,6 +293,8 @@ public sealed class SmapDaemon : Daemon
         _configuration = next;
         return ended;
     }
+
+    static ForwardStatus StatusOf(PortForward forward, bool isInForce) => new(forward.Protocol.ToString().ToLowerInvariant(), forward.Port, $"{forward.Host}:{forward.HostPort}", isInForce);
 
     private protected override StatusDocument Complete(StatusDocument status)
     {
@@ -324,7 +327,7 @@ public sealed class SmapDaemon : Daemon
                 Lease = _home?.Status,
                 PortControl = _ports?.Status,
                 Policies = _lan?.Policies ?? [],
-                Forwards = [.. options.Forwards.Select(f => new ForwardStatus(f.Protocol.ToString().ToLowerInvariant(), f.Port, $"{f.Host}:{f.HostPort}"))],
+                Forwards = [.. options.Forwards.Select(f => StatusOf(f, !options.IsSuspended)), .. options.ForwardsOutside.Select(f => StatusOf(f, false))],
                 Hosts = [.. use.Hosts.Select(h => new HostUse(h.Address.ToString(), h.Ports) { Name = _lan?.NameOf(h.Address.ToString()) })],
             },
         };

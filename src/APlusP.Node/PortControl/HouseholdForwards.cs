@@ -85,6 +85,7 @@ static class HouseholdForwards
         book.Terms.Address is null ? "none" : $"{book.Terms.Ports}",
         [
             .. book.Terms.Forwards.Select(f => Entry(f, "configuration", true)),
+            .. book.Terms.ForwardsOutside.Select(f => Entry(f, "configuration", false)),
             .. book.Household.Select(f => Entry(f, "household", book.IsInForce(f))),
             .. book.Mappings.OrderBy(m => m.Forward.Port).ThenBy(m => m.Forward.Protocol).SelectMany(m => m.Claims.Select(c => Entry(m.Forward, MappingProtocols.NameOf(c.By), true) with
             {

@@ -66,6 +66,15 @@ public sealed class PortDeskTests : IDisposable
     }
 
     [Fact]
+    public void A_forward_of_the_file_whose_port_is_not_ours_is_told_as_not_in_force()
+    {
+        var outside = new PortForward(Core.Wire.IpProtocol.Tcp, 80, Host(GatewayScene.Client), 8080);
+        Restart(o => o with { ForwardsOutside = [outside] });
+        Assert.Equal(("tcp", 80, "configuration", false), Entries().Select(e => (e.Protocol, e.Port, e.By, e.IsInForce)).Single(e => e.Port == 80));
+        Assert.DoesNotContain(_smap.Options.Forwards, f => f.Port == 80);
+    }
+
+    [Fact]
     public void The_epoch_loses_no_part_of_a_second_over_restarts()
     {
         TimeSpan passed = default;
