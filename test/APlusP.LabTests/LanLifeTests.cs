@@ -151,7 +151,7 @@ public sealed class LanLifeTests : IDisposable
     {
         const string guest = "52:54:00:00:03:07";
         using var other = new LanGuest(_lab.Smap, "guests", guest);
-        string Second(string ipv4) => $$"""
+        string Second(string ipv4, bool isolated = false) => $$"""
             [dns]
             upstream = ["{{LanLab.Resolver}}"]
             [[lan]]
@@ -159,6 +159,7 @@ public sealed class LanLifeTests : IDisposable
             address = "192.168.3.1/24"
             prefix = "{{LanLab.OtherPrefix}}"
             ipv4 = "{{ipv4}}"
+            isolated = {{(isolated ? "true" : "false")}}
             hosts = [{ mac = "{{guest}}", address = "192.168.3.7", name = "guest" }]
             """;
         _lab.Configure(sections: Second("on"));
@@ -172,6 +173,13 @@ public sealed class LanLifeTests : IDisposable
         Assert.True(Wait.Until(() => Has(_lab.Host, "2001:db8:2:1:") && Has(other.Host, "2001:db8:2:2:"), s_patience), "not both networks have IPv6");
         Assert.False(Has(_lab.Host, "2001:db8:2:2:") || Has(other.Host, "2001:db8:2:1:"));
 
+        // From one to the other, by both IPs, until one of them is isolated; the Internet is open to both.
+        Assert.True(Wait.Until(() => Passes(_lab.Host, "192.168.3.7") && Passes(other.Host, _lab.Dhcp()["ip"]) && Passes(_lab.Host, GlobalOf(other.Host)), s_patience), "hosts of two networks do not reach each other");
+        _lab.Configure(sections: Second("on", isolated: true));
+        _lab.Reload();
+        Assert.True(Wait.Until(() => IsRefused(_lab.Host, "192.168.3.7") && IsRefused(other.Host, _lab.Dhcp()["ip"]) && IsRefused(_lab.Host, GlobalOf(other.Host)) && IsRefused(other.Host, GlobalOf(_lab.Host)), s_patience), "hosts of two networks reach each other though one is isolated");
+        foreach (NetworkNamespace host in (NetworkNamespace[])[_lab.Host, other.Host]) Assert.True(Wait.Until(() => Passes(host, "2001:db8:fffe::1"), s_patience), "an isolated network is cut off from the Internet too");
+
         // The guests without IPv4: these are told so, and nothing changes for the others.
         _lab.Configure(sections: Second("off"));
         _lab.Reload();
@@ -180,6 +188,14 @@ public sealed class LanLifeTests : IDisposable
         Assert.DoesNotContain("Packet filtered", _lab.Host.Run("ping", "-c", "1", "-w", "2", "203.0.113.4").Output, StringComparison.Ordinal);
         Assert.StartsWith("192.168.2.", _lab.Dhcp()["ip"], StringComparison.Ordinal);
     }
+
+    static bool Passes(NetworkNamespace from, string to) => from.Run("ping", "-c", "1", "-w", "2", to).Succeeded;
+
+    // "Packet filtered" of IPv4, "Administratively prohibited" of IPv6.
+    static bool IsRefused(NetworkNamespace from, string to) => from.Run("ping", "-c", "1", "-w", "2", to).Output is var said && (said.Contains("Packet filtered", StringComparison.Ordinal) || said.Contains("prohibited", StringComparison.Ordinal));
+
+    static string GlobalOf(NetworkNamespace host) =>
+        host.Require("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "global").Split(' ', StringSplitOptions.RemoveEmptyEntries).SkipWhile(w => w != "inet6").Skip(1).First().Split('/')[0];
 
     /// <summary>A host on a network of its own behind the SMAP.</summary>
     sealed class LanGuest : IDisposable

@@ -37,7 +37,7 @@ public static class ConfigurationSchema
         ],
         ["web-proxy"] = ["enabled", "ports", "connections-per-server", "rank-sites"],
         ["household"] = ["enabled", "port", "names"],
-        ["lan"] = ["device", "address", "range", "lease-time", "prefix", "ipv4", .. LanPolicy.Keys, "hosts"],
+        ["lan"] = ["device", "address", "range", "lease-time", "prefix", "ipv4", "isolated", .. LanPolicy.Keys, "hosts"],
         ["lan.hosts"] = ["mac", "address", "name"],
         ["dns"] = ["upstream"],
         ["firewall"] = ["enabled", "allow"],

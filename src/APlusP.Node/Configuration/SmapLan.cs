@@ -22,6 +22,9 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
     /// <summary>Whether its hosts have IPv4.</summary>
     public bool HasIPv4 { get; init; } = true;
 
+    /// <summary>Whether its hosts and those of other LANs do not reach each other.</summary>
+    public bool IsIsolated { get; init; }
+
     /// <summary>What its hosts may not do.</summary>
     public LanPolicy Policy { get; init; } = LanPolicy.None;
 
@@ -65,7 +68,7 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
             var lease = TimeSpan.FromSeconds(section.Number("lease-time", 3600, 120, 604_800, "seconds"));
             IPv6Prefix? prefix = ReadPrefix(section);
             var policy = LanPolicy.Read(section);
-            bool hasIPv4 = section.Word("ipv4", ipv4, s_onOff) == 0;
+            bool hasIPv4 = section.Word("ipv4", ipv4, s_onOff) == 0, isIsolated = section.Flag("isolated", false);
             if (section.IPv4Interface("address", ShortestLength, LongestLength) is not var (address, network) || !isNamed) continue;
             if (name == device)
                 section.Refuse("device", ErrorCodes.ConfigurationContradiction, $"'{name}' is the SMAP's own device, which carries the softwire; write the one that leads to the hosts of the home.");
@@ -76,7 +79,7 @@ public sealed record SmapLan(string Device, IPv4Address Address, IPv4Prefix Netw
             else if (prefix is { } own && read.FirstOrDefault(l => l.Prefix == own) is { } neighbour)
                 section.Refuse("prefix", ErrorCodes.ConfigurationTwice, $"{own} is the prefix of '{neighbour.Device}' already; each LAN has its own.");
             else
-                read.Add(new SmapLan(name, address, network) { Range = ReadRange(section, address, network), LeaseTime = lease, Prefix = prefix, HasIPv4 = hasIPv4, Policy = policy, Hosts = ReadHosts(section, address, network) });
+                read.Add(new SmapLan(name, address, network) { Range = ReadRange(section, address, network), LeaseTime = lease, Prefix = prefix, HasIPv4 = hasIPv4, IsIsolated = isIsolated, Policy = policy, Hosts = ReadHosts(section, address, network) });
         }
 
         return read.Count == 0 ? [] : read;

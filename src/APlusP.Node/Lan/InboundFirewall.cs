@@ -5,7 +5,7 @@ using APlusP.Node.Configuration;
 namespace APlusP.Node.Lan;
 
 /// <summary>
-/// Keeps IPv6 from outside away from the hosts of LANs, but for what the file allows and what RFC 6092 has every home let in.
+/// Keeps IPv6 from outside away from the hosts of LANs, but for what the file allows and what RFC 6092 has every home let in; and that of one LAN from another where one is isolated.
 /// </summary>
 static class InboundFirewall
 {
@@ -26,14 +26,15 @@ static class InboundFirewall
     /// <param name="softwire">Our end of the softwire; null while there is none.</param>
     public static string Chains(SmapConfiguration configuration, IPv6Address? softwire)
     {
-        if (!configuration.KeepsOutIPv6) return "";
+        string isolated = IsolatedLans.Rules(configuration, "icmpv6 admin-prohibited");
+        if (!configuration.KeepsOutIPv6) return isolated.Length == 0 ? "" : $"    chain forward {{\n        type filter hook forward priority filter; policy accept;\n{isolated}    }}";
         string lans = string.Join(", ", configuration.Lans.Select(l => $"\"{l.Device}\""));
         var text = new StringBuilder(Untracked(configuration.Device, softwire, isMixed: false));
         text.Append($$"""
 
                 chain forward {
                     type filter hook forward priority filter; policy accept;
-                    iifname != { {{lans}} } oifname { {{lans}} } jump inbound
+            {{isolated}}        iifname != { {{lans}} } oifname { {{lans}} } jump inbound
                 }
                 chain inbound {
                     ct state established,related accept

@@ -37,7 +37,7 @@ sealed class LanService : IDisposable
     readonly DaemonLog _log;
     readonly string _configuration, _leases;
     readonly LanAddresses _addresses;
-    readonly OwnTable _inbound, _without;
+    readonly OwnTable _inbound, _forwarded;
     readonly LeaseNames _names;
     readonly AdvertisedResolvers _advertised = new(TimeProvider.System);
     readonly LanRules _rules;
@@ -60,7 +60,7 @@ sealed class LanService : IDisposable
         _names = new LeaseNames(_leases);
         _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
         _inbound = new OwnTable("ip6", around.Configuration().Device, log);
-        _without = new OwnTable("ip", around.Configuration().Device, log);
+        _forwarded = new OwnTable("ip", around.Configuration().Device, log);
         _rules = new LanRules(around.Configuration().Device, _names, new DailyVolumes(Path.Combine(around.Configuration().PortControl.State, "volumes.json"), TimeProvider.System), log);
         for (long began = Stopwatch.GetTimestamp(); Resolvers().Count == 0 && Stopwatch.GetElapsedTime(began) < s_asked;) Thread.Sleep(s_glance);
         Look();
@@ -104,7 +104,7 @@ sealed class LanService : IDisposable
 
             // Before there are addresses that could be reached.
             _inbound.Set(InboundFirewall.Chains(configuration, _around.Softwire()));
-            _without.Set(WithoutIPv4.Chains(configuration));
+            _forwarded.Set(ForwardedIPv4.Chains(configuration));
             _rules.Keep(configuration with { Lans = Ruled }, _around.Softwire());
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
             TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
@@ -162,7 +162,7 @@ sealed class LanService : IDisposable
         _dnsmasq.Dispose();
         _addresses.Dispose();
         _inbound.Dispose();
-        _without.Dispose();
+        _forwarded.Dispose();
         _rules.Dispose();
         _advertised.Dispose();
         File.Delete(_configuration);

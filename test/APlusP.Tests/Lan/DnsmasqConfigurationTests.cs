@@ -39,8 +39,8 @@ public class DnsmasqConfigurationTests
             dhcp-range=set:lan1,10.0.0.2,10.0.0.2,255.255.255.252,600
             """, text, StringComparison.Ordinal);
         Assert.DoesNotContain("192.168.2.", text, StringComparison.Ordinal);
-        Assert.Contains("iifname { \"br-lan\" } oifname \"aplusp-smap\" counter reject", WithoutIPv4.Chains(configuration), StringComparison.Ordinal);
-        Assert.Empty(WithoutIPv4.Chains(LanConfigurationTests.Check(TwoLans).Configuration!));
+        Assert.Contains("iifname { \"br-lan\" } oifname \"aplusp-smap\" counter reject", ForwardedIPv4.Chains(configuration), StringComparison.Ordinal);
+        Assert.Empty(ForwardedIPv4.Chains(LanConfigurationTests.Check(TwoLans).Configuration!));
     }
 
     [Fact]

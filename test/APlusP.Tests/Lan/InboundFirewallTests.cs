@@ -27,6 +27,24 @@ public class InboundFirewallTests
         Assert.False(LanConfigurationTests.Check($"[firewall]\nenabled = false\n{Lan}").Configuration!.KeepsOutIPv6);
     }
 
+    [Fact]
+    public void Hosts_of_an_isolated_LAN_and_of_others_do_not_reach_each_other_whether_what_comes_from_outside_is_let_in_or_not()
+    {
+        const string guests = "[[lan]]\ndevice = \"guests\"\naddress = \"192.168.3.1/24\"\nisolated = true\n";
+        foreach (string firewall in (string[])["", "[firewall]\nenabled = false\n"])
+        {
+            var configuration = LanConfigurationTests.Check(firewall + Lan + guests).Configuration!;
+            foreach (string chains in (string[])[InboundFirewall.Chains(configuration, null), ForwardedIPv4.Chains(configuration)])
+            {
+                Assert.Contains("iifname \"guests\" oifname { \"br-lan\" } counter reject with icmp", chains, StringComparison.Ordinal);
+                Assert.Contains("iifname { \"br-lan\" } oifname \"guests\" counter reject with icmp", chains, StringComparison.Ordinal);
+            }
+        }
+
+        // With one LAN there is nobody to keep it from.
+        Assert.Equal("", ForwardedIPv4.Chains(LanConfigurationTests.Check(guests).Configuration!));
+    }
+
     [Theory]
     [InlineData("{ port = 22 }", "AP1016", "'to' is missing")]
     [InlineData("{ to = \"::10\" }", "AP1016", "'port' is missing")]
