@@ -11,15 +11,20 @@ namespace APlusP.Node.PortControl;
 /// (CVE-2020-12695).
 /// </summary>
 /// <param name="evented">The evented variables of a service of a device, by its path.</param>
-sealed class EventSubscriptions(Func<int, string, IReadOnlyList<KeyValuePair<string, string>>?> evented) : IDisposable
+/// <param name="clock">How long subscriptions stand.</param>
+sealed class EventSubscriptions(Func<int, string, IReadOnlyList<KeyValuePair<string, string>>?> evented, TimeProvider clock) : IDisposable
 {
     public const int MostOfHost = 8, MostOfAll = 64;
 
     static readonly TimeSpan s_longest = TimeSpan.FromSeconds(1800), s_patience = TimeSpan.FromSeconds(5);
 
     readonly Lock _gate = new();
+    readonly long _start = clock.GetTimestamp();
     readonly List<Subscription> _all = [];
     readonly CancellationTokenSource _stop = new();
+
+    /// <summary>Since we began: the time of day may be set.</summary>
+    TimeSpan Now => clock.GetElapsedTime(_start);
 
     sealed class Subscription
     {
@@ -35,7 +40,8 @@ sealed class EventSubscriptions(Func<int, string, IReadOnlyList<KeyValuePair<str
 
         public required string Callback { get; init; }
 
-        public DateTime Until { get; set; }
+        /// <summary>By our own time.</summary>
+        public TimeSpan Until { get; set; }
 
         public uint Key { get; set; }
 
@@ -49,7 +55,7 @@ sealed class EventSubscriptions(Func<int, string, IReadOnlyList<KeyValuePair<str
     {
         lock (_gate)
         {
-            _all.RemoveAll(s => s.Until < DateTime.UtcNow);
+            _all.RemoveAll(s => s.Until < Now);
             Subscription? subscription;
             if (head["sid"] is { } id)
             {
@@ -70,7 +76,7 @@ sealed class EventSubscriptions(Func<int, string, IReadOnlyList<KeyValuePair<str
 
             TimeSpan asked = head["timeout"] is { } text && text.StartsWith("Second-", StringComparison.OrdinalIgnoreCase) && uint.TryParse(text.AsSpan(7), out uint seconds) && seconds > 0 ? TimeSpan.FromSeconds(seconds) : s_longest;
             TimeSpan granted = asked < s_longest ? asked : s_longest;
-            subscription.Until = DateTime.UtcNow + granted;
+            subscription.Until = Now + granted;
             return new HttpAnswer("200 OK") { Fields = $"SID: {subscription.Id}\r\nTIMEOUT: Second-{(int)granted.TotalSeconds}\r\n" };
         }
     }
@@ -98,7 +104,7 @@ sealed class EventSubscriptions(Func<int, string, IReadOnlyList<KeyValuePair<str
     {
         lock (_gate)
         {
-            _all.RemoveAll(s => s.Until < DateTime.UtcNow);
+            _all.RemoveAll(s => s.Until < Now);
 
             // Changes that come together are told together.
             foreach (Subscription subscription in _all) Tell(subscription, TimeSpan.FromMilliseconds(200));

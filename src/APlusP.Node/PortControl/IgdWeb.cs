@@ -28,12 +28,13 @@ sealed record HttpAnswer(string Status, string Body = "")
 /// <param name="control">Does what is asked.</param>
 /// <param name="mayAsk">Whether a host may ask now.</param>
 /// <param name="counters">Told of those that get nowhere.</param>
-sealed class IgdWeb(IReadOnlyList<IgdDevice> devices, IgdControl control, Func<IPv4Address, bool> mayAsk, PortControlCounters counters) : IDisposable
+/// <param name="clock">How long subscriptions stand.</param>
+sealed class IgdWeb(IReadOnlyList<IgdDevice> devices, IgdControl control, Func<IPv4Address, bool> mayAsk, PortControlCounters counters, TimeProvider clock) : IDisposable
 {
     /// <summary>Octets of the largest body that is read.</summary>
     public const int LongestBody = 16 * 1024;
 
-    public EventSubscriptions Subscriptions { get; } = new((device, path) => control.Evented(devices[device], path));
+    public EventSubscriptions Subscriptions { get; } = new((device, path) => control.Evented(devices[device], path), clock);
 
     /// <summary>Judges a head before its body is read: null where that may be read.</summary>
     /// <param name="head">The head.</param>

@@ -21,6 +21,7 @@ sealed class PortControlServer : IDisposable
 
     readonly PortDesk _desk;
     readonly DaemonLog _log;
+    readonly TimeProvider _clock;
     readonly IReadOnlyList<LanNetwork> _lans;
     readonly PcpMapServer _pcp;
     readonly NatPmpServer _natPmp;
@@ -43,7 +44,8 @@ sealed class PortControlServer : IDisposable
 
         public IgdListener? Web { get; set; }
 
-        public DateTime Announced { get; set; }
+        /// <summary>By the clock that goes on whatever is set; null before the first time.</summary>
+        public long? Announced { get; set; }
 
         public string? Fault { get; set; }
 
@@ -55,7 +57,7 @@ sealed class PortControlServer : IDisposable
             Pcp?.Dispose();
             Ssdp?.Dispose();
             Web?.Dispose();
-            (Pcp, Ssdp, Web, Announced) = (null, null, null, default);
+            (Pcp, Ssdp, Web, Announced) = (null, null, null, null);
         }
     }
 
@@ -64,9 +66,10 @@ sealed class PortControlServer : IDisposable
     /// <param name="counters">Told how requests went.</param>
     /// <param name="totals">What passed the softwire.</param>
     /// <param name="log">Told of everything.</param>
-    public PortControlServer(PortDesk desk, IReadOnlyList<LanNetwork> lans, PortControlCounters counters, Func<WanTotals> totals, DaemonLog log)
+    /// <param name="clock">Says when to announce, and how long subscriptions stand.</param>
+    public PortControlServer(PortDesk desk, IReadOnlyList<LanNetwork> lans, PortControlCounters counters, Func<WanTotals> totals, DaemonLog log, TimeProvider clock)
     {
-        (_desk, _lans, _counters, _log) = (desk, lans, counters, log);
+        (_desk, _lans, _counters, _log, _clock) = (desk, lans, counters, log, clock);
         _pcp = new PcpMapServer(desk, () => desk.Settings.Limits, counters);
         _natPmp = new NatPmpServer(desk, () => desk.Settings.Limits, counters);
         UpnpIdentity identity = desk.Identity;
@@ -75,10 +78,10 @@ sealed class PortControlServer : IDisposable
         id[0] ^= 1;
         IgdDevice[] devices = [new(2, identity.Id, identity.Secret), new(1, new Guid(id), identity.Secret)];
         _ssdp = new Ssdp(devices, $"Linux UPnP/1.1 aplusp/{Daemon.ProgramVersion.Split('+')[0]}", identity.BootId);
-        _web = new IgdWeb(devices, new IgdControl(desk, totals, () => desk.Epoch, counters), MayAsk, counters);
+        _web = new IgdWeb(devices, new IgdControl(desk, totals, () => desk.Epoch, counters), MayAsk, counters, clock);
         desk.Upset += Announce;
         desk.Changed += _web.Subscriptions.Ring;
-        _timer = TimeProvider.System.CreateTimer(_ => OpenAll(), null, s_again, s_again);
+        _timer = clock.CreateTimer(_ => OpenAll(), null, s_again, s_again);
         OpenAll();
         Announce(new MappingChange(false, []));
     }
@@ -142,8 +145,8 @@ sealed class PortControlServer : IDisposable
         }
 
         // Three times in the life of an announcement, so that one may be lost.
-        if (DateTime.UtcNow - place.Announced < Ssdp.MaxAge / 3) return;
-        place.Announced = DateTime.UtcNow;
+        if (place.Announced is { } last && _clock.GetElapsedTime(last) < Ssdp.MaxAge / 3) return;
+        place.Announced = _clock.GetTimestamp();
         foreach (byte[] message in _ssdp.Alive(at)) place.Ssdp.Send(message, s_ssdpEndPoint);
     }
 

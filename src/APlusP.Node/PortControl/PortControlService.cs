@@ -41,7 +41,7 @@ sealed class PortControlService : IDisposable
         (_settings, _lans) = (settings, lans);
         if (stays) return;
         Stop();
-        if (lans.Count > 0 && (settings.Pcp || settings.Upnp)) _server = new PortControlServer(_desk, lans, _counters, _totals, _log);
+        if (lans.Count > 0 && (settings.Pcp || settings.Upnp)) _server = new PortControlServer(_desk, lans, _counters, _totals, _log, TimeProvider.System);
     }
 
     /// <summary>Ends what asks the worker, before he goes.</summary>

@@ -4,6 +4,7 @@ using System.Xml.Linq;
 using APlusP.Core.Addresses;
 using APlusP.Core.PortControl.Upnp;
 using APlusP.Node.PortControl;
+using APlusP.Tests.Forwarding;
 using static APlusP.Tests.PortControl.DeskScene;
 
 namespace APlusP.Tests.PortControl;
@@ -18,12 +19,14 @@ sealed class UpnpScene : IDisposable
     public UpnpScene(DeskScene? home = null)
     {
         Home = home ?? new DeskScene();
-        Web = new IgdWeb(Igds, new IgdControl(Home, () => new WanTotals(1, 2, 3, (1L << 32) + 4), () => 77, Home.Counters), host => MayAsk(host), Home.Counters);
+        Web = new IgdWeb(Igds, new IgdControl(Home, () => new WanTotals(1, 2, 3, (1L << 32) + 4), () => 77, Home.Counters), host => MayAsk(host), Home.Counters, Clock);
     }
 
     public DeskScene Home { get; }
 
     public IgdWeb Web { get; }
+
+    public HandClock Clock { get; } = new();
 
     public Func<IPv4Address, bool> MayAsk { get; set; } = _ => true;
 

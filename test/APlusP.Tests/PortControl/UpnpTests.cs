@@ -281,6 +281,20 @@ public sealed class UpnpTests : IDisposable
     }
 
     [Fact]
+    public void A_subscription_stands_for_its_time_whatever_the_clock_is_set_to()
+    {
+        string id = Subscribe("<http://192.168.2.10:49200/>", "NT: upnp:event\nTIMEOUT: Second-1800").Fields.Split("\r\n").Single(f => f.StartsWith("SID: ", StringComparison.Ordinal));
+        string renewal = $"SUBSCRIBE /s3cr3t/2/WANIPConn1/events HTTP/1.1\nHost: {Self}\n{id}\nTIMEOUT: Second-1800";
+        _upnp.Clock.WallStep = TimeSpan.FromDays(56 * 365);
+        Assert.Equal("200 OK", _upnp.Send(renewal).Status);
+        _upnp.Clock.WallStep = default;
+        _upnp.Clock.Advance(TimeSpan.FromSeconds(1799));
+        Assert.Equal("200 OK", _upnp.Send(renewal).Status);
+        _upnp.Clock.Advance(TimeSpan.FromSeconds(1801));
+        Assert.Equal("412 Precondition Failed", _upnp.Send(renewal).Status);
+    }
+
+    [Fact]
     public void What_is_evented_follows_the_book()
     {
         var control = new IgdControl(_upnp.Home, () => default, () => 0, _upnp.Home.Counters);
