@@ -19,18 +19,8 @@ public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
 
     const int Some = 8192;
 
-    /// <summary>Resolvers that are remembered, whoever advertises more.</summary>
-    const int Most = 32;
-
-    /// <summary>RFC 4861 section 10: so many solicitations, so far apart.</summary>
-    const int MostSolicitations = 3;
-
-    static readonly TimeSpan s_solicitEvery = TimeSpan.FromSeconds(4);
-
     readonly int _fd = NetlinkSocket.Open(NetlinkSocket.Route, NetlinkSocket.Group(Group), "listen for router advertisements", RouteSocket.Refused);
-    readonly Dictionary<(int Device, IPv6Address Address), DateTimeOffset> _known = [];
-    DateTimeOffset _solicited;
-    int _solicitations;
+    readonly KnownResolvers _known = new(clock);
 
     /// <summary>Resolvers whose time is not over.</summary>
     /// <param name="heeds">Whether a device's routers count, by its name.</param>
@@ -38,14 +28,12 @@ public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
     public IReadOnlyList<IPv6Address> Read(Predicate<string> heeds, bool asks)
     {
         Hear();
-        DateTimeOffset now = clock.GetUtcNow();
-        foreach ((int, IPv6Address) over in _known.Where(k => k.Value <= now).Select(k => k.Key).ToArray()) _known.Remove(over);
-        bool mayAsk = asks && _solicitations < MostSolicitations && now - _solicited >= s_solicitEvery;
-        if (_known.Count == 0 && !mayAsk) return [];
+        bool mayAsk = asks && _known.MayAsk;
+        if (!_known.IsAny && !mayAsk) return [];
         HashSet<int> heeded = [.. Directory.GetDirectories("/sys/class/net").Select(d => Path.GetFileName(d)).Where(d => d != "lo" && heeds(d)).Select(RouteSocket.Find).OfType<int>()];
-        IPv6Address[] found = [.. _known.Keys.Where(k => heeded.Contains(k.Device)).Select(k => k.Address).Distinct().Order()];
-        if (found.Length > 0 || !mayAsk) return found;
-        (_solicited, _solicitations) = (now, _solicitations + 1);
+        IReadOnlyList<IPv6Address> found = _known.Of(heeded);
+        if (found.Count > 0 || !mayAsk) return found;
+        _known.Ask();
         foreach (int device in heeded) Solicit(device);
         return found;
     }
@@ -54,18 +42,7 @@ public sealed unsafe class AdvertisedResolvers(TimeProvider clock) : IDisposable
     {
         byte* buffer = stackalloc byte[Some];
         var poll = new PollFd { Fd = _fd, Events = LibC.POLLIN };
-        while (LibC.Poll(&poll, 1, 0) > 0 && LibC.Receive(_fd, buffer, Some, 0) is > 0 and var length) Take(new ReadOnlySpan<byte>(buffer, (int)length));
-    }
-
-    void Take(ReadOnlySpan<byte> datagram)
-    {
-        DateTimeOffset now = clock.GetUtcNow();
-        foreach ((int device, IPv6Address address, uint seconds) in ReadMessages(datagram))
-        {
-            // Infinity is all ones; nothing here lives that long.
-            if (seconds == 0) _known.Remove((device, address));
-            else if (_known.Count < Most || _known.ContainsKey((device, address))) _known[(device, address)] = now + TimeSpan.FromSeconds(seconds);
-        }
+        while (LibC.Poll(&poll, 1, 0) > 0 && LibC.Receive(_fd, buffer, Some, 0) is > 0 and var length) _known.Take(new ReadOnlySpan<byte>(buffer, (int)length));
     }
 
     /// <summary>

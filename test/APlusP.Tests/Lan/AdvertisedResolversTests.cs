@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using APlusP.Core.Addresses;
 using APlusP.Linux;
+using APlusP.Tests.Forwarding;
 
 namespace APlusP.Tests.Lan;
 
@@ -44,6 +45,70 @@ public class AdvertisedResolversTests
     [Fact]
     public void What_means_nothing_here_is_passed_over() =>
         Assert.Equal([$"7 {Two} 5"], Read(Message(Servers(600, One), type: 16), Message(Servers(600, One), family: 2), Message(Servers(600, "fe80::1", "ff02::1", "::")), Message(Servers(5, Two))));
+
+    static string[] Of(KnownResolvers known) => [.. known.Of(new HashSet<int> { 7 }).Select(a => $"{a}")];
+
+    [Fact]
+    public void A_clock_that_is_set_ends_no_lifetime_and_lengthens_none()
+    {
+        var clock = new HandClock();
+        var known = new KnownResolvers(clock);
+        known.Take(Message(Servers(600, One)));
+        clock.WallStep = TimeSpan.FromDays(56 * 365);
+        Assert.Equal([One], Of(known));
+        Assert.Empty(known.Of(new HashSet<int> { 8 }));
+        known.Take(Message(Servers(600, Two)));
+        clock.WallStep = default;
+        clock.Advance(TimeSpan.FromSeconds(599));
+        Assert.Equal([One, Two], Of(known));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Empty(Of(known));
+        Assert.False(known.IsAny);
+        known.Take(Message(Servers(uint.MaxValue, One)));
+        known.Take(Message(Servers(0, One)));
+        Assert.False(known.IsAny);
+    }
+
+    [Fact]
+    public void Routers_are_asked_three_times_and_anew_when_the_last_resolver_goes()
+    {
+        var clock = new HandClock();
+        var known = new KnownResolvers(clock);
+        AskThrice();
+
+        // A clock that is set back gives no leave, and keeps from none.
+        clock.WallStep = TimeSpan.FromDays(-1);
+        known.Take(Message(Servers(60, One)));
+        Assert.Equal([One], Of(known));
+        clock.Advance(TimeSpan.FromSeconds(60));
+        Assert.Empty(Of(known));
+        AskThrice();
+
+        void AskThrice()
+        {
+            for (int i = 0; i < 3; i++)
+            {
+                Assert.True(known.MayAsk);
+                known.Ask();
+                Assert.False(known.MayAsk);
+                clock.Advance(TimeSpan.FromSeconds(4));
+            }
+
+            Assert.False(known.MayAsk);
+        }
+    }
+
+    [Fact]
+    public void Resolvers_without_end_take_no_more_room_and_those_that_are_over_give_theirs()
+    {
+        var clock = new HandClock();
+        var known = new KnownResolvers(clock);
+        for (int i = 0; i < 100; i++) known.Take(Message(Servers(60, $"2001:db8::{i + 1:x}")));
+        Assert.Equal(KnownResolvers.Most, Of(known).Length);
+        clock.Advance(TimeSpan.FromSeconds(60));
+        known.Take(Message(Servers(60, Two)));
+        Assert.Equal([Two], Of(known));
+    }
 
     [Fact]
     public void What_is_cut_or_lies_about_its_length_tells_nothing_that_is_not_there()
