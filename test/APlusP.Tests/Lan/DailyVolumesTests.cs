@@ -18,7 +18,14 @@ public sealed class DailyVolumesTests : IDisposable
 
         public override DateTimeOffset GetUtcNow() => Now;
 
-        public override TimeZoneInfo LocalTimeZone { get; } = TimeZoneInfo.CreateCustomTimeZone("two", TimeSpan.FromHours(2), "two", "two");
+        /// <summary>What goes on whatever is set.</summary>
+        public TimeSpan Up { get; set; }
+
+        public override long GetTimestamp() => (long)(Up.TotalSeconds * TimestampFrequency);
+
+        public override TimeZoneInfo LocalTimeZone => Zone;
+
+        public TimeZoneInfo Zone { get; set; } = TimeZoneInfo.CreateCustomTimeZone("two", TimeSpan.FromHours(2), "two", "two");
     }
 
     DailyVolumes New() => new(Path.Combine(_directory, "state", "volumes.json"), _clock);
@@ -84,11 +91,102 @@ public sealed class DailyVolumesTests : IDisposable
         volumes.Count([("up0", Key, 2)]);
         volumes.Save();
         Assert.Equal(written, File.GetLastWriteTimeUtc(file));
-        _clock.Now += TimeSpan.FromSeconds(10);
+
+        // Whatever the clock is set to.
+        _clock.Now -= TimeSpan.FromHours(1);
+        _clock.Up += TimeSpan.FromSeconds(9);
+        volumes.Save();
+        Assert.Equal(written, File.GetLastWriteTimeUtc(file));
+        _clock.Up += TimeSpan.FromSeconds(1);
         volumes.Save();
         Assert.Contains("\"lan 52:54:00:00:00:01\":2", File.ReadAllText(file), StringComparison.Ordinal);
         File.WriteAllText(file, "{\"day\": 3");
         Assert.Empty(New().Today);
+    }
+
+    [Fact]
+    public void A_router_that_is_turned_off_and_on_and_does_not_know_the_time_yet_gives_no_fresh_day()
+    {
+        DailyVolumes volumes = New();
+        volumes.Count([("up0", Key, 5000)]);
+        volumes.Save(now: true);
+        DateTimeOffset today = _clock.Now;
+        _clock.Now = DateTimeOffset.UnixEpoch;
+        volumes = New();
+        volumes.Count(null);
+        volumes.Save();
+        volumes.Count([("up0", Key, 7)]);
+        Assert.Equal(7, volumes.Today[Key]);
+
+        // Once more, and this time the clock has another day.
+        volumes.Save(now: true);
+        _clock.Now = DateTimeOffset.UnixEpoch.AddDays(3);
+        volumes = New();
+        volumes.Count(null);
+        volumes.Count([("up0", Key, 20)]);
+        volumes.Save(now: true);
+        _clock.Now = today;
+        volumes.Count([("up0", Key, 30)]);
+        Assert.Equal(5030, volumes.Today[Key]);
+        volumes.Save(now: true);
+        Assert.Equal(5030, New().Today[Key]);
+    }
+
+    [Fact]
+    public void A_clock_that_was_years_ahead_or_on_yesterday_for_a_while_mixes_no_days()
+    {
+        DailyVolumes volumes = New();
+        volumes.Count([("up0", Key, 3000)]);
+        _clock.Now += TimeSpan.FromDays(1);
+        volumes.Count([("up0", Key, 3500)]);
+        volumes.Save(now: true);
+
+        // Started anew, it counts the new day's no second time.
+        _clock.Now -= TimeSpan.FromDays(1);
+        volumes = New();
+        volumes.Count(null);
+        Assert.Equal(3000, volumes.Today[Key]);
+        _clock.Now += TimeSpan.FromDays(1);
+        volumes.Count([("up0", Key, 1)]);
+        Assert.Equal(501, volumes.Today[Key]);
+        _clock.Now += TimeSpan.FromDays(3650);
+        volumes.Count([("up0", Key, 2)]);
+        _clock.Now -= TimeSpan.FromDays(3649);
+        volumes.Count([("up0", Key, 9)]);
+        Assert.Equal(7, volumes.Today[Key]);
+        for (int i = 0; i < 10; i++)
+        {
+            _clock.Now += TimeSpan.FromDays(1);
+            volumes.Count(null);
+            Assert.Empty(volumes.Today);
+        }
+    }
+
+    [Fact]
+    public void A_file_of_before_days_were_put_aside_is_read_and_so_is_one_that_has_nonsense_there()
+    {
+        string file = Path.Combine(_directory, "state", "volumes.json");
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        File.WriteAllText(file, $"{{\"day\":\"2026-07-01\",\"hosts\":{{\"{Key}\":5}}}}");
+        Assert.Equal(5, New().Today[Key]);
+        File.WriteAllText(file, $"{{\"day\":\"2026-07-01\",\"hosts\":{{\"{Key}\":5}},\"before\":[null,{{\"day\":\"2026-06-30\",\"hosts\":null}}]}}");
+        DailyVolumes volumes = New();
+        _clock.Now -= TimeSpan.FromDays(1);
+        volumes.Count([("up0", Key, 3)]);
+        Assert.Equal(3, volumes.Today[Key]);
+    }
+
+    [Fact]
+    public void Midnight_has_its_own_offset_and_where_it_comes_twice_the_first_ends_the_day()
+    {
+        DailyVolumes volumes = New();
+        _clock.Zone = TimeZoneInfo.FindSystemTimeZoneById("Europe/Paris");
+        _clock.Now = new DateTimeOffset(2026, 3, 28, 23, 30, 0, TimeSpan.Zero);
+        Assert.Equal(new DateTimeOffset(2026, 3, 29, 22, 0, 0, TimeSpan.Zero), volumes.Midnight);
+        _clock.Now = new DateTimeOffset(2026, 10, 24, 22, 30, 0, TimeSpan.Zero);
+        Assert.Equal(new DateTimeOffset(2026, 10, 25, 23, 0, 0, TimeSpan.Zero), volumes.Midnight);
+        _clock.Zone = TimeZoneInfo.FindSystemTimeZoneById("Atlantic/Azores");
+        Assert.Equal(new DateTimeOffset(2026, 10, 25, 0, 0, 0, TimeSpan.Zero), volumes.Midnight);
     }
 
     [Fact]
