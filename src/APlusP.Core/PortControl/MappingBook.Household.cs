@@ -99,7 +99,7 @@ public sealed partial class MappingBook
                 _byInside[(forward.Protocol, forward.Host, forward.HostPort)] = mapping;
             }
 
-            if (mapping?.Forward == forward) mapping[by] = claim;
+            if (mapping?.Forward == forward) mapping[by] = claim with { KeptUntil = claim.Until };
         }
     }
 }

@@ -176,13 +176,21 @@ public sealed partial class MappingBook(MappingTerms terms, Random random)
             _byInside[(wish.Protocol, wish.Host, hostPort)] = mapping;
         }
 
-        var claim = new MappingClaim(now + wish.Seconds) { Nonce = wish.Nonce, Description = wish.Description, Set = count == 1 ? null : new MappingSet(wish.HostPort, (ushort)count) };
-        mapping[wish.By] = claim;
-        if (before is null || before with { Until = claim.Until } != claim) UpdateId++;
+        var claim = new MappingClaim(now + wish.Seconds) { Nonce = wish.Nonce, Description = wish.Description, Set = count == 1 ? null : new MappingSet(wish.HostPort, (ushort)count), KeptUntil = before?.KeptUntil ?? 0 };
+        bool isOther = before is null || before with { Until = claim.Until } != claim, isKept = isOther || IsToBeKept(claim, wish.Seconds, now);
+        mapping[wish.By] = isKept ? claim with { KeptUntil = claim.Until } : claim;
+        if (isOther) UpdateId++;
+        if (isKept) Version++;
+    }
 
-        // A renewal is kept when it is worth it, so that whoever renews without end wears out no disk.
-        else if (Math.Abs(claim.Until - before.Until) < 60) return;
-        Version++;
+    /// <summary>
+    /// A renewal is kept when it is worth it, so that whoever renews without end wears out no disk: by a minute or more it stands otherwise than is kept, or what is kept is half over, and a restart would lose
+    /// it. Whoever asks for less than a minute asks again before it is missed.
+    /// </summary>
+    static bool IsToBeKept(MappingClaim claim, uint seconds, long now)
+    {
+        const int worth = 60;
+        return Math.Abs(claim.Until - claim.KeptUntil) >= worth || (seconds >= worth && (claim.KeptUntil - now) * 2 < seconds);
     }
 
     // ---- It wants it no longer

@@ -34,6 +34,9 @@ public sealed record MappingClaim(long Until)
 
     /// <summary>What a UPnP client calls it.</summary>
     public string Description { get; init; } = "";
+
+    /// <summary>The second at which it ends by what is kept over a restart: renewals in quick succession are not.</summary>
+    public long KeptUntil { get; init; }
 }
 
 /// <summary>Ports in a row that were asked for together, RFC 7753: the first of them inside, and how many they are.</summary>

@@ -88,6 +88,34 @@ public sealed class PortDeskTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(100, 30)]
+    [InlineData(60, 20)]
+    public void What_is_renewed_within_the_minute_is_kept_for_as_long_as_it_stands(int seconds, int every)
+    {
+        for (int i = 0; i <= 10; i++, _time.Advance(TimeSpan.FromSeconds(every))) Map(Wish(80, seconds: (uint)seconds));
+        Restart();
+        Assert.Single(Entries());
+    }
+
+    [Fact]
+    public void Whoever_renews_without_end_wears_out_no_disk()
+    {
+        string file = Path.Combine(_directory, "state", "mappings.json");
+        Map(Wish(80));
+        Map(Wish(81, seconds: 5));
+        int written = 0;
+        for (int i = 0; i < 600; i++, _time.Advance(TimeSpan.FromSeconds(1)))
+        {
+            File.SetLastWriteTimeUtc(file, DateTime.UnixEpoch);
+            Map(Wish(80));
+            Map(Wish(81, seconds: 5));
+            if (File.GetLastWriteTimeUtc(file) != DateTime.UnixEpoch) written++;
+        }
+
+        Assert.InRange(written, 9, 20);
+    }
+
     [Fact]
     public void A_port_that_an_endpoint_has_by_its_flows_is_the_one_that_it_gets()
     {
