@@ -15,6 +15,9 @@ sealed record SavedMappings
 {
     public required DateTimeOffset Saved { get; init; }
 
+    /// <summary>The machine's uptime then; null where it was not known, and in files of before it was kept.</summary>
+    public Uptime? Up { get; init; }
+
     /// <summary>
     /// Seconds since mappings began to be kept, at the time of saving, with their fraction: whole ones would lose up to two at a restart, and a client that finds an epoch more than one second
     /// behind takes its mappings for lost (RFC 6887 section 8.5).
@@ -93,7 +96,8 @@ sealed class MappingStore(string directory)
         {
             if (!File.Exists(_path)) return null;
             SavedMappings saved = JsonSerializer.Deserialize(File.ReadAllBytes(_path), MappingJson.Default.SavedMappings)!;
-            if (saved.Epoch is < 0 or > uint.MaxValue) throw new FormatException($"No epoch is {saved.Epoch} seconds long.");
+            if (saved.Epoch < 0) throw new FormatException($"No epoch is {saved.Epoch} seconds long.");
+            if (saved.Up is { Seconds: < 0 } up) throw new FormatException($"No machine is up for {up.Seconds} seconds.");
             foreach (SavedForward forward in saved.Household) forward.Read();
             foreach (SavedClaim claim in saved.Claims) claim.Read(0, 0);
             if (saved.Address is { } address) IPv4Address.Parse(address);

@@ -26,7 +26,7 @@ sealed class PortControlService : IDisposable
     public PortControlService(SmapConfiguration configuration, Action<Action<Smap>> between, Func<WanTotals> totals, DaemonLog log)
     {
         (_settings, _totals, _log) = (configuration.PortControl, totals, log);
-        _desk = new PortDesk(configuration.PortControl, configuration.Options, between, log, TimeProvider.System);
+        _desk = new PortDesk(configuration.PortControl, configuration.Options, between, log, TimeProvider.System, Uptime.Read);
     }
 
     /// <summary>A configuration's options with all ports that lead somewhere. For the worker, or before there is one.</summary>

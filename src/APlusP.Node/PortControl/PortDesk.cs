@@ -15,6 +15,7 @@ sealed class PortDesk : IMappingDesk, IDisposable
 {
     readonly Action<Action<Smap>> _between;
     readonly TimeProvider _time;
+    readonly Func<Uptime?> _uptime;
     readonly DaemonLog _log;
     readonly MappingStore _store;
     readonly MappingBook _book;
@@ -30,10 +31,11 @@ sealed class PortDesk : IMappingDesk, IDisposable
     /// <param name="between">Does something while no packet passes.</param>
     /// <param name="log">Told of what goes wrong.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="uptime">How long the machine has been up; null where that is not known.</param>
     /// <exception cref="APlusPException">AP3016: what was kept cannot be read.</exception>
-    public PortDesk(PortControlSettings settings, SmapOptions options, Action<Action<Smap>> between, DaemonLog log, TimeProvider time)
+    public PortDesk(PortControlSettings settings, SmapOptions options, Action<Action<Smap>> between, DaemonLog log, TimeProvider time, Func<Uptime?> uptime)
     {
-        (_between, _time, _log) = (between, time, log);
+        (_between, _time, _log, _uptime) = (between, time, log, uptime);
         _start = time.GetTimestamp();
         _store = new MappingStore(settings.State);
         Settings = settings;
@@ -47,13 +49,22 @@ sealed class PortDesk : IMappingDesk, IDisposable
 
     void Restore(SavedMappings saved)
     {
-        // A clock that is behind the time of saving is taken to stand there.
-        TimeSpan passed = _time.GetUtcNow() - saved.Saved;
-        if (passed < TimeSpan.Zero) passed = TimeSpan.Zero;
-        _began = -(TimeSpan.FromSeconds(saved.Epoch) + passed).Ticks;
-        IEnumerable<(PortForward Forward, MappingProtocol By, MappingClaim Claim)> claims = saved.Claims.Select(c => c.Read((long)passed.TotalSeconds, 0));
-        _book.Restore(saved.Address is { } address ? IPv4Address.Parse(address) : null, saved.Household.Select(f => f.Read()), claims.Where(c => c.Claim.Until > 0));
+        TimeSpan passed = Since(saved);
+        (PortForward Forward, MappingProtocol By, MappingClaim Claim)[] claims = [.. saved.Claims.Select(c => c.Read((long)passed.TotalSeconds, 0)).Where(c => c.Claim.Until > 0)];
+        _book.Restore(saved.Address is { } address ? IPv4Address.Parse(address) : null, saved.Household.Select(f => f.Read()), claims);
         _nextEnd = _book.NextEnd;
+
+        // Only an epoch that falls behind tells clients of a loss (RFC 6886 section 3.6). Where all have ended, the clock may have leapt and not they have been silent; and no epoch is longer than 32 bits.
+        bool goesOn = (claims.Length > 0 || saved.Claims.Count == 0) && saved.Epoch + passed.TotalSeconds <= uint.MaxValue;
+        if (goesOn) _began = -(TimeSpan.FromSeconds(saved.Epoch) + passed).Ticks;
+    }
+
+    /// <summary>How long ago something was saved. Within a boot the kernel knows, whatever its clock was set to meanwhile; else a clock that is behind the time of saving is taken to stand there.</summary>
+    TimeSpan Since(SavedMappings saved)
+    {
+        if (saved.Up is { } then && _uptime() is { } up && up.Boot == then.Boot && up.Seconds >= then.Seconds) return TimeSpan.FromSeconds(Math.Round(up.Seconds - then.Seconds, 3));
+        TimeSpan passed = _time.GetUtcNow() - saved.Saved;
+        return passed < TimeSpan.Zero ? TimeSpan.Zero : passed;
     }
 
     public PortControlSettings Settings { get; private set; }
@@ -166,7 +177,8 @@ sealed class PortDesk : IMappingDesk, IDisposable
         return (_book.Version, new SavedMappings
         {
             Saved = _time.GetUtcNow(),
-            Epoch = EpochSeconds,
+            Up = _uptime(),
+            Epoch = Math.Min(EpochSeconds, uint.MaxValue),
             Address = _book.LastAddress?.ToString(),
             DeviceId = Identity.Id,
             Secret = Identity.Secret,

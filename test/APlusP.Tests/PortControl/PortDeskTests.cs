@@ -7,7 +7,7 @@ using APlusP.Node.Control;
 using APlusP.Node.Daemons;
 using APlusP.Node.PortControl;
 using APlusP.Tests.Forwarding;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using static APlusP.Tests.PortControl.DeskScene;
 
 namespace APlusP.Tests.PortControl;
@@ -17,6 +17,8 @@ public sealed class PortDeskTests : IDisposable
 {
     readonly string _directory = Directory.CreateTempSubdirectory("aplusp-desk-").FullName;
     readonly HandClock _time = new();
+    readonly Lines _log = [];
+    string? _boot = "a boot";
     Smap _smap;
     PortDesk _desk;
 
@@ -25,7 +27,7 @@ public sealed class PortDeskTests : IDisposable
     (Smap Smap, PortDesk Desk) Start(Func<SmapOptions, SmapOptions>? change = null)
     {
         Smap smap = GatewayScene.Make(_time, change);
-        var desk = new PortDesk(new PortControlSettings(Path.Combine(_directory, "state")), smap.Options, errand => errand(smap), new DaemonLog(NullLogger.Instance), _time);
+        var desk = new PortDesk(new PortControlSettings(Path.Combine(_directory, "state")), smap.Options, errand => errand(smap), new DaemonLog(_log), _time, () => _boot is null ? null : new Uptime(_boot, _time.GetElapsedTime(0).TotalSeconds));
         smap.Options = desk.With(smap.Options, desk.Settings);
         return (smap, desk);
     }
@@ -74,9 +76,77 @@ public sealed class PortDeskTests : IDisposable
         Assert.DoesNotContain(_smap.Options.Forwards, f => f.Port == 80);
     }
 
-    [Fact]
-    public void The_epoch_loses_no_part_of_a_second_over_restarts()
+    sealed class Lines : List<(int Id, string Text)>, ILogger
     {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Add((eventId.Id, formatter(state, exception)));
+    }
+
+    static readonly TimeSpan s_untilNtp = TimeSpan.FromDays(56 * 365);
+
+    [Fact]
+    public void A_clock_that_is_set_ends_no_mapping_of_the_same_boot()
+    {
+        Map(Wish(80));
+        _time.WallStep = s_untilNtp;
+        _time.Advance(TimeSpan.FromSeconds(60));
+        Restart();
+        Assert.Equal(3540, Assert.Single(Entries()).SecondsLeft);
+        Assert.Equal(60u, _desk.Epoch);
+
+        // After the next boot only the clock can tell.
+        _desk.Remember(0);
+        _boot = "another";
+        _time.WallStep += TimeSpan.FromSeconds(540);
+        Restart();
+        Assert.Equal(3000, Assert.Single(Entries()).SecondsLeft);
+        Assert.Equal(600u, _desk.Epoch);
+    }
+
+    [Fact]
+    public void Where_no_mapping_outlives_a_restart_the_epoch_begins_anew_so_that_clients_ask_again()
+    {
+        _time.Advance(TimeSpan.FromSeconds(1000));
+        Map(Wish(80));
+        Assert.Equal(1000u, _desk.Epoch);
+        _boot = "another";
+        _time.WallStep = s_untilNtp;
+        Restart();
+        Assert.Empty(Entries());
+        Assert.Equal(0u, _desk.Epoch);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Boots_without_the_time_of_day_add_up_to_no_epoch_that_is_too_long(bool isUptimeKnown)
+    {
+        for (int i = 0; i < 4; i++)
+        {
+            _boot = isUptimeKnown ? $"boot {i}" : null;
+            _time.WallStep = default;
+            Restart();
+            _desk.Remember(0);
+            _time.WallStep = s_untilNtp;
+            Restart();
+            _desk.Remember(0);
+            if (isUptimeKnown) Assert.Equal(0u, _desk.Epoch);
+        }
+
+        Restart();
+        Assert.Empty(_log);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_epoch_loses_no_part_of_a_second_over_restarts(bool isUptimeKnown)
+    {
+        if (!isUptimeKnown) _boot = null;
         TimeSpan passed = default;
         for (int i = 0; i < 20; i++)
         {
@@ -193,13 +263,24 @@ public sealed class PortDeskTests : IDisposable
     [InlineData("{")]
     [InlineData("null")]
     [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":-1,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\"}")]
-    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1e300,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\"}")]
     [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\",\"claims\":[{\"forward\":{\"protocol\":\"tcp\",\"port\":1,\"host\":\"nobody\",\"hostPort\":1},\"by\":\"Pcp\",\"seconds\":1}]}")]
     public void What_somebody_else_wrote_there_is_not_taken(string text)
     {
         Map(Wish(80));
         File.WriteAllText(Path.Combine(_directory, "state", "mappings.json"), text);
         Assert.Equal(ErrorCodes.MappingState, Assert.Throws<APlusPException>(() => Start()).Code);
+    }
+
+    [Fact]
+    public void An_epoch_that_is_too_long_begins_anew_and_costs_the_household_no_forward()
+    {
+        string file = Path.Combine(_directory, "state", "mappings.json");
+        HouseholdForwards.Answer("forward add 10002 192.168.2.10:80 tcp", _desk);
+        File.WriteAllText(file, File.ReadAllText(file).Replace("\"epoch\": 0", "\"epoch\": 1e300", StringComparison.Ordinal));
+        Assert.Contains("1e300", File.ReadAllText(file), StringComparison.Ordinal);
+        Restart();
+        Assert.Single(Entries());
+        Assert.Equal(0u, _desk.Epoch);
     }
 
     [Fact]
