@@ -35,6 +35,7 @@ sealed class PortControlService : IDisposable
     /// <summary>Serves the LANs of a configuration; what did not change goes on.</summary>
     public void Serve(SmapConfiguration configuration)
     {
+        _desk.Begin();
         PortControlSettings settings = configuration.PortControl;
         IReadOnlyList<LanNetwork> lans = [.. configuration.Lans.Select(l => new LanNetwork(l.Device, l.Address, l.Network))];
         bool stays = _server is not null && (settings.Pcp, settings.Upnp) == (_settings.Pcp, _settings.Upnp) && lans.SequenceEqual(_lans);

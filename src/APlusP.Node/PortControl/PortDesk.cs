@@ -44,8 +44,11 @@ sealed class PortDesk : IMappingDesk, IDisposable
         if (saved is not null) Restore(saved);
         _savedVersion = _book.Version;
         Identity = new UpnpIdentity(saved?.DeviceId ?? Guid.NewGuid(), saved?.Secret ?? RandomNumberGenerator.GetHexString(16, lowercase: true), saved?.WebPort ?? 0, (saved?.BootId ?? 0) + 1);
-        _timer = time.CreateTimer(_ => Tick(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+        _timer = time.CreateTimer(_ => Tick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
+
+    /// <summary>From now on mappings end by themselves, and not before there is a worker who can be asked.</summary>
+    public void Begin() => _timer.Change(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
 
     void Restore(SavedMappings saved)
     {

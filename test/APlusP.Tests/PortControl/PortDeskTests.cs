@@ -187,6 +187,47 @@ public sealed class PortDeskTests : IDisposable
     }
 
     [Fact]
+    public void Nobody_is_asked_before_there_is_somebody()
+    {
+        // A claim of a second, and a start that takes longer.
+        Map(Wish(80, seconds: 1));
+        _desk.Dispose();
+        var clock = new TimerClock();
+        using var desk = new PortDesk(_desk.Settings, _smap.Options, _ => throw new ArgumentOutOfRangeException(nameof(clock), "there are no workers"), new DaemonLog(_log), clock, () => null);
+        Assert.Equal(Timeout.InfiniteTimeSpan, clock.Timer.Period);
+        desk.Begin();
+        Assert.Equal(TimeSpan.FromSeconds(1), clock.Timer.Period);
+    }
+
+    sealed class TimerClock : TimeProvider
+    {
+        public HandTimer Timer { get; } = new();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Timer.Change(dueTime, period);
+            return Timer;
+        }
+    }
+
+    sealed class HandTimer : ITimer
+    {
+        public TimeSpan Period { get; private set; }
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            Period = period;
+            return true;
+        }
+
+        public void Dispose()
+        {
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
+
+    [Fact]
     public void A_port_that_an_endpoint_has_by_its_flows_is_the_one_that_it_gets()
     {
         byte[] sent = Assert.Single(OnTheWire.Through(_smap, Origin.FromLan, Packets.Udp(GatewayScene.Client, 5000, GatewayScene.Server, 53)));
