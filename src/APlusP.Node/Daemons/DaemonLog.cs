@@ -132,6 +132,9 @@ public sealed partial class DaemonLog(ILogger logger)
     [LoggerMessage(63, LogLevel.Error, "ports are mapped, but mappings would not outlive a restart: {Code}: {Fault}")]
     public partial void MappingsNotKept(string code, string fault);
 
+    [LoggerMessage(64, LogLevel.Warning, "port mappings in {Path} are damaged: {Fault} They are put aside as {Aside}, and the SMAP goes on without: programs ask for their ports again, forwards of the household are to be added again")]
+    public partial void MappingsDamaged(string path, string fault, string aside);
+
     [LoggerMessage(70, LogLevel.Information, "{Program}: {Line}")]
     public partial void ProgramSays(string program, string line);
 

@@ -6,6 +6,7 @@ using APlusP.Core.Forwarding;
 using APlusP.Core.Pcp;
 using APlusP.Core.PortControl;
 using APlusP.Core.Wire;
+using APlusP.Node.Daemons;
 using APlusP.Node.Home;
 
 namespace APlusP.Node.PortControl;
@@ -84,29 +85,51 @@ sealed partial class MappingJson : JsonSerializerContext;
 
 /// <summary>The file of these. Nothing of it is needed for packets to pass: where it cannot be written, that is said, and all goes on.</summary>
 /// <param name="directory">Made when there is something to keep.</param>
-sealed class MappingStore(string directory)
+/// <param name="log">Told of a file that is damaged.</param>
+sealed class MappingStore(string directory, DaemonLog log)
 {
     readonly string _path = Path.Combine(directory, "mappings.json");
 
-    /// <summary>What was kept; null where nothing was.</summary>
+    /// <summary>What was kept; null where nothing was, or what is there means nothing: it is put aside then, so that the household may see what it had.</summary>
     /// <exception cref="APlusPException">AP3016: it cannot be read.</exception>
     public SavedMappings? Load()
     {
         try
         {
             if (!File.Exists(_path)) return null;
-            SavedMappings saved = JsonSerializer.Deserialize(File.ReadAllBytes(_path), MappingJson.Default.SavedMappings)!;
-            if (saved.Epoch < 0) throw new FormatException($"No epoch is {saved.Epoch} seconds long.");
-            if (saved.Up is { Seconds: < 0 } up) throw new FormatException($"No machine is up for {up.Seconds} seconds.");
-            foreach (SavedForward forward in saved.Household) forward.Read();
-            foreach (SavedClaim claim in saved.Claims) claim.Read(0, 0);
-            if (saved.Address is { } address) IPv4Address.Parse(address);
-            return saved;
+            byte[] bytes = File.ReadAllBytes(_path);
+            try
+            {
+                return Read(bytes);
+            }
+            catch (Exception fault) when (fault is JsonException or FormatException or ArgumentException or NullReferenceException)
+            {
+                string aside = $"{_path}.damaged";
+                File.Move(_path, aside, overwrite: true);
+                log.MappingsDamaged(_path, fault.Message, aside);
+                return null;
+            }
         }
-        catch (Exception error) when (error is JsonException or FormatException or ArgumentException or NullReferenceException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new APlusPException(ErrorCodes.MappingState, $"what this SMAP keeps of port mappings in {_path} cannot be read: {error.Message} Delete the file: programs then ask for their ports again, and forwards of the household are to be added again.", error);
+            throw new APlusPException(ErrorCodes.MappingState, $"what this SMAP keeps of port mappings in {_path} cannot be read: {error.Message} Let its user read and write there, or delete the file: programs then ask for their ports again, and forwards of the household are to be added again.", error);
         }
+    }
+
+    static SavedMappings Read(byte[] bytes)
+    {
+        SavedMappings saved = JsonSerializer.Deserialize(bytes, MappingJson.Default.SavedMappings)!;
+        if (saved.Epoch < 0) throw new FormatException($"No epoch is {saved.Epoch} seconds long.");
+        if (saved.Up is { Seconds: < 0 } up) throw new FormatException($"No machine is up for {up.Seconds} seconds.");
+        foreach (SavedForward forward in saved.Household) forward.Read();
+        foreach (SavedClaim claim in saved.Claims)
+        {
+            claim.Read(0, 0);
+            if (!Enum.IsDefined(claim.By)) throw new FormatException($"Nobody asks by {claim.By}.");
+        }
+
+        if (saved.Address is { } address) IPv4Address.Parse(address);
+        return saved;
     }
 
     /// <exception cref="APlusPException">AP3016: it cannot be written.</exception>

@@ -37,7 +37,7 @@ sealed class PortDesk : IMappingDesk, IDisposable
     {
         (_between, _time, _log, _uptime) = (between, time, log, uptime);
         _start = time.GetTimestamp();
-        _store = new MappingStore(settings.State);
+        _store = new MappingStore(settings.State, log);
         Settings = settings;
         SavedMappings? saved = _store.Load();
         _book = new MappingBook(MappingTerms.Of(options, settings.Limits), Random.Shared);

@@ -303,13 +303,36 @@ public sealed class PortDeskTests : IDisposable
     [Theory]
     [InlineData("{")]
     [InlineData("null")]
-    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":-1,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\"}")]
-    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1,\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\",\"claims\":[{\"forward\":{\"protocol\":\"tcp\",\"port\":1,\"host\":\"nobody\",\"hostPort\":1},\"by\":\"Pcp\",\"seconds\":1}]}")]
-    public void What_somebody_else_wrote_there_is_not_taken(string text)
+    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":-1,\"household\":[],\"claims\":[],\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\"}")]
+    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1,\"up\":{\"boot\":\"a boot\",\"seconds\":-1e300},\"household\":[],\"claims\":[],\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\"}")]
+    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1,\"household\":[],\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\",\"claims\":[{\"forward\":{\"protocol\":\"tcp\",\"port\":1,\"host\":\"nobody\",\"hostPort\":1},\"by\":\"Pcp\",\"seconds\":1}]}")]
+    [InlineData("{\"saved\":\"2026-11-24T14:03:00+00:00\",\"epoch\":1,\"household\":[],\"deviceId\":\"6f1d0d0e-0000-4000-8000-000000000010\",\"secret\":\"x\",\"claims\":[{\"forward\":{\"protocol\":\"tcp\",\"port\":1,\"host\":\"192.168.2.10\",\"hostPort\":1},\"by\":77,\"seconds\":9}]}")]
+    public void What_somebody_else_wrote_there_is_put_aside_and_all_goes_on_without(string text)
     {
+        string file = Path.Combine(_directory, "state", "mappings.json");
         Map(Wish(80));
-        File.WriteAllText(Path.Combine(_directory, "state", "mappings.json"), text);
+        File.WriteAllText(file, text);
+        Restart();
+        Assert.Empty(Entries());
+        (int id, string said) = Assert.Single(_log);
+        Assert.Equal(64, id);
+        Assert.Contains($"{file}.damaged", said, StringComparison.Ordinal);
+        Assert.Equal(text, File.ReadAllText($"{file}.damaged"));
+        Map(Wish(80));
+        Restart();
+        Assert.Single(Entries());
+        Assert.Single(_log);
+    }
+
+    [Fact]
+    public void A_file_that_may_not_be_read_is_an_error()
+    {
+        Assert.SkipWhen(Environment.IsPrivilegedProcess, "root reads everything");
+        string file = Path.Combine(_directory, "state", "mappings.json");
+        Map(Wish(80));
+        File.SetUnixFileMode(file, UnixFileMode.None);
         Assert.Equal(ErrorCodes.MappingState, Assert.Throws<APlusPException>(() => Start()).Code);
+        Assert.True(File.Exists(file));
     }
 
     [Fact]
