@@ -20,8 +20,8 @@ interface IHousehold
     /// <exception cref="APlusPException">It cannot.</exception>
     void AddForward(string port, string to, string protocol);
 
-    /// <summary>Ends that.</summary>
-    /// <exception cref="APlusPException">There is none.</exception>
+    /// <summary>Ends that, and what a device asked for of the port itself.</summary>
+    /// <exception cref="APlusPException">It leads nowhere, or the router's file says where.</exception>
     void RemoveForward(string port, string protocol);
 
     /// <summary>What is wrong with the line.</summary>

@@ -165,7 +165,7 @@ sealed class PageText
     {
         string until = !entry.IsInForce ? _words.NotInForce : entry.SecondsLeft is { } seconds ? $"{TimeSpan.FromSeconds(seconds)}" : _words.Ever;
         string port = $"{entry.Protocol.ToUpperInvariant()} {entry.Port}", by = _words.Origins.GetValueOrDefault(entry.By, entry.By);
-        string remove = entry.By != "household" ? ""
+        string remove = entry.By == "configuration" ? ""
             : $"<form method=\"post\" action=\"/forwards/remove\"><input type=\"hidden\" name=\"port\" value=\"{entry.Port}\"><input type=\"hidden\" name=\"protocol\" value=\"{Text(entry.Protocol)}\"><button aria-label=\"{Text($"{_words.Remove}: {port}")}\">{Text(_words.Remove)}</button></form>";
         _html.Append($"<tr><td>{Text(port)}</td><td>{Text($"{entry.Host}:{entry.HostPort}")}{(entry.Description is { Length: > 0 } called ? $"<br>{Text(called)}" : "")}</td><td>{Text(by)}</td><td>{Text(until)}{remove}</td></tr>\n");
     }

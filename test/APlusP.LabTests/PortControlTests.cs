@@ -72,10 +72,10 @@ public sealed class PortControlTests : IDisposable
     }
 
     /// <summary>Whether somebody reads it who has not been there before: with whom a host has spoken, the NAPT's filter lets in while it remembers.</summary>
-    bool StrangerReads(int port)
+    bool StrangerReads(int port, string stranger = "198.51.100.77")
     {
-        _host.Internet.Ip("addr replace 198.51.100.77/24 dev eth0");
-        return _host.Internet.Run("curl", "-sS", "--fail", "--interface", "198.51.100.77", "--max-time", "3", $"http://{SmapHost.Shared}:{port}/somaxconn").Succeeded;
+        _host.Internet.Ip($"addr replace {stranger}/24 dev eth0");
+        return _host.Internet.Run("curl", "-sS", "--fail", "--interface", stranger, "--max-time", "3", $"http://{SmapHost.Shared}:{port}/somaxconn").Succeeded;
     }
 
     static bool Reads(NetworkNamespace from, int port) => from.Run("curl", "-sS", "--fail", "--max-time", "5", $"http://{SmapHost.Shared}:{port}/somaxconn").Succeeded;
@@ -375,8 +375,35 @@ public sealed class PortControlTests : IDisposable
         Assert.Contains("AP3015", Forward("remove", "10080").Text, StringComparison.Ordinal);
         Assert.Empty(Entries());
         Assert.False(StrangerReads(10080));
+    }
 
-        CommandResult Forward(params string[] what) => Commands.Run([LabFixture.Executable, "smap", "forward", .. what, "--socket", _host.ControlSocket]);
+    CommandResult Forward(params string[] what) => Commands.Run([LabFixture.Executable, "smap", "forward", .. what, "--socket", _host.ControlSocket]);
+
+    [Fact]
+    public void The_household_removes_a_port_that_a_host_opened_by_UPnP()
+    {
+        Start();
+        Upnpc("-a", SmapHost.Client, "8080", "10080", "tcp", "3600");
+        ServeAtHome(8080);
+        Assert.True(StrangerReads(10080));
+        CommandResult said = Forward("remove", "10080");
+        Assert.True(said.Succeeded, said.Text);
+        Assert.Empty(Entries());
+
+        // With the stranger of before the host has spoken, and the filter remembers him for a while.
+        Assert.False(StrangerReads(10080, "198.51.100.78"));
+        Assert.DoesNotContain("10080->", Upnpc("-l").Output, StringComparison.Ordinal);
+        _host.Daemon.Signal(9);
+        Assert.True(_host.Daemon.WaitForExit(TimeSpan.FromSeconds(20)));
+        _host.StartSmap();
+        Assert.Empty(Entries());
+        Assert.False(StrangerReads(10080, "198.51.100.79"));
+        Await(Listens, "it does not listen");
+
+        // It was taken away, and not forbidden.
+        Upnpc("-a", SmapHost.Client, "8080", "10080", "tcp", "3600");
+        Assert.Equal([("tcp", 10080, $"{SmapHost.Client}:8080", "upnp")], Entries());
+        Await(() => StrangerReads(10080), "the port that was asked for again does not lead to the host");
     }
 
     [Fact]

@@ -17,7 +17,7 @@ static class MappingVerbs
         return command;
     }
 
-    public static Command CreateForward() => new("forward", "Add and remove ports that always lead to a server of the home; they are kept over restarts, beside those of the configuration file.") { CreateAdd(), CreateRemove() };
+    public static Command CreateForward() => new("forward", "Add ports that always lead to a server of the home, kept over restarts beside those of the configuration file; and remove these, or ports that hosts asked for.") { CreateAdd(), CreateRemove() };
 
     static Command CreateAdd()
     {
@@ -35,7 +35,7 @@ static class MappingVerbs
         Argument<string> port = Port();
         Option<string> protocol = Protocol();
         (Option<string> socket, Option<bool> json) = Options();
-        var command = new Command("remove", "Let a port lead nowhere any more.") { port, protocol, socket, json };
+        var command = new Command("remove", "Let a port lead nowhere any more, whether the household added it or a host asked for it by PCP, NAT-PMP or UPnP; a host may ask again. What stands in the configuration file stays.") { port, protocol, socket, json };
         command.SetAction(parsed => Ask(parsed.GetValue(socket)!, $"forward remove {parsed.GetValue(port)} {parsed.GetValue(protocol)}", parsed.GetValue(json)));
         return command;
     }

@@ -10,6 +10,9 @@ namespace APlusP.Core.PortControl;
 public sealed record MappingChange(bool IsOtherAddress, IReadOnlyList<PortMapping> Lost)
 {
     public bool IsAny => IsOtherAddress || Lost.Count > 0;
+
+    /// <summary>The household took them away: who had them hears so, but the epoch goes on, since a new one would make every host ask again at once.</summary>
+    public bool IsByHousehold { get; init; }
 }
 
 // What the household gives away comes first, and what the network gives us decides over all.
@@ -57,6 +60,14 @@ public sealed partial class MappingBook
         foreach (PortForward forward in gone) _household.Remove(forward);
         if (gone.Length > 0) Version++;
         return gone;
+    }
+
+    /// <summary>Takes away what hosts asked for of a port, by whatever protocol. They may ask again.</summary>
+    public MappingChange Take(ushort port, IReadOnlyList<IpProtocol> protocols)
+    {
+        PortMapping[] gone = [.. protocols.Select(p => At(p, port)).OfType<PortMapping>()];
+        foreach (PortMapping mapping in gone) Remove(mapping);
+        return new MappingChange(false, gone) { IsByHousehold = true };
     }
 
     /// <summary>Goes by other terms: mappings of ports that are not ours any more, or that a static forward takes, end. While there is no address, all of them wait.</summary>

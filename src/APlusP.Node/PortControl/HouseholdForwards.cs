@@ -9,7 +9,7 @@ using APlusP.Node.Control;
 
 namespace APlusP.Node.PortControl;
 
-/// <summary>What the household asks on the control socket: to see what leads where, and to add and remove forwards.</summary>
+/// <summary>What the household asks on the control socket: to see what leads where, to add and remove forwards, and to take away what hosts asked for.</summary>
 /// <remarks>Verbs: <c>mappings</c>; <c>forward add PORT HOST:PORT tcp|udp|both</c>; <c>forward remove PORT tcp|udp|both</c>.</remarks>
 static class HouseholdForwards
 {
@@ -73,10 +73,12 @@ static class HouseholdForwards
         {
             isOfFile = book.Terms.Forwards.Any(f => f.Port == port && protocols.Contains(f.Protocol));
             gone = book.Remove(port, protocols).Count;
-            return null;
+            MappingChange taken = book.Take(port, protocols);
+            gone += taken.Lost.Count;
+            return taken;
         });
         return gone > 0 ? new ControlAnswer { Mappings = List(desk) }
-            : throw Refused(isOfFile ? $"port {port} is forwarded by the configuration file; take it out there, and reload." : $"port {port} is not forwarded; `aplusp smap mappings` shows what is.");
+            : throw Refused(isOfFile ? $"port {port} is forwarded by the configuration file; take it out there, and reload." : $"port {port} leads nowhere; `aplusp smap mappings` shows what is.");
     }
 
     /// <summary>All ports that lead somewhere, and forwards that would, were their port ours.</summary>

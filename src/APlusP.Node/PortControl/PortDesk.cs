@@ -124,7 +124,7 @@ sealed class PortDesk : IMappingDesk, IDisposable
     /// <summary>Who lost a mapping asks again when the epoch begins anew (RFC 6887 section 8.5).</summary>
     void BeginAnewFor(MappingChange? change)
     {
-        if (change is { Lost.Count: > 0 }) Interlocked.Exchange(ref _began, Elapsed.Ticks);
+        if (change is { Lost.Count: > 0, IsByHousehold: false }) Interlocked.Exchange(ref _began, Elapsed.Ticks);
     }
 
     void Tell(MappingChange change)

@@ -172,6 +172,19 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
         Assert.Contains("That was not done: port 80 is not in the set; there are 10000-10127 &lt;only&gt;. (AP1025)", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Whatever_a_device_asked_for_can_be_removed_and_what_the_file_says_cannot()
+    {
+        await SignIn(_browser, Key);
+        _router.Entries.AddRange([new("tcp", 10006, "192.168.1.11", 1, "pcp", IsInForce: true), new("tcp", 10007, "192.168.1.11", 2, "nat-pmp", IsInForce: true), new("tcp", 10001, "192.168.1.12", 22, "configuration", IsInForce: true)]);
+        string page = await MainPage();
+        Assert.All((string[])["TCP 10080", "UDP 10005", "TCP 10006", "TCP 10007"], port => Assert.Contains($"aria-label=\"Remove: {port}\"", page, StringComparison.Ordinal));
+        Assert.Contains("TCP 10001", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("Remove: TCP 10001", page, StringComparison.Ordinal);
+        await _browser.PostAsync("/forwards/remove", Form(("port", "10005"), ("protocol", "udp")));
+        Assert.Equal(["remove 10005 udp"], _router.Asked);
+    }
+
     [Theory]
     [InlineData("evil.example", null, null)]
     [InlineData(null, "http://evil.example", null)]

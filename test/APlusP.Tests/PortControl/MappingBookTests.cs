@@ -176,6 +176,23 @@ public class MappingBookTests
     }
 
     [Fact]
+    public void The_household_takes_away_what_a_host_asked_for_by_all_protocols_and_the_host_may_ask_again()
+    {
+        var home = new DeskScene(forwards: Static(10001, Phone, 80));
+        home.Map(Wish(80, suggested: 10010));
+        home.Map(Wish(80, by: MappingProtocol.Upnp, suggested: 10010));
+        home.Map(Wish(80, protocol: IpProtocol.Udp, suggested: 10010));
+        (long version, uint update) = (home.Book.Version, home.Book.UpdateId);
+        MappingChange taken = home.Book.Take(10010, [IpProtocol.Tcp]);
+        Assert.Equal([MappingProtocol.NatPmp, MappingProtocol.Upnp], Assert.Single(taken.Lost).Claims.Select(c => c.By));
+        Assert.True(home.Book.Version > version && home.Book.UpdateId > update);
+        Assert.Equal([Static(10001, Phone, 80), Static(10010, DeskScene.Console, 80, IpProtocol.Udp)], home.Book.Forwards);
+        Assert.False(home.Book.Take(10010, [IpProtocol.Tcp]).IsAny);
+        Assert.False(home.Book.Take(10001, [IpProtocol.Tcp]).IsAny);
+        Assert.Equal(10010, home.Map(Wish(80, suggested: 10010)).Ports.First);
+    }
+
+    [Fact]
     public void Ports_that_are_about_to_be_given_back_are_not_mapped()
     {
         var options = new SmapOptions

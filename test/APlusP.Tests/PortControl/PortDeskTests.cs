@@ -300,6 +300,34 @@ public sealed class PortDeskTests : IDisposable
         }
     }
 
+    [Fact]
+    public void What_hosts_asked_for_the_household_takes_away_at_once_and_for_good_and_the_client_hears_so_in_the_same_epoch()
+    {
+        using var heard = new BlockingHear(_desk);
+        Map(Wish(80, by: MappingProtocol.Pcp, nonce: 7, suggested: 10007));
+        Map(Wish(80, by: MappingProtocol.Upnp, suggested: 10007));
+        Map(Wish(81, suggested: 10008));
+        Assert.Equal(["pcp", "upnp", "nat-pmp"], Entries().Select(e => e.By));
+        _time.Advance(TimeSpan.FromSeconds(100));
+        HouseholdForwards.Answer("forward remove 10007 tcp", _desk);
+        Assert.Equal(10008, Assert.Single(_smap.Options.Forwards).Port);
+        PortMapping lost = Assert.Single(heard.Next().Lost);
+        Assert.NotNull(PcpMapServer.Update(lost, Host(GatewayScene.Shared), isLost: true, _desk.Epoch, 100));
+
+        // With a new epoch every host would ask again, and have its port back.
+        Assert.Equal(100u, _desk.Epoch);
+        Restart();
+        Assert.Equal(10008, Assert.Single(Entries()).Port);
+        Assert.Equal(10008, Assert.Single(_smap.Options.Forwards).Port);
+
+        // It is taken away, and not forbidden.
+        Assert.Equal(10007, Map(Wish(80, by: MappingProtocol.Upnp, suggested: 10007, exact: true)).Ports.First);
+        HouseholdForwards.Answer("forward remove 10007 both", _desk);
+        HouseholdForwards.Answer("forward remove 10008 both", _desk);
+        Assert.Empty(Entries());
+        Assert.Empty(_smap.Options.Forwards);
+    }
+
     [Theory]
     [InlineData("{")]
     [InlineData("null")]
