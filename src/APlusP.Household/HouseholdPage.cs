@@ -149,7 +149,7 @@ public sealed partial class HouseholdPage : IAsyncDisposable
         }
         catch (Exception error) when (error is IOException or InvalidDataException && !context.Response.HasStarted)
         {
-            await Show(context, (error as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest, PageText.Sentence(WordsOf(context), $"{WordsOf(context).NotDone} {error.Message}", isIn: false));
+            await Show(context, (error as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest, PageText.Sentence(WordsOf(context), new Said(WordsOf(context).NotDone) { English = error.Message }, isIn: false));
         }
     }
 
@@ -181,8 +181,8 @@ public sealed partial class HouseholdPage : IAsyncDisposable
         else await Show(context, StatusCodes.Status200OK, PageText.SignIn(WordsOf(context)));
     }
 
-    Task ShowMain(HttpContext context, string? said, bool isGood = false) =>
-        Show(context, said is null || isGood ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest, PageText.Main(WordsOf(context), MomentOf(context), _household.Mappings(), said, isGood));
+    Task ShowMain(HttpContext context, Said? said) =>
+        Show(context, said is null or { IsGood: true } ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest, PageText.Main(WordsOf(context), MomentOf(context), _household.Mappings(), said));
 
     Moment MomentOf(HttpContext context) => new(WordsOf(context), _household.Status(), _household.WebProxy());
 
@@ -224,16 +224,33 @@ public sealed partial class HouseholdPage : IAsyncDisposable
     async Task SetPassword(HttpContext context, IFormCollection form)
     {
         Words words = WordsOf(context);
-        bool isSet = _door.SetPassword($"{form["password"]}", context.Request.Cookies[Cookie]!);
-        await ShowMain(context, isSet ? words.PasswordSet : words.PasswordTooShort, isSet);
+        Said said;
+        try
+        {
+            bool isSet = _door.SetPassword($"{form["password"]}", context.Request.Cookies[Cookie]!);
+            said = new Said(isSet ? words.PasswordSet : words.PasswordTooShort) { IsGood = isSet };
+        }
+        catch (APlusPException refused)
+        {
+            said = Refusal.Of(words, refused, asked: null, mappings: null);
+        }
+
+        await ShowMain(context, said);
     }
 
-    Task AddForward(HttpContext context, IFormCollection form) =>
-        Change(context, () => _household.AddForward($"{form["port"]}", $"{form["host"]}:{form["host-port"]}", $"{form["protocol"]}"));
+    Task AddForward(HttpContext context, IFormCollection form)
+    {
+        var asked = new AskedForward($"{form["port"]}", $"{form["protocol"]}") { Host = $"{form["host"]}", HostPort = $"{form["host-port"]}" };
+        return Change(context, asked, () => _household.AddForward(asked.Port, $"{asked.Host}:{asked.HostPort}", asked.Protocol));
+    }
 
-    Task RemoveForward(HttpContext context, IFormCollection form) => Change(context, () => _household.RemoveForward($"{form["port"]}", $"{form["protocol"]}"));
+    Task RemoveForward(HttpContext context, IFormCollection form)
+    {
+        var asked = new AskedForward($"{form["port"]}", $"{form["protocol"]}");
+        return Change(context, asked, () => _household.RemoveForward(asked.Port, asked.Protocol));
+    }
 
-    async Task Change(HttpContext context, Action change)
+    async Task Change(HttpContext context, AskedForward asked, Action change)
     {
         try
         {
@@ -242,7 +259,7 @@ public sealed partial class HouseholdPage : IAsyncDisposable
         }
         catch (APlusPException refused)
         {
-            await ShowMain(context, $"{WordsOf(context).NotDone} {refused.Message} ({refused.Code})");
+            await ShowMain(context, Refusal.Of(WordsOf(context), refused, asked, _household.Mappings()));
         }
     }
 

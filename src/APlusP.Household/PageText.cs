@@ -36,6 +36,9 @@ sealed class PageText
 
     static string Text(string text) => WebUtility.HtmlEncode(text);
 
+    /// <summary>A screen reader speaks each part in the language that it is in.</summary>
+    static string Text(Said said) => Text(said.Text) + (said.English is { } english ? $" <span lang=\"en\">{Text(english)}</span>" : "");
+
     static string Input(string label, string name, string rest) => $"<label>{Text(label)}<input name=\"{name}\" {rest}></label>\n";
 
     // ---- Outside
@@ -43,17 +46,19 @@ sealed class PageText
     public static string SignIn(Words words, string? said = null)
     {
         var page = new PageText(words, words.Title, isIn: false);
-        page.Say(said);
+        page.Say(said is null ? null : new Said(said));
         page._html.Append($"<p>{Text(words.SignInHint)}</p>\n<form class=\"fields\" method=\"post\" action=\"/sign-in\">\n"
             + Input(words.KeyOrPassword, "secret", "type=\"password\" required autocomplete=\"current-password\" maxlength=\"100\"") + $"<button>{Text(words.SignIn)}</button>\n</form>\n");
         return page.End();
     }
 
     /// <summary>A page of one sentence.</summary>
-    public static string Sentence(Words words, string sentence, bool isIn)
+    public static string Sentence(Words words, string sentence, bool isIn) => Sentence(words, new Said(sentence), isIn);
+
+    public static string Sentence(Words words, Said said, bool isIn)
     {
         var page = new PageText(words, words.Title, isIn);
-        page._html.Append($"<p>{Text(sentence)}</p>\n<p><a href=\"/\">{Text(words.Back)}</a></p>\n");
+        page._html.Append($"<p>{Text(said)}</p>\n<p><a href=\"/\">{Text(words.Back)}</a></p>\n");
         return page.End();
     }
 
@@ -65,17 +70,17 @@ sealed class PageText
         return page.End();
     }
 
-    void Say(string? said, bool isGood = false)
+    void Say(Said? said)
     {
-        if (said is not null) _html.Append($"<p class=\"said{(isGood ? " good" : "")}\" role=\"alert\">{Text(said)}</p>\n");
+        if (said is not null) _html.Append($"<p class=\"said{(said.IsGood ? " good" : "")}\" role=\"alert\">{Text(said)}</p>\n");
     }
 
     // ---- Inside
 
-    public static string Main(Words words, Moment moment, MappingsDocument? mappings, string? said = null, bool isGood = false)
+    public static string Main(Words words, Moment moment, MappingsDocument? mappings, Said? said = null)
     {
         var page = new PageText(words, words.Title, isIn: true);
-        page.Say(said, isGood);
+        page.Say(said);
         page._html.Append($"<p id=\"state\" class=\"state{(moment.Works ? "" : " bad")}\" role=\"status\">{Text(moment.State)}</p>\n");
         page.Line(moment);
         page.Hosts(moment);
@@ -107,12 +112,17 @@ sealed class PageText
     /// <summary>A port set as ranges, which everybody understands; of many the first, and how many there are.</summary>
     string PortsOf(string ports)
     {
-        const int shown = 8;
-        if (!PortSet.TryParse(ports, out PortSet? set, out _)) return Text(ports);
-        string[] ranges = [.. set!.Ranges.Select(r => $"{r}")];
-        string rest = ranges.Length > shown ? $"<details><summary>{Text(string.Format(null, _words.AllRanges, ranges.Length))}</summary>{Text(string.Join(", ", ranges))}</details>" : "";
-        return Text(string.Join(", ", ranges.Take(shown))) + (rest.Length > 0 ? $", … {rest}" : "");
+        string[] ranges = RangesOf(ports);
+        string rest = ranges.Length > RangesShown ? $" <details><summary>{Text(string.Format(null, _words.AllRanges, ranges.Length))}</summary>{Text(string.Join(", ", ranges))}</details>" : "";
+        return Text(Ranges(ports)) + rest;
     }
+
+    const int RangesShown = 8;
+
+    static string[] RangesOf(string ports) => PortSet.TryParse(ports, out PortSet? set, out _) ? [.. set!.Ranges.Select(r => $"{r}")] : [ports];
+
+    /// <summary>The same in a sentence.</summary>
+    public static string Ranges(string ports) => string.Join(", ", RangesOf(ports) is { Length: > RangesShown } many ? [.. many.Take(RangesShown), "…"] : RangesOf(ports));
 
     void Hosts(Moment moment)
     {
@@ -161,10 +171,12 @@ sealed class PageText
             + $"<label>{Text(_words.Protocol)}<select name=\"protocol\"><option value=\"tcp\">TCP</option><option value=\"udp\">UDP</option><option value=\"both\">{Text(_words.Both)}</option></select></label>\n<button>{Text(_words.Add)}</button>\n</form>\n");
     }
 
+    public static string PortOf(MappingEntry entry) => $"{entry.Protocol.ToUpperInvariant()} {entry.Port}";
+
     void Row(MappingEntry entry)
     {
         string until = !entry.IsInForce ? _words.NotInForce : entry.SecondsLeft is { } seconds ? $"{TimeSpan.FromSeconds(seconds)}" : _words.Ever;
-        string port = $"{entry.Protocol.ToUpperInvariant()} {entry.Port}", by = _words.Origins.GetValueOrDefault(entry.By, entry.By);
+        string port = PortOf(entry), by = _words.Origins.GetValueOrDefault(entry.By, entry.By);
         string remove = entry.By == "configuration" ? ""
             : $"<form method=\"post\" action=\"/forwards/remove\"><input type=\"hidden\" name=\"port\" value=\"{entry.Port}\"><input type=\"hidden\" name=\"protocol\" value=\"{Text(entry.Protocol)}\"><button aria-label=\"{Text($"{_words.Remove}: {port}")}\">{Text(_words.Remove)}</button></form>";
         _html.Append($"<tr><td>{Text(port)}</td><td>{Text($"{entry.Host}:{entry.HostPort}")}{(entry.Description is { Length: > 0 } called ? $"<br>{Text(called)}" : "")}</td><td>{Text(by)}</td><td>{Text(until)}{remove}</td></tr>\n");

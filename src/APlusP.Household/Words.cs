@@ -126,6 +126,39 @@ sealed record Words
 
     public required string NotDone { get; init; }
 
+    /// <summary>AP1025: with the port that was asked for, and those that are there.</summary>
+    public required string RefusedNotOurs { get; init; }
+
+    /// <summary>AP1018: with the port, where it leads, and by whom.</summary>
+    public required string RefusedTaken { get; init; }
+
+    /// <summary>AP1018: with the endpoint at home, and the port that leads to it.</summary>
+    public required string RefusedTwice { get; init; }
+
+    /// <summary>AP1017: with the address.</summary>
+    public required string RefusedShared { get; init; }
+
+    /// <summary>AP3015: with what was written.</summary>
+    public required string RefusedNoPort { get; init; }
+
+    /// <summary>AP3015: with what was written.</summary>
+    public required string RefusedNoHost { get; init; }
+
+    /// <summary>AP3015: there are as many forwards as there may be.</summary>
+    public required string RefusedFull { get; init; }
+
+    /// <summary>AP3015: with the port, which is the configuration file's.</summary>
+    public required string RefusedFile { get; init; }
+
+    /// <summary>AP3015: with the port, which leads nowhere.</summary>
+    public required string RefusedNowhere { get; init; }
+
+    /// <summary>AP3042.</summary>
+    public required string RefusedForm { get; init; }
+
+    /// <summary>AP3040.</summary>
+    public required string RefusedState { get; init; }
+
     public required string WebProxy { get; init; }
 
     /// <summary>With ports saved now, the most, and connections by IPv6 of all.</summary>

@@ -172,7 +172,7 @@ public sealed partial class HouseholdTests(HouseholdLab lab) : IClassFixture<Hou
 
         string ours = $"{FirstPort}";
         await Add("80");
-        await page.GetByText("Cela n’a pas été fait").WaitForAsync();
+        await page.GetByText("Cela n’a pas été fait : Le port 80 n’est pas à vous.").WaitForAsync();
         await page.GotoAsync(Page);
         await Add(ours);
         LabProcess server = lab.Lab.Start("h1", "server", ["socat", "TCP4-LISTEN:8000,fork,reuseaddr", "SYSTEM:echo here"]);

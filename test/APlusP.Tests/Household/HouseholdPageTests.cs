@@ -2,10 +2,16 @@ using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using APlusP.Core;
+using APlusP.Core.Forwarding;
 using APlusP.Household;
 using APlusP.Node.Control;
+using APlusP.Node.Daemons;
 using APlusP.Node.Doctor;
+using APlusP.Node.PortControl;
+using APlusP.Tests.Forwarding;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using static APlusP.Tests.PortControl.DeskScene;
 
 namespace APlusP.Tests.Household;
 
@@ -20,6 +26,12 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
     sealed class Router : IHousehold
     {
         public bool IsAway { get; set; }
+
+        /// <summary>What it says to whoever adds a forward.</summary>
+        public APlusPException? Refuses { get; set; }
+
+        /// <summary>A real one, where what it says matters.</summary>
+        public PortDesk? Desk { get; set; }
 
         public SmapStatus Smap { get; set; } = new()
         {
@@ -59,15 +71,20 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
             OctetsDown = 2,
         };
 
-        public MappingsDocument? Mappings() => IsAway ? null : new MappingsDocument("192.0.2.1", Smap.Ports, Entries);
+        public MappingsDocument? Mappings() => IsAway ? null : Desk is not null ? HouseholdForwards.Answer("mappings", Desk)!.Mappings : new MappingsDocument("192.0.2.1", Smap.Ports, Entries);
 
         public void AddForward(string port, string to, string protocol)
         {
             Asked.Add($"add {port} {to} {protocol}");
-            if (port == "80") throw new APlusPException(ErrorCodes.ConfigurationForwardNotOurs, "port 80 is not in the set; there are 10000-10127 <only>.");
+            if (Refuses is not null) throw Refuses;
+            if (Desk is not null) HouseholdForwards.Answer($"forward add {port} {to} {protocol}", Desk);
         }
 
-        public void RemoveForward(string port, string protocol) => Asked.Add($"remove {port} {protocol}");
+        public void RemoveForward(string port, string protocol)
+        {
+            Asked.Add($"remove {port} {protocol}");
+            if (Desk is not null) HouseholdForwards.Answer($"forward remove {port} {protocol}", Desk);
+        }
 
         public Task<DoctorDocument> Examine() => Task.FromResult(new DoctorDocument(IsWell: false, [new Finding("address", "ok", "there is one"), new Finding("mtu", "fault", "1400 of 1440") { Fault = Faults.MtuTooSmall, Remedy = "Set it." }]));
     }
@@ -167,9 +184,88 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
         await _browser.PostAsync("/forwards", Form(("port", "10081"), ("host", "192.168.1.10"), ("host-port", "8081"), ("protocol", "both")));
         await _browser.PostAsync("/forwards/remove", Form(("port", "10080"), ("protocol", "tcp")));
         Assert.Equal(["add 10081 192.168.1.10:8081 both", "remove 10080 tcp"], _router.Asked);
+        _router.Refuses = new APlusPException(ErrorCodes.ConfigurationForwardNotOurs, "only the router says this");
         using HttpResponseMessage refused = await _browser.PostAsync("/forwards", Form(("port", "80"), ("host", "192.168.1.10"), ("host-port", "80"), ("protocol", "tcp")));
         Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
-        Assert.Contains("That was not done: port 80 is not in the set; there are 10000-10127 &lt;only&gt;. (AP1025)", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        string page = await refused.Content.ReadAsStringAsync();
+        Assert.Contains("That was not done: Port 80 is not yours. Yours are 10000-10127, 20000-20127. (AP1025)", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("only the router says this", page, StringComparison.Ordinal);
+    }
+
+    /// <summary>By a desk of the router's own, so that the page knows whatever that says.</summary>
+    [Theory]
+    [InlineData("80 192.168.1.10 80 tcp", "Port 80 is not yours. Yours are 10000-10999. (AP1025)", "Le port 80 n’est pas à vous. Les vôtres : 10000-10999. (AP1025)")]
+    [InlineData("10001 192.168.1.10 80 tcp", "TCP 10001 leads to 192.168.1.12:22 already (by: the router's file).", "TCP 10001 mène déjà à 192.168.1.12:22 (par : le fichier du routeur).")]
+    [InlineData("10002 192.168.1.10 80 both", "UDP 10002 leads to 192.168.1.11:53 already (by: you).", "UDP 10002 mène déjà à 192.168.1.11:53 (par : vous).")]
+    [InlineData("10003 192.168.1.12 22 both", "TCP 10001 leads to 192.168.1.12:22 already, which answers by one port alone.", "TCP 10001 mène déjà à 192.168.1.12:22, qui ne répond que par un seul port.")]
+    [InlineData("10003 192.0.2.1 22 tcp", "192.0.2.1 is the address that you share with others", "192.0.2.1 est l’adresse que vous partagez avec d’autres")]
+    [InlineData("70000 192.168.1.10 80 tcp", "'70000' is not a port.", "« 70000 » n’est pas un port.")]
+    [InlineData("10003 192.168.1.10 x<b> tcp", "'x<b>' is not a port.", "« x<b> » n’est pas un port.")]
+    [InlineData("10003 camera.example 80 tcp", "'camera.example' is not the address of a device.", "« camera.example » n’est pas l’adresse d’un appareil.")]
+    [InlineData("10003 224.0.0.1 80 tcp", "'224.0.0.1' is not the address of a device.", "« 224.0.0.1 » n’est pas l’adresse d’un appareil.")]
+    [InlineData("10001 - - tcp", "Where port 10001 leads stands in the router's file", "Où mène le port 10001 est écrit dans le fichier du routeur")]
+    [InlineData("10001 - - udp", "Port 10001 leads nowhere already. (AP3015)", "Le port 10001 ne mène déjà nulle part. (AP3015)")]
+    [InlineData("0 - - both", "'0' is not a port.", "« 0 » n’est pas un port.")]
+    public async Task Each_refusal_of_the_router_is_said_in_the_language_of_the_page(string form, string english, string french)
+    {
+        using PortDesk desk = ADesk();
+        HouseholdForwards.Answer("forward add 10002 192.168.1.11:53 udp", desk);
+        _router.Desk = desk;
+        await SignIn(_browser, Key);
+        Assert.Contains($"That was not done: {english}", await Refused("en", form), StringComparison.Ordinal);
+        Assert.Contains($"Cela n’a pas été fait : {french}", await Refused("fr", form), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Who_has_as_many_forwards_as_there_may_be_hears_so_in_the_language_of_the_page()
+    {
+        using PortDesk desk = ADesk(o => o with { Forwards = [.. Enumerable.Range(10000, 1000).Select(p => Static(p, "192.168.1.12", p)), .. Enumerable.Range(10000, 24).Select(p => Static(p, "192.168.1.12", p, Core.Wire.IpProtocol.Udp))] });
+        _router.Desk = desk;
+        await SignIn(_browser, Key);
+        Assert.Contains("There are as many ports that lead to a device as there may be.", await Refused("en", "10500 192.168.1.10 80 udp"), StringComparison.Ordinal);
+        Assert.Contains("Il y a autant de ports qui mènent à un appareil qu’il peut y en avoir.", await Refused("fr", "10500 192.168.1.10 80 udp"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ErrorCodes.HouseholdRequest, "Something is missing", "Il manque quelque chose")]
+    [InlineData(ErrorCodes.NoDaemon, "The router's program does not answer.", "Le programme du routeur ne répond pas.")]
+    [InlineData(ErrorCodes.ControlRequestFailed, "<span lang=\"en\">in its <own> words (AP3004)</span>", "<span lang=\"en\">in its <own> words (AP3004)</span>")]
+    public async Task What_else_keeps_a_form_from_being_done_is_said_too_and_what_the_page_does_not_know_is_marked_as_English(string code, string english, string french)
+    {
+        _router.Refuses = new APlusPException(code, "in its <own> words");
+        await SignIn(_browser, Key);
+        Assert.Contains($"That was not done: {english}", await Refused("en", "10003 192.168.1.10 80 tcp"), StringComparison.Ordinal);
+        Assert.Contains($"Cela n’a pas été fait : {french}", await Refused("fr", "10003 192.168.1.10 80 tcp"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_password_that_cannot_be_kept_is_refused_in_the_language_of_the_page()
+    {
+        await SignIn(_browser, Key);
+        Directory.CreateDirectory(Path.Combine(_directory, "household.password"));
+        await MainPage("/?lang=fr");
+        using HttpResponseMessage refused = await _browser.PostAsync("/password", Form(("password", "long enough, this")));
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        Assert.Contains("Le routeur ne peut pas l’enregistrer", WebUtility.HtmlDecode(await refused.Content.ReadAsStringAsync()), StringComparison.Ordinal);
+    }
+
+    PortDesk ADesk(Func<SmapOptions, SmapOptions>? change = null)
+    {
+        var clock = new HandClock();
+        Smap smap = GatewayScene.Make(clock, change ?? (o => o with { Forwards = [Static(10001, "192.168.1.12", 22)] }));
+        var desk = new PortDesk(new PortControlSettings(Path.Combine(_directory, "state")), smap.Options, errand => errand(smap), new DaemonLog(NullLogger.Instance), clock);
+        smap.Options = desk.With(smap.Options, desk.Settings);
+        return desk;
+    }
+
+    /// <summary>What a form is answered with: port, address, port at the device and protocol; without an address it is one that removes.</summary>
+    async Task<string> Refused(string language, string form)
+    {
+        await MainPage($"/?lang={language}");
+        string[] fields = form.Split(' ');
+        using HttpResponseMessage refused = await _browser.PostAsync(fields[1] == "-" ? "/forwards/remove" : "/forwards", Form(("port", fields[0]), ("host", fields[1]), ("host-port", fields[2]), ("protocol", fields[3])));
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        return WebUtility.HtmlDecode(await refused.Content.ReadAsStringAsync());
     }
 
     [Fact]
