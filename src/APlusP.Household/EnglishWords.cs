@@ -78,7 +78,7 @@ static class EnglishWords
         RefusedFile = "Where port {0} leads stands in the router's file, and can be changed only there.",
         RefusedNowhere = "Port {0} leads nowhere already.",
         RefusedForm = "Something is missing, or has blanks in it.",
-        RefusedState = "The router cannot write it down: its disk is full, or not to be written. Restart the router; if this stays so, ask whoever installed it.",
+        RefusedState = "The router cannot write it down: its disk is full, or cannot be written. Restart the router; if this stays so, ask whoever installed it.",
         WebProxy = "Ports saved",
         WebProxyNote = "Web pages that come by IPv6 take no port: {0} saved now, {1} at most; {2} connections of {3} went by IPv6.",
         Check = "Is something wrong?",

@@ -204,7 +204,7 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
     [InlineData("10003 camera.example 80 tcp", "'camera.example' is not the address of a device.", "« camera.example » n’est pas l’adresse d’un appareil.")]
     [InlineData("10003 224.0.0.1 80 tcp", "'224.0.0.1' is not the address of a device.", "« 224.0.0.1 » n’est pas l’adresse d’un appareil.")]
     [InlineData("10001 - - tcp", "Where port 10001 leads stands in the router's file", "Où mène le port 10001 est écrit dans le fichier du routeur")]
-    [InlineData("10001 - - udp", "Port 10001 leads nowhere already. (AP3015)", "Le port 10001 ne mène déjà nulle part. (AP3015)")]
+    [InlineData("10001 - - udp", "Port 10001 leads nowhere already. (AP3015)", "Le port 10001 ne mène nulle part. (AP3015)")]
     [InlineData("0 - - both", "'0' is not a port.", "« 0 » n’est pas un port.")]
     public async Task Each_refusal_of_the_router_is_said_in_the_language_of_the_page(string form, string english, string french)
     {
