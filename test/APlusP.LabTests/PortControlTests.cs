@@ -407,6 +407,49 @@ public sealed class PortControlTests : IDisposable
     }
 
     [Fact]
+    public void A_PCP_client_whose_port_the_household_removed_hears_so_and_no_more_once_it_has_asked_again()
+    {
+        Start();
+        Answer(5351, PcpMap);
+        string heard = _host.Path("lost");
+
+        // It asks again at the first word, and then listens for longer than the repetitions take.
+        LabProcess ear = _host.Run(_host.Home, "ear", "python3", "-c", $"""
+            import socket, time
+            out = open("{heard}", "a", buffering=1)
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(("{SmapHost.Client}", 5350))
+            out.write("listens\n")
+            end = None
+            while end is None or time.monotonic() < end:
+                s.settimeout(60 if end is None else max(0.01, end - time.monotonic()))
+                try:
+                    said = s.recv(2000)
+                except TimeoutError:
+                    break
+                if said[1] != 0x81: continue
+                out.write("told %s\n" % said.hex())
+                if end is None:
+                    end = time.monotonic() + 3
+                    again = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                    again.settimeout(10)
+                    again.sendto(bytes.fromhex("{PcpMap}"), ("{Router}", 5351))
+                    again.recv(2000)
+            out.write("over\n")
+            time.sleep(60)
+            """);
+        ear.WaitUntil(() => Heard().Contains("listens", StringComparison.Ordinal), TimeSpan.FromSeconds(20), "listen");
+        Assert.True(Forward("remove", "10083").Succeeded);
+        ear.WaitUntil(() => Heard().Contains("over", StringComparison.Ordinal), TimeSpan.FromSeconds(60), "hear of its mapping");
+        string told = Assert.Single(Heard().Split('\n'), line => line.StartsWith("told", StringComparison.Ordinal));
+        Assert.StartsWith("told 0281000000000000", told, StringComparison.Ordinal);
+        Assert.Contains("0102030405060708090a0b0c06000000" + "1f932763", told, StringComparison.Ordinal);
+        Assert.Equal([("tcp", 10083, $"{SmapHost.Client}:8083", "pcp")], Entries());
+
+        string Heard() => File.Exists(heard) ? File.ReadAllText(heard) : "";
+    }
+
+    [Fact]
     public void Transmission_maps_its_port_by_itself_and_a_peer_of_the_Internet_reaches_it()
     {
         Programs.Require("transmission-daemon", "transmission-create", "transmission-show");

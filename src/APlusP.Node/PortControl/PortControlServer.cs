@@ -222,8 +222,11 @@ sealed class PortControlServer : IDisposable
         {
             IEnumerable<PortMapping> moved = change.IsOtherAddress ? book.Mappings : [];
             if (book.Terms.Address is not { } ours) return ((IPv4Address?)null, []);
+
+            // Who asked again when it heard so has its mapping, which a repetition would take from it in its own eyes.
+            IEnumerable<PortMapping> lost = change.Lost.Where(m => book.Of(m.Forward.Protocol, m.Forward.Host, m.Forward.HostPort)?[MappingProtocol.Pcp] is null);
             return ((IPv4Address?)ours, moved.Select(m => (m.Forward.Host, PcpMapServer.Update(m, ours, isLost: false, epoch, now)))
-                .Concat(change.Lost.Select(m => (m.Forward.Host, PcpMapServer.Update(m, ours, isLost: true, epoch, now)))).Where(u => u.Item2 is not null).Select(u => (u.Host, u.Item2!)).ToList());
+                .Concat(lost.Select(m => (m.Forward.Host, PcpMapServer.Update(m, ours, isLost: true, epoch, now)))).Where(u => u.Item2 is not null).Select(u => (u.Host, u.Item2!)).ToList());
         });
         lock (_opening)
         {
