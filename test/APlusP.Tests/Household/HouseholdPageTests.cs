@@ -253,7 +253,7 @@ public sealed partial class HouseholdPageTests : IAsyncLifetime
     {
         var clock = new HandClock();
         Smap smap = GatewayScene.Make(clock, change ?? (o => o with { Forwards = [Static(10001, "192.168.1.12", 22)] }));
-        var desk = new PortDesk(new PortControlSettings(Path.Combine(_directory, "state")), smap.Options, errand => errand(smap), new DaemonLog(NullLogger.Instance), clock);
+        var desk = new PortDesk(new PortControlSettings(Path.Combine(_directory, "state")), smap.Options, errand => errand(smap), new DaemonLog(NullLogger.Instance), clock, () => null);
         smap.Options = desk.With(smap.Options, desk.Settings);
         return desk;
     }
