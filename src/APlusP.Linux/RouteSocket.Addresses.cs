@@ -20,18 +20,26 @@ public readonly record struct NetworkAddress(ReadOnlyMemory<byte> Octets, int Pr
 /// <summary>Addresses of devices.</summary>
 public sealed unsafe partial class RouteSocket
 {
-    const ushort RtmNewAddress = 20, RtmDelAddress = 21, IfaAddress = 1, IfaLocal = 2, IfaCacheInfo = 6;
+    const ushort RtmNewAddress = 20, RtmDelAddress = 21, IfaAddress = 1, IfaLocal = 2, IfaCacheInfo = 6, IfaFlags = 8;
+
+    // linux/if_addr.h
+    const int NoPrefixRoute = 0x200;
 
     /// <summary>Gives a device an address, or one that it has other times.</summary>
     internal void SetAddress(TimedAddress address, int device)
     {
         BeginAddress(RtmNewAddress, FlagRequest | FlagAck | FlagCreate | FlagReplace, address.Address, device);
+        AppendTimes(address.Preferred, address.Valid);
+        Exchange($"give device {device} the address {address.Address}");
+    }
+
+    void AppendTimes(uint preferred, uint valid)
+    {
         Span<byte> times = stackalloc byte[16];
         times.Clear();
-        MemoryMarshal.Write(times, address.Preferred);
-        MemoryMarshal.Write(times[4..], address.Valid);
+        MemoryMarshal.Write(times, preferred);
+        MemoryMarshal.Write(times[4..], valid);
         AppendAttribute(IfaCacheInfo, times);
-        Exchange($"give device {device} the address {address.Address}");
     }
 
     /// <summary>Takes an address from a device; false where it has lost it already.</summary>
@@ -63,6 +71,15 @@ public sealed unsafe partial class RouteSocket
     public bool TryAddAddress(NetworkAddress address, int device)
     {
         BeginAddress(RtmNewAddress, FlagRequest | FlagAck | FlagCreate | FlagExclusive, address.Octets.Span, address.PrefixLength, device);
+        return Exchange($"give device {device} the address {address}", LibC.EEXIST);
+    }
+
+    /// <summary>The same with an address that is for nothing new, and whose network is not reached by the device; false where it has the address already.</summary>
+    public bool TryAddDeprecatedAddress(NetworkAddress address, int device)
+    {
+        BeginAddress(RtmNewAddress, FlagRequest | FlagAck | FlagCreate | FlagExclusive, address.Octets.Span, address.PrefixLength, device);
+        AppendTimes(preferred: 0, valid: uint.MaxValue);
+        AppendAttribute(IfaFlags, NoPrefixRoute);
         return Exchange($"give device {device} the address {address}", LibC.EEXIST);
     }
 

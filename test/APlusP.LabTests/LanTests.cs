@@ -57,6 +57,80 @@ public sealed class LanTests : IDisposable
     }
 
     [Fact]
+    public void A_prefix_that_changes_together_with_the_resolvers_stays_deprecated_when_dnsmasq_is_started_anew()
+    {
+        _lab.Configure();
+        _lab.Start();
+        Assert.True(Wait.Until(() => Has("2001:db8:2:1:"), s_patience), Addresses());
+        int before = _lab.Dnsmasq()!.Value;
+
+        _lab.Configure(prefix: LanLab.OtherPrefix, sections: $"[dns]\nupstream = [\"{LanLab.OtherResolver}\"]");
+        _lab.Reload();
+        Assert.True(Wait.Until(() => Has("2001:db8:2:2:") && IsDeprecated("2001:db8:2:1:"), TimeSpan.FromSeconds(10)), Addresses());
+        Assert.True(Wait.Until(() => _lab.Dnsmasq() is { } now && now != before, s_patience), "dnsmasq is not started anew");
+
+        // A host that slept meanwhile asks when it wakes up.
+        string heard = "";
+        Assert.True(Wait.Until(() => TellsDeprecated(heard = _lab.Advertisement(), LanLab.Prefix), s_patience), heard);
+        Assert.True(IsPreferred("2001:db8:2:2:"), Addresses());
+    }
+
+    [Fact]
+    public void The_prefix_that_hosts_had_before_a_power_cut_is_deprecated_when_there_is_another_one_after_it()
+    {
+        _lab.Configure();
+        _lab.Start();
+        Assert.True(Wait.Until(() => Has("2001:db8:2:1:"), s_patience), Addresses());
+        foreach (string prefix in (string[])[LanLab.OtherPrefix, LanLab.OtherPrefix])
+        {
+            PowerCut();
+            _lab.Configure(prefix: prefix);
+            _lab.Start();
+            Assert.True(Wait.Until(() => Has("2001:db8:2:2:") && IsDeprecated("2001:db8:2:1:"), TimeSpan.FromSeconds(10)), Addresses());
+            string heard = "";
+            Assert.True(Wait.Until(() => TellsDeprecated(heard = _lab.Advertisement(), LanLab.Prefix), s_patience), heard);
+            Assert.True(IsPreferred("2001:db8:2:2:"), Addresses());
+        }
+
+        // Nothing is kept from whoever has the old prefix now.
+        Assert.DoesNotContain("2001:db8:2:1:", _lab.Smap.Require("ip", "-6", "route", "show", "dev", "lan"), StringComparison.Ordinal);
+
+        // And where the first comes back it is as it was.
+        PowerCut();
+        _lab.Configure();
+        _lab.Start();
+        Assert.True(Wait.Until(() => IsPreferred("2001:db8:2:1:") && IsDeprecated("2001:db8:2:2:"), TimeSpan.FromSeconds(10)), Addresses());
+    }
+
+    /// <summary>The SMAP and its dnsmasq are gone at once, and so is what the kernel knew of the LAN; the host does not notice.</summary>
+    void PowerCut()
+    {
+        int dnsmasq = _lab.Dnsmasq()!.Value;
+        _lab.Daemon.Signal(Signals.Kill);
+        Assert.True(_lab.Daemon.WaitForExit(s_patience));
+        Signals.Send(dnsmasq, Signals.Kill);
+        foreach (string family in (string[])["-4", "-6"]) _lab.Smap.Require("ip", family, "addr", "flush", "dev", "lan", "scope", "global");
+        foreach (string volatiles in Directory.GetDirectories(_lab.PathOf(""), "*.lan")) Directory.Delete(volatiles, recursive: true);
+    }
+
+    string Addresses() => _lab.Host.Run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "global").Output;
+
+    bool Has(string network) => Addresses().Contains(network, StringComparison.Ordinal);
+
+    bool IsDeprecated(string network) => Addresses().Split('\n').Any(l => l.Contains(network, StringComparison.Ordinal) && l.Contains("deprecated", StringComparison.Ordinal));
+
+    bool IsPreferred(string network) => Addresses().Split('\n').Any(l => l.Contains(network, StringComparison.Ordinal) && !l.Contains("deprecated", StringComparison.Ordinal));
+
+    /// <summary>Whether an advertisement, as rdisc6 prints it, has the prefix with a preferred lifetime of 0 and of another that is not 0.</summary>
+    static bool TellsDeprecated(string advertisement, string prefix)
+    {
+        string[] prefixes = advertisement.Split(" Prefix  ")[1..];
+        return prefixes.Any(p => p.Contains(prefix, StringComparison.Ordinal) && IsZero(p)) && prefixes.Any(p => !p.Contains(prefix, StringComparison.Ordinal) && !IsZero(p));
+
+        static bool IsZero(string told) => told.Contains("(0x00000000)", StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_web_proxy_and_the_household_s_page_run_for_the_LAN_come_back_when_they_die_and_go_with_the_SMAP()
     {
         _lab.Configure(sections: $"[dns]\nupstream = [\"{LanLab.Resolver}\"]\n[port-control]\nstate = \"{_lab.PathOf("state")}\"\n[web-proxy]\n[household]\n");

@@ -11,6 +11,12 @@ sealed record LanState(IReadOnlyList<SmapLan> Lans, int PathMtu)
 {
     /// <summary>Whom names are asked of.</summary>
     public IReadOnlyList<IPv6Address> Resolvers { get; init; } = [];
+
+    /// <summary>The prefixes of its hosts.</summary>
+    public IReadOnlyList<LanPrefix> Prefixes { get; init; } = [];
+
+    /// <summary>Those that they had, and may still hold.</summary>
+    public IReadOnlyList<LanPrefix> OldPrefixes { get; init; } = [];
 }
 
 /// <summary>The configuration of dnsmasq, which serves the LANs: DHCPv4, router advertisements and DNS.</summary>
@@ -18,6 +24,11 @@ static class DnsmasqConfiguration
 {
     /// <summary>RFC 4861 section 6.2.1: MaxRtrAdvInterval, and the lifetime of the router, which is three of these and more.</summary>
     const int AdvertisementSeconds = 200, RouterSeconds = 1800;
+
+    /// <summary>
+    /// The valid lifetime of an old prefix, three times the interval, which is dnsmasq's least. A host keeps what it has left of less than two hours (RFC 4862 section 5.5.3 (e)), so it is not held for longer by it.
+    /// </summary>
+    const int OldSeconds = 3 * AdvertisementSeconds;
 
     /// <param name="state">What is served.</param>
     /// <param name="leases">The file that keeps leases.</param>
@@ -49,18 +60,28 @@ static class DnsmasqConfiguration
 
             """);
         foreach (IPv6Address resolver in state.Resolvers) text.AppendLine($"server={resolver}");
-        for (int i = 0; i < state.Lans.Count; i++) Append(text, $"lan{i}", state.Lans[i], state.PathMtu);
+        for (int i = 0; i < state.Lans.Count; i++) Append(text, $"lan{i}", state.Lans[i], state);
         return text.ToString();
     }
 
-    static void Append(StringBuilder text, string tag, SmapLan lan, int pathMtu)
+    static void Append(StringBuilder text, string tag, SmapLan lan, LanState state)
     {
         text.Append($"\ninterface={lan.Device}\n");
-        if (lan.HasIPv4) AppendIPv4(text, tag, lan, pathMtu);
+        if (lan.HasIPv4) AppendIPv4(text, tag, lan, state.PathMtu);
 
-        // Which prefixes there are it sees by the addresses of the device; one that goes it advertises as deprecated, for two hours (RFC 7084 L-13). The lease time is that of the addresses that hosts make themselves.
-        text.AppendLine($"dhcp-range=::,constructor:{lan.Device},ra-stateless,ra-names,64,{(int)TimeSpan.FromHours(24).TotalSeconds}");
-        text.AppendLine($"ra-param={lan.Device},mtu:{pathMtu},{AdvertisementSeconds},{RouterSeconds}");
+        // Which prefixes there are it sees by the addresses of the device. The lease time is that of the addresses that hosts make themselves.
+        text.AppendLine($"dhcp-range=::,constructor:{lan.Device},ra-stateless,ra-names,64,{(int)HeldPrefixes.Lifetime.TotalSeconds}");
+        LanPrefix[] old = [.. state.OldPrefixes.Where(p => p.Device == lan.Device)];
+        foreach (LanPrefix each in old)
+        {
+            // What is deprecated has no time of its own (it would be infinite): that is what the second is for.
+            text.AppendLine($"dhcp-range={each.Prefix.Address},ra-only,64,deprecated");
+            text.AppendLine($"dhcp-range={each.Prefix.Address},ra-only,64,{OldSeconds}");
+        }
+
+        // Who has old prefixes alone is no way out (RFC 7084 G-5).
+        bool leads = old.Length == 0 || state.Prefixes.Any(p => p.Device == lan.Device);
+        text.AppendLine($"ra-param={lan.Device},mtu:{state.PathMtu},{AdvertisementSeconds},{(leads ? RouterSeconds : 0)}");
     }
 
     static void AppendIPv4(StringBuilder text, string tag, SmapLan lan, int pathMtu)

@@ -4,6 +4,18 @@ using APlusP.Linux;
 
 namespace APlusP.Node.Lan;
 
+/// <summary>An address of the SMAP on the device of a LAN.</summary>
+/// <param name="Device">The device.</param>
+/// <param name="Address">It.</param>
+/// <param name="IsOld">It is of a prefix that was: there for dnsmasq, which advertises prefixes of addresses alone; nothing is sent from it, and its network is not here any more.</param>
+readonly record struct LanAddress(string Device, NetworkAddress Address, bool IsOld = false)
+{
+    public override string ToString() => $"{Device} {Address}{(IsOld ? " old" : "")}";
+
+    /// <summary>Reads what <see cref="ToString"/> gives; null for anything else.</summary>
+    public static LanAddress? Parse(string line) => line.Split(' ') is [var device, var text, .. var rest] && rest is [] or ["old"] && NetworkAddress.Parse(text) is { } address ? new LanAddress(device, address, rest.Length > 0) : null;
+}
+
 /// <summary>
 /// Addresses of the SMAP on the devices of LANs. What it has given them it takes away at the end, and what a daemon that was killed has given too: it is written down. An address that was there before is left as it is.
 /// </summary>
@@ -11,7 +23,7 @@ sealed class LanAddresses : IDisposable
 {
     readonly string _file;
     readonly RouteSocket _netlink = new();
-    readonly Dictionary<string, (string Device, NetworkAddress Address)> _ours = new(StringComparer.Ordinal);
+    readonly Dictionary<string, LanAddress> _ours = new(StringComparer.Ordinal);
 
     readonly HashSet<string> _left = new(StringComparer.Ordinal);
 
@@ -21,7 +33,7 @@ sealed class LanAddresses : IDisposable
         _file = file;
         if (!File.Exists(file)) return;
         foreach (string line in File.ReadAllLines(file))
-            if (line.Split(' ') is [var device, var text] && NetworkAddress.Parse(text) is { } address && _left.Add(line)) _ours[line] = (device, address);
+            if (LanAddress.Parse(line) is { } address && _left.Add(line)) _ours[line] = address;
     }
 
     /// <summary>When one was taken away the last time, as <see cref="Stopwatch.GetTimestamp"/>.</summary>
@@ -30,28 +42,28 @@ sealed class LanAddresses : IDisposable
     /// <summary>Makes the addresses these and no others.</summary>
     /// <returns>Devices that are not there, which are tried again at the next call.</returns>
     /// <exception cref="APlusPException">The kernel refuses.</exception>
-    public IReadOnlyList<string> Set(IReadOnlyList<(string Device, NetworkAddress Address)> wanted)
+    public IReadOnlyList<string> Set(IReadOnlyList<LanAddress> wanted)
     {
         var missing = new List<string>();
-        var names = wanted.Select(w => NameOf(w.Device, w.Address)).ToHashSet(StringComparer.Ordinal);
-        foreach ((string name, (string device, NetworkAddress address)) in _ours.ToArray())
+        var names = wanted.Select(w => w.ToString()).ToHashSet(StringComparer.Ordinal);
+        foreach ((string name, LanAddress address) in _ours.ToArray())
         {
-            if (names.Contains(name) && RouteSocket.Exists(device)) continue;
-            Remove(device, address);
+            if (names.Contains(name) && RouteSocket.Exists(address.Device)) continue;
+            Remove(address);
             _ours.Remove(name);
             Taken = Stopwatch.GetTimestamp();
             Note();
         }
 
-        foreach ((string device, NetworkAddress address) in wanted)
+        foreach (LanAddress address in wanted)
         {
-            string name = NameOf(device, address);
-            if (RouteSocket.Find(device) is not { } index) missing.Add(device);
+            string name = address.ToString();
+            if (RouteSocket.Find(address.Device) is not { } index) missing.Add(address.Device);
 
             // What was written down may be gone since, with its device.
-            else if ((!_ours.ContainsKey(name) || _left.Remove(name)) && _netlink.TryAddAddress(address, index))
+            else if ((!_ours.ContainsKey(name) || _left.Remove(name)) && (address.IsOld ? _netlink.TryAddDeprecatedAddress(address.Address, index) : _netlink.TryAddAddress(address.Address, index)))
             {
-                _ours[name] = (device, address);
+                _ours[name] = address;
                 Note();
             }
         }
@@ -59,18 +71,16 @@ sealed class LanAddresses : IDisposable
         return missing;
     }
 
-    static string NameOf(string device, NetworkAddress address) => $"{device} {address}";
-
     void Note() => File.WriteAllLines(_file, _ours.Keys);
 
-    void Remove(string device, NetworkAddress address)
+    void Remove(LanAddress address)
     {
-        if (RouteSocket.Find(device) is { } index) _netlink.TryRemoveAddress(address, index);
+        if (RouteSocket.Find(address.Device) is { } index) _netlink.TryRemoveAddress(address.Address, index);
     }
 
     public void Dispose()
     {
-        foreach ((string device, NetworkAddress address) in _ours.Values) Remove(device, address);
+        foreach (LanAddress address in _ours.Values) Remove(address);
         _ours.Clear();
         File.Delete(_file);
         _netlink.Dispose();

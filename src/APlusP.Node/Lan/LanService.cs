@@ -27,7 +27,7 @@ sealed class LanService : IDisposable
 {
     static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>A dnsmasq that sees an address go tells hosts at once that its prefix is over; one that is started anew would not know of it.</summary>
+    /// <summary>A dnsmasq that sees an address go tells hosts at once that its prefix is over; one that is started anew takes a moment longer, and does not know of a prefix that is another LAN's now.</summary>
     static readonly TimeSpan s_told = TimeSpan.FromSeconds(3);
 
     /// <summary>How long the first dnsmasq waits for routers that are asked for resolvers, where there are none: they may take so long (MAX_RA_DELAY_TIME, RFC 4861 section 10).</summary>
@@ -39,12 +39,14 @@ sealed class LanService : IDisposable
     readonly LanAddresses _addresses;
     readonly OwnTable _inbound, _forwarded;
     readonly LeaseNames _names;
+    readonly HeldPrefixes _held;
     readonly AdvertisedResolvers _advertised = new(TimeProvider.System);
     readonly LanRules _rules;
     readonly SupervisedProgram _dnsmasq;
     readonly ManualResetEventSlim _stop = new();
     readonly Thread _looking;
-    string _served = "", _fault = "";
+    string _served = "";
+    HashSet<string> _faults = [];
 
     /// <param name="around">The daemon.</param>
     /// <param name="directory">For what need not outlive it.</param>
@@ -58,6 +60,7 @@ sealed class LanService : IDisposable
         _leases = Path.GetFullPath(around.Configuration().LanLeases);
         Directory.CreateDirectory(Path.GetDirectoryName(_leases)!);
         _names = new LeaseNames(_leases);
+        _held = new HeldPrefixes($"{_leases}.prefixes", TimeProvider.System);
         _addresses = new LanAddresses(Path.Combine(directory, "addresses"));
         _inbound = new OwnTable("ip6", around.Configuration().Device, log);
         _forwarded = new OwnTable("ip", around.Configuration().Device, log);
@@ -107,13 +110,16 @@ sealed class LanService : IDisposable
             _forwarded.Set(ForwardedIPv4.Chains(configuration));
             _rules.Keep(configuration with { Lans = Ruled }, _around.Softwire());
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
-            TellMissing(_addresses.Set([.. configuration.Lans.Zip(prefixes).SelectMany(l => AddressesOf(l.First, l.Second))]));
-            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = Resolvers() };
+            LanPrefix[] now = [.. configuration.Lans.Zip(prefixes).Where(l => l.Second is not null).Select(l => new LanPrefix(l.First.Device, l.Second!.Value))];
+            IReadOnlyList<LanPrefix> old = [.. _held.Look(now).Where(o => configuration.Lans.Any(l => l.Device == o.Device))];
+            IReadOnlyList<string> missing = _addresses.Set([.. configuration.Lans.Select(AddressOf), .. now.Select(p => AddressOf(p, isOld: false)), .. old.Select(p => AddressOf(p, isOld: true))]);
+            Tell([missing.Count == 0 ? "" : $"there is no device {string.Join(", ", missing.Distinct())}; it is served as soon as there is", _held.Fault]);
+            var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = Resolvers(), Prefixes = now, OldPrefixes = old };
             return WriteIfNew(DnsmasqConfiguration.Text(state, _leases));
         }
         catch (Exception error) when (error is APlusPException or IOException or UnauthorizedAccessException)
         {
-            Tell(error.Message);
+            Tell([error.Message]);
             return false;
         }
     }
@@ -127,24 +133,25 @@ sealed class LanService : IDisposable
     /// <summary>Routers of the home's own networks have nothing to say here.</summary>
     bool IsOutside(string device) => device != _around.Configuration().Device && _around.Configuration().Lans.All(l => l.Device != device);
 
-    void TellMissing(IReadOnlyList<string> devices) => Tell(devices.Count == 0 ? "" : $"there is no device {string.Join(", ", devices.Distinct())}; it is served as soon as there is");
-
-    /// <summary>Once, however often it is seen.</summary>
-    void Tell(string fault)
+    /// <summary>Each once, however often it is seen.</summary>
+    void Tell(IReadOnlyList<string> faults)
     {
-        if (fault != _fault && fault.Length > 0) _log.LanWaits(fault);
-        _fault = fault;
+        foreach (string fault in faults.Where(f => f.Length > 0 && !_faults.Contains(f))) _log.LanWaits(fault);
+        _faults = [.. faults];
     }
 
-    static IEnumerable<(string Device, NetworkAddress Address)> AddressesOf(SmapLan lan, IPv6Prefix? prefix)
+    static LanAddress AddressOf(SmapLan lan)
     {
-        byte[] v4 = new byte[IPv4Address.Size];
-        lan.Address.Write(v4);
-        yield return (lan.Device, new NetworkAddress(v4, lan.Network.Length));
-        if (prefix is not { } home) yield break;
-        byte[] v6 = new byte[IPv6Address.Size];
-        LanPrefixes.RouterOf(home).Write(v6);
-        yield return (lan.Device, new NetworkAddress(v6, home.Length));
+        byte[] octets = new byte[IPv4Address.Size];
+        lan.Address.Write(octets);
+        return new LanAddress(lan.Device, new NetworkAddress(octets, lan.Network.Length));
+    }
+
+    static LanAddress AddressOf(LanPrefix lan, bool isOld)
+    {
+        byte[] octets = new byte[IPv6Address.Size];
+        LanPrefixes.RouterOf(lan.Prefix).Write(octets);
+        return new LanAddress(lan.Device, new NetworkAddress(octets, lan.Prefix.Length), isOld);
     }
 
     bool WriteIfNew(string text)

@@ -32,7 +32,7 @@ public class DnsmasqConfigurationTests
         string text = DnsmasqConfiguration.Text(new LanState(configuration.Lans, 1280), "/var/lib/aplusp/smap.dhcp");
         Assert.Contains("""
             interface=br-lan
-            dhcp-range=::,constructor:br-lan,ra-stateless,ra-names,64,86400
+            dhcp-range=::,constructor:br-lan,ra-stateless,ra-names,64,2700
             ra-param=br-lan,mtu:1280,200,1800
 
             interface=guests
@@ -77,16 +77,41 @@ public class DnsmasqConfigurationTests
             dhcp-option-force=tag:lan0,option:mtu,1240
             dhcp-host=52:54:00:00:02:79,192.168.2.121,A
             dhcp-host=52:54:00:00:02:80,192.168.2.122
-            dhcp-range=::,constructor:br-lan,ra-stateless,ra-names,64,86400
+            dhcp-range=::,constructor:br-lan,ra-stateless,ra-names,64,2700
             ra-param=br-lan,mtu:1280,200,1800
 
             interface=guests
             dhcp-range=set:lan1,10.0.0.2,10.0.0.2,255.255.255.252,600
             dhcp-option-force=tag:lan1,option:mtu,1240
-            dhcp-range=::,constructor:guests,ra-stateless,ra-names,64,86400
+            dhcp-range=::,constructor:guests,ra-stateless,ra-names,64,2700
             ra-param=guests,mtu:1280,200,1800
 
             """, text);
+    }
+
+    [Fact]
+    public void Prefixes_that_hosts_had_are_deprecated_and_who_has_no_other_is_no_router_to_the_outside()
+    {
+        IReadOnlyList<SmapLan> lans = LanConfigurationTests.Check(TwoLans).Configuration!.Lans;
+        LanPrefix Of(string device, int number) => new(device, IPv6Prefix.Parse($"2001:db8:2:{number}::/64"));
+        var state = new LanState(lans, 1280) { Prefixes = [Of("br-lan", 3)], OldPrefixes = [Of("br-lan", 1), Of("br-lan", 2), Of("guests", 4)] };
+        string text = DnsmasqConfiguration.Text(state, "/var/lib/aplusp/smap.dhcp");
+        Assert.Contains("""
+            dhcp-range=::,constructor:br-lan,ra-stateless,ra-names,64,2700
+            dhcp-range=2001:db8:2:1::,ra-only,64,deprecated
+            dhcp-range=2001:db8:2:1::,ra-only,64,600
+            dhcp-range=2001:db8:2:2::,ra-only,64,deprecated
+            dhcp-range=2001:db8:2:2::,ra-only,64,600
+            ra-param=br-lan,mtu:1280,200,1800
+
+            """, text, StringComparison.Ordinal);
+        Assert.EndsWith("""
+            dhcp-range=::,constructor:guests,ra-stateless,ra-names,64,2700
+            dhcp-range=2001:db8:2:4::,ra-only,64,deprecated
+            dhcp-range=2001:db8:2:4::,ra-only,64,600
+            ra-param=guests,mtu:1280,200,0
+
+            """, text, StringComparison.Ordinal);
     }
 
     [Theory]
