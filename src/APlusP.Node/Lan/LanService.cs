@@ -109,11 +109,12 @@ sealed class LanService : IDisposable
             _inbound.Set(InboundFirewall.Chains(configuration, _around.Softwire()));
             _forwarded.Set(ForwardedIPv4.Chains(configuration));
             _rules.Keep(configuration with { Lans = Ruled }, _around.Softwire());
-            IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], _around.Delegated());
+            IReadOnlyList<IPv6Prefix> delegated = _around.Delegated();
+            IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], delegated);
             LanPrefix[] now = [.. configuration.Lans.Zip(prefixes).Where(l => l.Second is not null).Select(l => new LanPrefix(l.First.Device, l.Second!.Value))];
             IReadOnlyList<LanPrefix> old = [.. _held.Look(now).Where(o => configuration.Lans.Any(l => l.Device == o.Device))];
             IReadOnlyList<string> missing = _addresses.Set([.. configuration.Lans.Select(AddressOf), .. now.Select(p => AddressOf(p, isOld: false)), .. old.Select(p => AddressOf(p, isOld: true))]);
-            Tell([missing.Count == 0 ? "" : $"there is no device {string.Join(", ", missing.Distinct())}; it is served as soon as there is", _held.Fault]);
+            Tell([missing.Count == 0 ? "" : $"there is no device {string.Join(", ", missing.Distinct())}; it is served as soon as there is", LanPrefixes.Missing(configuration.Lans, prefixes, delegated), _held.Fault]);
             var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = Resolvers(), Prefixes = now, OldPrefixes = old };
             return WriteIfNew(DnsmasqConfiguration.Text(state, _leases));
         }

@@ -149,6 +149,19 @@ public class DnsmasqConfigurationTests
     public void Each_lan_has_a_piece_of_what_is_delegated(string delegated, int lans, string expected) =>
         Assert.Equal(expected, string.Join(' ', LanPrefixes.Choose(new IPv6Prefix?[lans], delegated.Length == 0 ? [] : [IPv6Prefix.Parse(delegated)]).Select(p => p?.ToString() ?? "-")));
 
+    [Theory]
+    [InlineData("2001:db8:12:34::/64", "no prefix is left for guests: 2001:db8:12:34::/64 has not")]
+    [InlineData("2001:db8:12:34::/80", "no prefix is left for br-lan, guests: 2001:db8:12:34::/80 has not")]
+    [InlineData("2001:db8:12:34::/63", "")]
+    [InlineData("", "")] // Nobody has one: there is nothing to ask for.
+    public void Who_gets_no_piece_is_named(string delegated, string says)
+    {
+        IReadOnlyList<SmapLan> lans = LanConfigurationTests.Check(TwoLans).Configuration!.Lans;
+        IPv6Prefix[] had = delegated.Length == 0 ? [] : [IPv6Prefix.Parse(delegated)];
+        string told = LanPrefixes.Missing(lans, LanPrefixes.Choose(new IPv6Prefix?[2], had), had);
+        Assert.True(says.Length == 0 ? told.Length == 0 : told.StartsWith(says, StringComparison.Ordinal), told);
+    }
+
     [Fact]
     public void A_prefix_that_is_written_stays_and_is_given_to_nobody_else()
     {
