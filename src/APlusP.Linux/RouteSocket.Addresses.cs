@@ -74,7 +74,15 @@ public sealed unsafe partial class RouteSocket
         return Exchange($"give device {device} the address {address}", LibC.EEXIST);
     }
 
-    /// <summary>The same with an address that is for nothing new, and whose network is not reached by the device; false where it has the address already.</summary>
+    /// <summary>Says for how many seconds an address that a device has is for something new; <see cref="uint.MaxValue"/> for ever.</summary>
+    public void SetPreferred(NetworkAddress address, uint seconds, int device)
+    {
+        BeginAddress(RtmNewAddress, FlagRequest | FlagAck | FlagCreate | FlagReplace, address.Octets.Span, address.PrefixLength, device);
+        AppendTimes(seconds, valid: uint.MaxValue);
+        Exchange($"give the address {address} of device {device} another time");
+    }
+
+    /// <summary>Gives a device an address that is for nothing new, and whose network is not reached by the device; false where it has the address already.</summary>
     public bool TryAddDeprecatedAddress(NetworkAddress address, int device)
     {
         BeginAddress(RtmNewAddress, FlagRequest | FlagAck | FlagCreate | FlagExclusive, address.Octets.Span, address.PrefixLength, device);

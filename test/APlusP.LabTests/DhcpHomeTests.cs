@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using APlusP.Lab;
 using APlusP.Linux;
 
@@ -112,7 +114,7 @@ public sealed class DhcpHomeTests : IDisposable
     {
         const string resolver = "2001:db8:fffe::53";
         _lab.StartPrr(Bindings);
-        _lab.StartKea($$"""{{Lightweight}}, { "name": "dns-servers", "data": "{{resolver}}" }""");
+        _lab.StartKea($$"""{{Lightweight}}, { "name": "dns-servers", "data": "{{resolver}}" }""", "500, 800, 1000, 2000");
         _lab.Edge.Ip($"addr add {resolver}/128 dev lo nodad");
         _lab.Edge.StartResolver(resolver, _lab.PathOf("resolver.log"), DhcpLab.Server);
         _lab.HomeHost.Shell("ip addr flush dev eth0; echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_ra; echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6");
@@ -130,6 +132,13 @@ public sealed class DhcpHomeTests : IDisposable
 
         // A /64 of 2001:db8:1::/56, from which it reaches what is behind the edge.
         Assert.True(Wait.Until(() => _lab.HomeHost.Run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "global").Output.Contains("2001:db8:1:", StringComparison.Ordinal), TimeSpan.FromSeconds(30)), smap.ReadLog());
+
+        // No longer than Kea gave it for, though hosts are told 45 minutes otherwise.
+        string heard = _lab.HomeHost.Run("rdisc6", "-1", "-w", "3000", "eth0").Output;
+        Assert.True(Regex.Match(heard, @"Pref\. time +: +(\d+)") is { Success: true } told && int.Parse(told.Groups[1].Value, CultureInfo.InvariantCulture) is > 900 and <= 1000, heard);
+
+        // Written down beside the leases, should the power go.
+        Assert.Contains("lan 2001:db8:1:", File.ReadAllText(_lab.PathOf("leases.prefixes")), StringComparison.Ordinal);
         Assert.True(Wait.Until(() => _lab.HomeHost.Run("ping", "-6", "-c", "1", "-w", "2", resolver).Succeeded, TimeSpan.FromSeconds(30)), "no IPv6 to the edge");
         Assert.True(Wait.Until(() => _lab.HomeHost.Run("dig", "@192.168.1.1", "+short", "+tries=1", "+time=1", "www.example").Output.Trim() == DhcpLab.Server, TimeSpan.FromSeconds(30)), smap.ReadLog());
         _lab.ReachAs("192.0.2.1", IsOfTen);

@@ -104,7 +104,7 @@ public sealed class SmapDaemon : Daemon
         }
     }
 
-    LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Delegated ?? [], () => _dhcp?.Places.Resolvers ?? [], () => _configuration.Options.IsSuspended ? null : _configuration.Options.SoftwireAddress, () => _home?.Policy ?? LanPolicy.None);
+    LanSurroundings AroundLans() => new(() => _file, LivePathMtu, () => _dhcp?.Leased ?? [], () => _dhcp?.Places.Resolvers ?? [], () => _configuration.Options.IsSuspended ? null : _configuration.Options.SoftwireAddress, () => _home?.Policy ?? LanPolicy.None);
 
     /// <summary>The narrowest path of all that we send along, or what is configured.</summary>
     int LivePathMtu()

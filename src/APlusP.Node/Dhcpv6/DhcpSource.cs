@@ -32,6 +32,7 @@ sealed class DhcpSource : ISoftwireSource
     Action<SoftwireParameters?>? _changed;
     volatile SoftwireParameters? _current;
     volatile IReadOnlyList<IPv6Prefix> _delegated = [];
+    volatile IReadOnlyList<DelegatedPrefix> _leased = [];
     volatile ServicePlaces _places = ServicePlaces.None;
     volatile bool _release;
     volatile DhcpStatusDocument _status;
@@ -59,6 +60,9 @@ sealed class DhcpSource : ISoftwireSource
 
     /// <summary>Prefixes that we hold now, by which a registry's softwire can have its end.</summary>
     public IReadOnlyList<IPv6Prefix> Delegated => _delegated;
+
+    /// <summary>The same with their times.</summary>
+    public IReadOnlyList<DelegatedPrefix> Leased => _leased;
 
     /// <summary>Where services are, as the server has told last.</summary>
     public ServicePlaces Places => _places;
@@ -112,7 +116,7 @@ sealed class DhcpSource : ISoftwireSource
                 if (client?.Binding is null)
                 {
                     Tell(null);
-                    _delegated = [];
+                    (_delegated, _leased) = ([], []);
                     _status = new DhcpStatusDocument(_settings.Interface, "waiting", null, null, [], error.Message);
                 }
 
@@ -222,6 +226,7 @@ sealed class DhcpSource : ISoftwireSource
         string why = "";
         SoftwireParameters? now = null;
         _delegated = client.Binding is { } held ? [.. DelegatedOf(held)] : [];
+        _leased = client.Binding is { } leased ? LeasedOf(leased, client.Now) : [];
         _places = client.Binding?.Places ?? _places;
         if (_settings.Mechanisms.Count > 0 && client.Binding is { } binding && (now = SoftwireParameters.Choose(binding.Softwires, [.. Prefixes(binding, link)], out why)) is not null)
             now = now with { Delegated = _delegated };
@@ -251,6 +256,14 @@ sealed class DhcpSource : ISoftwireSource
     /// <summary>Delegated ones first; then what the operator has written, and what the link's own addresses are of.</summary>
     IEnumerable<IPv6Prefix> Prefixes(DhcpBinding binding, Link link) =>
         DelegatedOf(binding).Concat(_settings.EndUser is { } written ? [written] : []).Concat(link.Prefixes);
+
+    static DelegatedPrefix[] LeasedOf(DhcpBinding binding, TimeSpan now)
+    {
+        TimeSpan since = DelegatedPrefix.Now - now;
+        return [.. binding.Leases.Where(l => l.Kind == DhcpOption.IaPd).Select(l => new DelegatedPrefix(l.Prefix, Until(l.PreferredUntil < l.ValidUntil ? l.PreferredUntil : l.ValidUntil)))];
+
+        TimeSpan Until(TimeSpan end) => end == TimeSpan.MaxValue ? end : end + since;
+    }
 
     static IEnumerable<IPv6Prefix> DelegatedOf(DhcpBinding binding) => binding.Leases.Where(l => l.Kind == DhcpOption.IaPd).Select(l => l.Prefix);
 

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using APlusP.Core;
+using APlusP.Core.Addresses;
 using APlusP.Linux;
+using APlusP.Node.Dhcpv6;
 
 namespace APlusP.Node.Lan;
 
@@ -10,6 +12,17 @@ namespace APlusP.Node.Lan;
 /// <param name="IsOld">It is of a prefix that was: there for dnsmasq, which advertises prefixes of addresses alone; nothing is sent from it, and its network is not here any more.</param>
 readonly record struct LanAddress(string Device, NetworkAddress Address, bool IsOld = false)
 {
+    /// <summary>Ends that differ by less are the same: they are reckoned anew at each look.</summary>
+    static readonly TimeSpan s_same = TimeSpan.FromSeconds(3);
+
+    /// <summary>Until when it is for something new, by the clock of <see cref="DelegatedPrefix"/>: dnsmasq tells hosts no more than the address has left. It is there for ever: Linux (6.18) has the route to the network of one that is not end at once when its time is set anew.</summary>
+    public TimeSpan PreferredUntil { get; init; } = TimeSpan.MaxValue;
+
+    public bool EndsWith(LanAddress other) => (PreferredUntil - other.PreferredUntil).Duration() < s_same;
+
+    /// <summary>What is left, in whole seconds, as the kernel counts.</summary>
+    public uint SecondsLeft(TimeSpan now) => PreferredUntil == TimeSpan.MaxValue ? uint.MaxValue : (uint)Math.Clamp((PreferredUntil - now).TotalSeconds, 0, uint.MaxValue - 1);
+
     public override string ToString() => $"{Device} {Address}{(IsOld ? " old" : "")}";
 
     /// <summary>Reads what <see cref="ToString"/> gives; null for anything else.</summary>
@@ -33,7 +46,13 @@ sealed class LanAddresses : IDisposable
         _file = file;
         if (!File.Exists(file)) return;
         foreach (string line in File.ReadAllLines(file))
-            if (LanAddress.Parse(line) is { } address && _left.Add(line)) _ours[line] = address;
+        {
+            if (LanAddress.Parse(line) is { } address && _left.Add(line))
+            {
+                // Nobody knows what time it has.
+                _ours[line] = address.IsOld || address.Address.Octets.Length == IPv4Address.Size ? address : address with { PreferredUntil = TimeSpan.Zero };
+            }
+        }
     }
 
     /// <summary>When one was taken away the last time, as <see cref="Stopwatch.GetTimestamp"/>.</summary>
@@ -58,14 +77,22 @@ sealed class LanAddresses : IDisposable
         foreach (LanAddress address in wanted)
         {
             string name = address.ToString();
-            if (RouteSocket.Find(address.Device) is not { } index) missing.Add(address.Device);
+            if (RouteSocket.Find(address.Device) is not { } index)
+            {
+                missing.Add(address.Device);
+                continue;
+            }
 
             // What was written down may be gone since, with its device.
-            else if ((!_ours.ContainsKey(name) || _left.Remove(name)) && (address.IsOld ? _netlink.TryAddDeprecatedAddress(address.Address, index) : _netlink.TryAddAddress(address.Address, index)))
+            if ((!_ours.ContainsKey(name) || _left.Remove(name)) && (address.IsOld ? _netlink.TryAddDeprecatedAddress(address.Address, index) : _netlink.TryAddAddress(address.Address, index)))
             {
-                _ours[name] = address;
+                _ours[name] = new LanAddress(address.Device, address.Address, address.IsOld);
                 Note();
             }
+
+            if (!_ours.TryGetValue(name, out LanAddress ours) || ours.EndsWith(address)) continue;
+            _netlink.SetPreferred(address.Address, address.SecondsLeft(DelegatedPrefix.Now), index);
+            _ours[name] = address;
         }
 
         return missing;

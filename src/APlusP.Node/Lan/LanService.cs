@@ -5,6 +5,7 @@ using APlusP.Linux;
 using APlusP.Node.Configuration;
 using APlusP.Node.Control;
 using APlusP.Node.Daemons;
+using APlusP.Node.Dhcpv6;
 using APlusP.Node.Names;
 using APlusP.Node.Services;
 
@@ -17,7 +18,7 @@ namespace APlusP.Node.Lan;
 /// <param name="Resolvers">Resolvers that it has told.</param>
 /// <param name="Softwire">Our end of the softwire; null while there is none.</param>
 /// <param name="Policy">What the operator forbids hosts, beside the file.</param>
-sealed record LanSurroundings(Func<SmapConfiguration> Configuration, Func<int> PathMtu, Func<IReadOnlyList<IPv6Prefix>> Delegated, Func<IReadOnlyList<IPv6Address>> Resolvers, Func<IPv6Address?> Softwire, Func<LanPolicy> Policy);
+sealed record LanSurroundings(Func<SmapConfiguration> Configuration, Func<int> PathMtu, Func<IReadOnlyList<DelegatedPrefix>> Delegated, Func<IReadOnlyList<IPv6Address>> Resolvers, Func<IPv6Address?> Softwire, Func<LanPolicy> Policy);
 
 /// <summary>
 /// The SMAP as the router of its LANs: it has its addresses there, and runs a dnsmasq of its own, which knows nothing of the host's. Twice a second it looks whether anything has changed, and a dnsmasq that
@@ -109,11 +110,12 @@ sealed class LanService : IDisposable
             _inbound.Set(InboundFirewall.Chains(configuration, _around.Softwire()));
             _forwarded.Set(ForwardedIPv4.Chains(configuration));
             _rules.Keep(configuration with { Lans = Ruled }, _around.Softwire());
-            IReadOnlyList<IPv6Prefix> delegated = _around.Delegated();
+            IReadOnlyList<DelegatedPrefix> leased = _around.Delegated();
+            IReadOnlyList<IPv6Prefix> delegated = [.. leased.Select(l => l.Prefix)];
             IReadOnlyList<IPv6Prefix?> prefixes = LanPrefixes.Choose([.. configuration.Lans.Select(l => l.Prefix)], delegated);
             LanPrefix[] now = [.. configuration.Lans.Zip(prefixes).Where(l => l.Second is not null).Select(l => new LanPrefix(l.First.Device, l.Second!.Value))];
             IReadOnlyList<LanPrefix> old = [.. _held.Look(now).Where(o => configuration.Lans.Any(l => l.Device == o.Device))];
-            IReadOnlyList<string> missing = _addresses.Set([.. configuration.Lans.Select(AddressOf), .. now.Select(p => AddressOf(p, isOld: false)), .. old.Select(p => AddressOf(p, isOld: true))]);
+            IReadOnlyList<string> missing = _addresses.Set([.. configuration.Lans.Select(AddressOf), .. now.Select(p => During(leased, p.Prefix, AddressOf(p, isOld: false))), .. old.Select(p => AddressOf(p, isOld: true))]);
             Tell([missing.Count == 0 ? "" : $"there is no device {string.Join(", ", missing.Distinct())}; it is served as soon as there is", LanPrefixes.Missing(configuration.Lans, prefixes, delegated), _held.Fault]);
             var state = new LanState(configuration.Lans, _around.PathMtu()) { Resolvers = Resolvers(), Prefixes = now, OldPrefixes = old };
             return WriteIfNew(DnsmasqConfiguration.Text(state, _leases));
@@ -147,6 +149,11 @@ sealed class LanService : IDisposable
         lan.Address.Write(octets);
         return new LanAddress(lan.Device, new NetworkAddress(octets, lan.Network.Length));
     }
+
+    /// <summary>An address is preferred for no longer than the prefix that it is of.</summary>
+    static LanAddress During(IReadOnlyList<DelegatedPrefix> leased, IPv6Prefix prefix, LanAddress address) =>
+        leased.FirstOrDefault(l => l.Prefix.Contains(prefix)) is { PreferredUntil.Ticks: > 0 } lease
+            ? address with { PreferredUntil = lease.PreferredUntil } : address;
 
     static LanAddress AddressOf(LanPrefix lan, bool isOld)
     {
