@@ -62,22 +62,29 @@ static class SurveyVerb
     static Command Stats()
     {
         var options = new SurveyOptions();
-        var command = new Command("stats", "Tell how many ports a host has in use, and for what.") { options.Store, options.Family, options.Host, options.Key, options.Baseline, options.Json };
+        var byHost = new Option<bool>("--by-host") { Description = "Which host had how many, and for what: with --family 4, who still needs IPv4." };
+        var command = new Command("stats", "Tell how many ports a host has in use, and for what.") { options.Store, options.Family, options.Host, options.Key, options.Baseline, byHost, options.Json };
         command.SetAction(parsed =>
         {
             using SurveyStore store = options.Open(parsed);
             SurveyPart part = options.ReadPart(parsed, store);
             SurveyStatistics statistics = SurveyStatistics.Of(store, part);
+            IReadOnlyList<HostUse>? hosts = parsed.GetValue(byHost) ? HostUse.Of(store, part) : null;
             ApplicationProfile? profile = options.ReadBaseline(parsed, store) is { } baseline ? ApplicationProfile.Of(store, part, baseline) : null;
             if (parsed.GetValue(options.Json))
             {
-                StatisticsDocument document = StatisticsDocument.Of(statistics) with { Profile = profile is null ? null : ProfileDocument.Of(profile) };
+                StatisticsDocument document = StatisticsDocument.Of(statistics) with
+                {
+                    Profile = profile is null ? null : ProfileDocument.Of(profile),
+                    ByHost = hosts is null ? null : [.. hosts.Select(h => HostUseDocument.Of(h, store.Applications))],
+                };
                 Console.WriteLine(JsonSerializer.Serialize(document, SurveyJson.Default.StatisticsDocument));
                 return;
             }
 
             Print(statistics);
             if (profile is not null) Print(profile);
+            if (hosts is not null) Print(hosts, store.Applications);
         });
         return command;
     }
@@ -112,6 +119,14 @@ static class SurveyVerb
         AnsiConsole.WriteLine($"ports of all hosts above the baseline ({profile.BaselineSamples:N0} sample(s), their medians)");
         Table table = Simple("application", "baseline", "max", "mean", "at the end");
         foreach (int i in profile.Ranking) table.AddRow(profile.Applications[i], $"{profile.BaselineOf(i):N0}", $"{profile.MostOf(i):N0}", $"{profile.MeanOf(i):0.00}", $"{profile.LastOf(i):N0}");
+        AnsiConsole.Write(table);
+    }
+
+    static void Print(IReadOnlyList<HostUse> hosts, IReadOnlyList<string> applications)
+    {
+        Table table = Simple("host", "samples", "mean", "max").AddColumn("for what (mean)");
+        foreach (HostUse host in hosts)
+            table.AddRow(host.Host.Name.EscapeMarkup(), $"{host.Samples:N0}", $"{host.Mean:0.00}", $"{host.Most:N0}", string.Join(", ", host.Applications.Select(a => $"{applications[a.Application]} {a.Mean:0.00}")).EscapeMarkup());
         AnsiConsole.Write(table);
     }
 

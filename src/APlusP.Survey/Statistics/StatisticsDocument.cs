@@ -11,6 +11,10 @@ public sealed record StatisticsDocument(long Samples, int Hosts, DistributionDoc
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Dictionary<string, ProfileDocument>? Profile { get; init; }
 
+    /// <summary>Who used most, where that was asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<HostUseDocument>? ByHost { get; init; }
+
     public static StatisticsDocument Of(SurveyStatistics statistics) => new(
         statistics.Samples, statistics.Hosts, DistributionDocument.Of(statistics.Ports),
         statistics.MinimumPorts.Count == 0 && statistics.Ports.Count > 0 ? null : DistributionDocument.Of(statistics.MinimumPorts),
@@ -30,6 +34,12 @@ public sealed record ProfileDocument(int Baseline, int Max, double Mean, int End
 {
     public static Dictionary<string, ProfileDocument> Of(ApplicationProfile profile) =>
         profile.Ranking.ToDictionary(i => profile.Applications[i], i => new ProfileDocument(profile.BaselineOf(i), profile.MostOf(i), profile.MeanOf(i), profile.LastOf(i)));
+}
+
+/// <summary>A host, at how many samples it had a connection, and its ports at these: mean, most, and mean by application.</summary>
+public sealed record HostUseDocument(string Host, int Family, long Samples, double Mean, int Max, Dictionary<string, double> Applications)
+{
+    public static HostUseDocument Of(HostUse use, IReadOnlyList<string> applications) => new(use.Host.Name, use.Host.IsIPv6 ? 6 : 4, use.Samples, use.Mean, use.Most, use.Applications.ToDictionary(a => applications[a.Application], a => a.Mean));
 }
 
 /// <summary>A line of <c>aplusp survey --json</c>: a sample as it is taken.</summary>

@@ -35,6 +35,20 @@ public sealed class SurveyVerbTests : IDisposable
     }
 
     [Fact]
+    public void Who_still_needs_IPv4_is_told_by_host_and_for_what()
+    {
+        Put("1.txt", Tables.Udp("192.168.2.9", 50000, "203.0.113.1", 53) + Tables.Tcp("192.168.2.10", 40000, "203.0.113.7", 443) + Tables.Tcp("192.168.2.10", 40001, "203.0.113.7", 443) + Tables.Udp("192.168.2.10", 50001, "203.0.113.2", 53));
+        Put("2.txt", Tables.Tcp("192.168.2.10", 40002, "203.0.113.7", 443));
+        Assert.Equal(0, Run("survey", "import", "--store", "s.db", "--addresses", "1.txt", "2.txt", "--at", "1267551614").Exit);
+        JsonElement[] hosts = [.. JsonDocument.Parse(Run("survey", "stats", "--store", "s.db", "--family", "4", "--by-host", "--json").Output).RootElement.GetProperty("byHost").EnumerateArray()];
+        Assert.Equal([("192.168.2.10", 2, 2.0, 3), ("192.168.2.9", 1, 1.0, 1)], hosts.Select(h => (h.GetProperty("host").GetString()!, h.GetProperty("samples").GetInt32(), h.GetProperty("mean").GetDouble(), h.GetProperty("max").GetInt32())));
+        Assert.Equal([("https", 1.5), ("dns", 0.5)], hosts[0].GetProperty("applications").EnumerateObject().Select(a => (a.Name, a.Value.GetDouble())));
+        Assert.Contains("https 1.50, dns 0.50", Run("survey", "stats", "--store", "s.db", "--by-host").Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("byHost", Run("survey", "stats", "--store", "s.db", "--json").Output, StringComparison.Ordinal);
+        Assert.Equal("[]", JsonDocument.Parse(Run("survey", "stats", "--store", "s.db", "--family", "6", "--by-host", "--json").Output).RootElement.GetProperty("byHost").GetRawText());
+    }
+
+    [Fact]
     public void A_report_is_a_page_and_its_charts()
     {
         Put("1.txt", Tables.Udp("192.168.2.9", 1, "203.0.113.7", 53));
