@@ -50,7 +50,7 @@ public sealed class LanTests : IDisposable
 
         _lab.Configure(pathMtu: 1400, prefix: LanLab.OtherPrefix);
         _lab.Reload();
-        Assert.True(Wait.Until(() => Addresses().Contains("2001:db8:2:2:", StringComparison.Ordinal), TimeSpan.FromSeconds(10)), "no address of the new prefix");
+        Assert.True(Wait.Until(() => Addresses().Contains("2001:db8:2:2:", StringComparison.Ordinal), s_patience), "no address of the new prefix");
         Assert.True(Wait.Until(() => Addresses().Split('\n').Any(l => l.Contains("2001:db8:2:1:", StringComparison.Ordinal) && l.Contains("deprecated", StringComparison.Ordinal)), s_patience), Addresses());
         Assert.True(Wait.Until(() => _lab.Host.Require("cat", "/proc/sys/net/ipv6/conf/eth0/mtu").Trim() == "1400", s_patience), "IPv6 has the old MTU");
         Assert.True(Wait.Until(() => _lab.Dhcp()["mtu"] == "1360", s_patience), "DHCP tells the old MTU");
@@ -66,7 +66,7 @@ public sealed class LanTests : IDisposable
 
         _lab.Configure(prefix: LanLab.OtherPrefix, sections: $"[dns]\nupstream = [\"{LanLab.OtherResolver}\"]");
         _lab.Reload();
-        Assert.True(Wait.Until(() => Has("2001:db8:2:2:") && IsDeprecated("2001:db8:2:1:"), TimeSpan.FromSeconds(10)), Addresses());
+        Assert.True(Wait.Until(() => Has("2001:db8:2:2:") && IsDeprecated("2001:db8:2:1:"), s_patience), Addresses());
         Assert.True(Wait.Until(() => _lab.Dnsmasq() is { } now && now != before, s_patience), "dnsmasq is not started anew");
 
         // A host that slept meanwhile asks when it wakes up.
@@ -86,7 +86,7 @@ public sealed class LanTests : IDisposable
             PowerCut();
             _lab.Configure(prefix: prefix);
             _lab.Start();
-            Assert.True(Wait.Until(() => Has("2001:db8:2:2:") && IsDeprecated("2001:db8:2:1:"), TimeSpan.FromSeconds(10)), Addresses());
+            Assert.True(Wait.Until(() => Has("2001:db8:2:2:") && IsDeprecated("2001:db8:2:1:"), s_patience), Addresses());
             string heard = "";
             Assert.True(Wait.Until(() => TellsDeprecated(heard = _lab.Advertisement(), LanLab.Prefix), s_patience), heard);
             Assert.True(IsPreferred("2001:db8:2:2:"), Addresses());
@@ -99,7 +99,7 @@ public sealed class LanTests : IDisposable
         PowerCut();
         _lab.Configure();
         _lab.Start();
-        Assert.True(Wait.Until(() => IsPreferred("2001:db8:2:1:") && IsDeprecated("2001:db8:2:2:"), TimeSpan.FromSeconds(10)), Addresses());
+        Assert.True(Wait.Until(() => IsPreferred("2001:db8:2:1:") && IsDeprecated("2001:db8:2:2:"), s_patience), Addresses());
     }
 
     /// <summary>The SMAP and its dnsmasq are gone at once, and so is what the kernel knew of the LAN; the host does not notice.</summary>
