@@ -31,7 +31,6 @@ sealed class DhcpSource : ISoftwireSource
     readonly Lock _telling = new();
     Action<SoftwireParameters?>? _changed;
     volatile SoftwireParameters? _current;
-    volatile IReadOnlyList<IPv6Prefix> _delegated = [];
     volatile IReadOnlyList<DelegatedPrefix> _leased = [];
     volatile ServicePlaces _places = ServicePlaces.None;
     volatile bool _release;
@@ -59,7 +58,7 @@ sealed class DhcpSource : ISoftwireSource
     public DhcpStatusDocument Status => _status;
 
     /// <summary>Prefixes that we hold now, by which a registry's softwire can have its end.</summary>
-    public IReadOnlyList<IPv6Prefix> Delegated => _delegated;
+    public IReadOnlyList<IPv6Prefix> Delegated => [.. _leased.Select(l => l.Prefix)];
 
     /// <summary>The same with their times.</summary>
     public IReadOnlyList<DelegatedPrefix> Leased => _leased;
@@ -116,7 +115,7 @@ sealed class DhcpSource : ISoftwireSource
                 if (client?.Binding is null)
                 {
                     Tell(null);
-                    (_delegated, _leased) = ([], []);
+                    _leased = [];
                     _status = new DhcpStatusDocument(_settings.Interface, "waiting", null, null, [], error.Message);
                 }
 
@@ -225,11 +224,10 @@ sealed class DhcpSource : ISoftwireSource
         foreach (string note in client.TakeNotes()) _log.DhcpNote(_settings.Interface, note);
         string why = "";
         SoftwireParameters? now = null;
-        _delegated = client.Binding is { } held ? [.. DelegatedOf(held)] : [];
         _leased = client.Binding is { } leased ? LeasedOf(leased, client.Now) : [];
         _places = client.Binding?.Places ?? _places;
         if (_settings.Mechanisms.Count > 0 && client.Binding is { } binding && (now = SoftwireParameters.Choose(binding.Softwires, [.. Prefixes(binding, link)], out why)) is not null)
-            now = now with { Delegated = _delegated };
+            now = now with { Delegated = Delegated };
         _status = new DhcpStatusDocument(
             _settings.Interface, client.State.ToString().ToLowerInvariant(), client.Binding?.Server.ToString(), now is null ? null : SoftwireMechanisms.NameOf(now.Mechanism),
             [.. (client.Binding?.Leases ?? []).Select(l => $"{l.Prefix}")], why.Length > 0 ? why : null)

@@ -14,10 +14,6 @@ static class ForwardedIPv4
         string rules = IsolatedLans.Rules(configuration, "icmp admin-prohibited");
         string without = string.Join(", ", configuration.Lans.Where(l => !l.HasIPv4).Select(l => $"\"{l.Device}\""));
         if (without.Length > 0) rules += $"        iifname {{ {without} }} oifname \"{configuration.Device}\" counter reject with icmp admin-prohibited\n";
-        return rules.Length == 0 ? "" : $$"""
-                chain forward {
-                    type filter hook forward priority filter; policy accept;
-            {{rules}}    }
-            """;
+        return ForwardChain.Of(rules);
     }
 }

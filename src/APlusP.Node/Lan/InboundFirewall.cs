@@ -27,15 +27,11 @@ static class InboundFirewall
     public static string Chains(SmapConfiguration configuration, IPv6Address? softwire)
     {
         string isolated = IsolatedLans.Rules(configuration, "icmpv6 admin-prohibited");
-        if (!configuration.KeepsOutIPv6) return isolated.Length == 0 ? "" : $"    chain forward {{\n        type filter hook forward priority filter; policy accept;\n{isolated}    }}";
+        if (!configuration.KeepsOutIPv6) return ForwardChain.Of(isolated);
         string lans = string.Join(", ", configuration.Lans.Select(l => $"\"{l.Device}\""));
         var text = new StringBuilder(Untracked(configuration.Device, softwire, isMixed: false));
-        text.Append($$"""
-
-                chain forward {
-                    type filter hook forward priority filter; policy accept;
-            {{isolated}}        iifname != { {{lans}} } oifname { {{lans}} } jump inbound
-                }
+        text.AppendLine().Append(ForwardChain.Of($"{isolated}        iifname != {{ {lans} }} oifname {{ {lans} }} jump inbound\n"));
+        text.Append("""
                 chain inbound {
                     ct state established,related accept
                     icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, echo-reply } accept

@@ -2,7 +2,6 @@ using APlusP.Core.Devices;
 using APlusP.Core.Forwarding;
 using APlusP.Core.Forwarding.Fragments;
 using APlusP.Node.Daemons;
-using Microsoft.Extensions.Logging;
 using static APlusP.Tests.Forwarding.OnTheWire;
 using static APlusP.Tests.Forwarding.PrrScene;
 
@@ -12,7 +11,7 @@ namespace APlusP.Tests.Forwarding;
 public sealed class FragmentWatchTests : IDisposable
 {
     readonly HandClock _time = new();
-    readonly Lines _log = new();
+    readonly LogLines _log = new();
     readonly PortRangeRouter _router;
     readonly FragmentWatch _watch;
     int _sent;
@@ -36,7 +35,7 @@ public sealed class FragmentWatchTests : IDisposable
         Assert.Empty(_log);
         Send(1);
         _watch.Look();
-        Assert.Contains("IPv4 packets have reached 50 %", Assert.Single(_log), StringComparison.Ordinal);
+        Assert.Contains("IPv4 packets have reached 50 %", Assert.Single(_log).Text, StringComparison.Ordinal);
         Assert.Equal(0, _router.Counters.Drops(DropReason.FragmentsExceeded));
     }
 
@@ -58,15 +57,5 @@ public sealed class FragmentWatchTests : IDisposable
         Send(40);
         _watch.Look();
         Assert.Equal(2, _log.Count);
-    }
-
-    sealed class Lines : List<string>, ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Add(formatter(state, exception));
     }
 }

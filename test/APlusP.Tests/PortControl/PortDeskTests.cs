@@ -7,7 +7,6 @@ using APlusP.Node.Control;
 using APlusP.Node.Daemons;
 using APlusP.Node.PortControl;
 using APlusP.Tests.Forwarding;
-using Microsoft.Extensions.Logging;
 using static APlusP.Tests.PortControl.DeskScene;
 
 namespace APlusP.Tests.PortControl;
@@ -17,7 +16,7 @@ public sealed class PortDeskTests : IDisposable
 {
     readonly string _directory = Directory.CreateTempSubdirectory("aplusp-desk-").FullName;
     readonly HandClock _time = new();
-    readonly Lines _log = [];
+    readonly LogLines _log = [];
     string? _boot = "a boot";
     Smap _smap;
     PortDesk _desk;
@@ -74,16 +73,6 @@ public sealed class PortDeskTests : IDisposable
         Restart(o => o with { ForwardsOutside = [outside] });
         Assert.Equal(("tcp", 80, "configuration", false), Entries().Select(e => (e.Protocol, e.Port, e.By, e.IsInForce)).Single(e => e.Port == 80));
         Assert.DoesNotContain(_smap.Options.Forwards, f => f.Port == 80);
-    }
-
-    sealed class Lines : List<(int Id, string Text)>, ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Add((eventId.Id, formatter(state, exception)));
     }
 
     static readonly TimeSpan s_untilNtp = TimeSpan.FromDays(56 * 365);
