@@ -108,7 +108,7 @@ public abstract class PathMtuTests(PathMtuLab lab)
         Assert.True(lab.Lab.Counters(way == "down" ? "prr" : "smap1")[counter] > 0);
     });
 
-    /// <summary>Seconds for which nothing arrives of a transfer whose path becomes narrow on the way; it goes on then.</summary>
+    /// <summary>Seconds for which nothing arrives of a transfer whose path becomes narrow on the way, before it goes on.</summary>
     double GapOfATransfer(string way, bool swallowed)
     {
         Widen("B", 1);
@@ -123,8 +123,9 @@ public abstract class PathMtuTests(PathMtuLab lab)
         using JsonDocument report = JsonDocument.Parse(transfer.Result.Output);
         double gap = LongestGap(report), last = report.RootElement.GetProperty("intervals").EnumerateArray().TakeLast(10).Sum(i => i.GetProperty("sum").GetProperty("bytes").GetDouble());
         TestContext.Current.TestOutputHelper!.WriteLine($"{way}, {(swallowed ? "swallowed" : "told")}: nothing arrived for {gap:F1} s");
-        Assert.True(last > 0, $"{report.RootElement}");
-        return gap;
+
+        // One that does not go on has no gap but an end.
+        return last > 0 ? gap : double.MaxValue;
     }
 
     /// <summary>Seconds of the longest time in which the receiver got nothing.</summary>
