@@ -377,6 +377,20 @@ public class PathMtuTests
     }
 
     [Fact]
+    public void After_a_pause_of_its_peer_a_narrow_path_is_found_out_within_a_second_still()
+    {
+        _delay = _ => 20;
+        Until(() => false, 1000);
+        _isSmapAway = true;
+        Until(() => false, 1500);
+        _isSmapAway = false;
+        while (_waiting.TryDequeue(out var late)) Send(_smap, Origin.FromPrr, late.Packet);
+        _tells = false;
+        _downMtu = 1400;
+        Assert.InRange(Until(() => Down <= 1400), 100, 1000);
+    }
+
+    [Fact]
     public void A_path_without_large_packets_is_not_probed()
     {
         for (int i = 0; i < 100; i++)

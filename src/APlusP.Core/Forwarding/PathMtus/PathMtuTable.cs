@@ -215,7 +215,9 @@ public sealed class PathMtuTable
             bool small = sequence == entry.SmallSequence && entry.SmallSequence != 0 && nonce == NonceOf(peer, sequence, Least);
             bool large = entry.FirstSequence != 0 && (ushort)(sequence - entry.FirstSequence) <= (ushort)(entry.LastSequence - entry.FirstSequence) && nonce == NonceOf(peer, sequence, entry.ProbeSize);
             if (!small && !large) return;
-            long took = now - (small ? entry.SmallSentAt : sequence == entry.LastSequence ? entry.SentAt : entry.FirstSentAt);
+
+            // A pause of the peer is no round trip: what is late counts as the time that it was given, so that the next is given more only where all are late.
+            long took = Math.Min(now - (small ? entry.SmallSentAt : sequence == entry.LastSequence ? entry.SentAt : entry.FirstSentAt), Wait(entry));
             entry.RoundTrip = entry.RoundTrip == 0 ? took : (entry.RoundTrip * 7 + took) / 8;
             if (small)
             {
